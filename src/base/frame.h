@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * An Ethernet frame as it travels inside weir, between a link and the stack.
+ *
+ * A frame may be a super-segment of up to 64 KiB: then gso_size says into which pieces a link
+ * without offload (or the far kernel) has to cut it. The fields are those of the virtio-net header
+ * (virtio 1.2, section 5.1.6), in host byte order.
+ */
+#ifndef WEIR_BASE_FRAME_H
+#define WEIR_BASE_FRAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ETH_HLEN        14
+#define FRAME_MAX       (ETH_HLEN + 65535) /* the largest frame either way, without any virtio header */
+#define FRAME_VNET_ROOM 16                 /* bytes that a link may use in front of each outgoing frame */
+
+enum frame_gso {
+	FRAME_GSO_NONE = 0,
+	FRAME_GSO_TCPV4 = 1,
+	FRAME_GSO_TCPV6 = 4,
+	FRAME_GSO_UDP_L4 = 5, /* USO: each piece is a datagram of its own */
+};
+
+struct frame_meta {
+	bool needs_csum;      /* the L4 checksum field holds only the pseudo-header's sum */
+	bool csum_valid;      /* received: the link vouches for the L4 checksum */
+	uint8_t gso;          /* enum frame_gso */
+	bool ecn;             /* TCP segment with CWR: only the first piece keeps it */
+	uint16_t gso_size;    /* payload bytes of a piece; 0 where gso is NONE */
+	uint16_t hdr_len;     /* Ethernet + IP + L4 header bytes, where gso is set */
+	uint16_t csum_start;  /* where needs_csum: offset at which summing starts ... */
+	uint16_t csum_offset; /* ... and the checksum field, counted from csum_start */
+};
+
+struct frame {
+	uint8_t *data; /* the Ethernet header; FRAME_VNET_ROOM writable bytes lie before it where the frame is outgoing */
+	uint32_t len;
+	struct frame_meta meta;
+};
+
+#endif

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * One sandbox: a link, a stack, and the relays that carry its flows over host sockets.
+ *
+ * A sandbox lives on one worker (one loop), and nothing of it is shared. Frames: link -> stack ->
+ * relays; back: host sockets -> relays -> stack -> link. Every new flow, of every protocol and
+ * direction, passes flow_admit() (admit.c) before a socket is opened for it.
+ */
+#ifndef WEIR_FLOW_SANDBOX_H
+#define WEIR_FLOW_SANDBOX_H
+
+#include "base/log.h"
+#include "guestsvc/guestsvc.h"
+#include "link/link.h"
+#include "loop/loop.h"
+#include "policy/policy.h"
+#include "stack/stack.h"
+#include "stack/tcp.h"
+
+struct udp_relay;   /* udp_relay.c */
+struct echo_relay;  /* echo_relay.c */
+struct publish_set; /* publish.c */
+struct dns_proxy;   /* ../dns */
+struct pcap;        /* ../observe/pcap.h */
+struct denials;     /* denials.c */
+struct config;
+
+struct flow_counters {
+	uint64_t tcp_dialed, tcp_refused, tcp_unreachable, tcp_timed_out, tcp_accepted;
+	uint64_t udp_sessions, udp_in, udp_out, udp_dropped;
+	uint64_t echo_sessions, echo_in, echo_out;
+	uint64_t dns_queries, dns_answers, dns_failures;
+	uint64_t denied[REASON_COUNT];
+};
+
+struct sandbox {
+	struct loop *loop;
+	struct link *link;
+	struct loop_source link_src;
+	struct stack stack;
+	struct guestsvc svc;
+	struct policy *policy;
+	struct policy_env env;        /* the gateway's and the host's addresses; env.host is kept by host_addrs */
+	struct host_addrs *host_addrs;/* host/addrs.c, follows the host's interfaces */
+	struct udp_relay *udp;
+	struct echo_relay *echo;
+	struct publish_set *publish;
+	struct dns_proxy *dns;
+	struct pcap *pcap;            /* NULL: none */
+	struct denials *denials;      /* what was refused, for the summary */
+	struct flow_counters cnt;
+	struct timer trim_timer;      /* buffers are given back when the sandbox has gone quiet */
+	uint32_t max_udp, max_icmp;   /* sessions */
+	bool link_gone;
+	bool writable_armed;          /* EPOLLOUT is on for the link */
+};
+
+/* Builds a sandbox from a checked configuration; takes over `link`. NULL and err on failure. */
+struct sandbox *sandbox_new(struct loop *l, struct link *link, const struct config *c,
+                            const struct stack_config *sc, struct error *err);
+void sandbox_free(struct sandbox *sb);
+
+/* At the end of each turn of the loop: what timers and sockets made goes out. */
+void sandbox_flush(struct sandbox *sb);
+
+/* ---- admit.c: the one place where flows are let in ---- */
+/* Asks the policy and counts. For egress, also says where to dial: the gateway's address becomes the host's loopback of that family. */
+struct admission {
+	struct policy_verdict verdict;
+	struct ipaddr dial;      /* where the host socket goes */
+	bool to_host_loopback;   /* the guest asked for the gateway's address */
+};
+struct admission flow_admit(struct sandbox *sb, const struct policy_facts *f,
+                            const struct ipaddr *guest, uint16_t guest_port);
+/* Counts a refusal that is not the policy's (a limit). */
+void flow_count_refusal(struct sandbox *sb, enum policy_reason why, const struct policy_facts *f);
+
+/* ---- the relays ---- */
+/* TCP (tcp_relay.c): the tcp_open callback. */
+void tcp_relay_open(struct sandbox *sb, struct tcp_conn *c);
+void tcp_relay_gone(struct sandbox *sb, struct tcp_conn *c);
+
+/* UDP (udp_relay.c): sessions keyed by the guest's address and port. */
+struct udp_relay *udp_relay_new(struct sandbox *sb, uint32_t max_sessions);
+void udp_relay_free(struct udp_relay *r);
+void udp_relay_input(struct udp_relay *r, const struct udp_datagram *d);
+/* End of a burst: send what was gathered. */
+void udp_relay_flush(struct udp_relay *r);
+
+/* ICMP echo (echo_relay.c). */
+struct echo_relay *echo_relay_new(struct sandbox *sb, uint32_t max_sessions);
+void echo_relay_free(struct echo_relay *r);
+void echo_relay_input(struct echo_relay *r, const struct icmp_echo *e);
+
+/* Published ports (publish.c). A bind that fails is an error here. */
+struct publish_set *publish_new(struct sandbox *sb, const struct config *c, struct error *err);
+void publish_free(struct publish_set *p);
+/* A datagram from the guest that belongs to a published UDP port's client: true where it was taken. */
+bool publish_udp_from_guest(struct publish_set *p, const struct udp_datagram *d);
+
+#endif
