@@ -59,7 +59,8 @@ struct ipaddr ipaddr_add(const struct ipaddr *a, int64_t n);
 
 /* Text -> address: dotted quad in its one strict form, or RFC 4291 text without a zone. */
 bool ipaddr_parse(const char *text, struct ipaddr *ret);
-/* "ADDR/BITS", or an address alone (all its bits). Host bits beyond the prefix are an error where `strict`. */
+/* "ADDR/BITS", or an address alone (all its bits). Host bits beyond the prefix are an error where
+ * `strict`. */
 bool ipaddr_parse_prefix(const char *text, bool strict, struct ipaddr *ret, unsigned *ret_bits);
 
 /* Address -> text; buf has at least IPADDR_STRLEN bytes; returns buf. */
@@ -67,7 +68,8 @@ const char *ipaddr_str(const struct ipaddr *a, char *buf);
 /* "1.2.3.4:80", "[2001:db8::1]:80". */
 const char *ipaddr_port_str(const struct ipaddr *a, uint16_t port, char *buf);
 
-/* To and from a socket address. The IPv4-mapped form comes back as IPv4. Returns the length in use. */
+/* To and from a socket address. The IPv4-mapped form comes back as IPv4. Returns the length in use.
+ */
 socklen_t ipaddr_to_sockaddr(const struct ipaddr *a, uint16_t port, struct sockaddr_storage *ret);
 bool ipaddr_from_sockaddr(const struct sockaddr *sa, struct ipaddr *ret, uint16_t *ret_port);
 

@@ -12,11 +12,12 @@ struct error {
 	char msg[512]; /* one line, without a full stop or newline; "" while nothing is wrong */
 };
 
-/* Sets the message (printf form). Always returns -1, so that a caller can `return error_set(...)`. */
+/* Sets the message (printf form). Always returns -1, so that a caller can `return error_set(...)`.
+ */
 int error_set(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The same with ": strerror(errnum)" behind it. errnum is positive or negative. */
 int error_set_errno(struct error *err, int errnum, const char *fmt, ...)
-        __attribute__((format(printf, 3, 4)));
+	__attribute__((format(printf, 3, 4)));
 /* Puts "TEXT: " before the message that is there. Returns -1. */
 int error_prefix(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -15,7 +15,7 @@
 
 #define ETH_HLEN        14
 #define FRAME_MAX       (ETH_HLEN + 65535) /* the largest frame either way, without any virtio header */
-#define FRAME_VNET_ROOM 16                 /* bytes that a link may use in front of each outgoing frame */
+#define FRAME_VNET_ROOM 16 /* bytes that a link may use in front of each outgoing frame */
 
 enum frame_gso {
 	FRAME_GSO_NONE = 0,
@@ -36,7 +36,8 @@ struct frame_meta {
 };
 
 struct frame {
-	uint8_t *data; /* the Ethernet header; FRAME_VNET_ROOM writable bytes lie before it where the frame is outgoing */
+	uint8_t *data; /* the Ethernet header; FRAME_VNET_ROOM writable bytes lie before it where
+			  the frame is outgoing */
 	uint32_t len;
 	struct frame_meta meta;
 };

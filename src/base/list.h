@@ -61,8 +61,8 @@ static inline struct list *list_pop(struct list *head)
 }
 
 /* The node under the cursor may be deleted in the body, no other one. */
-#define list_for_each(it, head)                                                                    \
-	for (struct list *it = (head)->next, *it##_next = it->next; it != (head);                  \
+#define list_for_each(it, head)                                                   \
+	for (struct list *it = (head)->next, *it##_next = it->next; it != (head); \
 	     it = it##_next, it##_next = it->next)
 
 #endif

@@ -36,11 +36,11 @@ struct log_limit {
 	uint32_t swallowed;
 };
 void log_line_limited(struct log_limit *limit, enum log_level level, const char *fmt, ...)
-        __attribute__((format(printf, 3, 4)));
-#define log_limited(level, ...)                                                                    \
-	do {                                                                                       \
-		static struct log_limit limit_;                                                    \
-		log_line_limited(&limit_, level, __VA_ARGS__);                                     \
+	__attribute__((format(printf, 3, 4)));
+#define log_limited(level, ...)                                \
+	do {                                                   \
+		static struct log_limit limit_;                \
+		log_line_limited(&limit_, level, __VA_ARGS__); \
 	} while (0)
 
 #endif

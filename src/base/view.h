@@ -4,7 +4,8 @@
  *
  * Every byte that comes from a guest or from the network is read through a `struct view`: a pointer
  * and what is left of it. A read that would pass the end returns false and changes nothing.
- * A `struct wbuf` is the same for writing: past its capacity it notes an overflow and writes nothing.
+ * A `struct wbuf` is the same for writing: past its capacity it notes an overflow and writes
+ * nothing.
  */
 #ifndef WEIR_BASE_VIEW_H
 #define WEIR_BASE_VIEW_H

@@ -14,7 +14,7 @@
 
 #include "base/list.h"
 
-#define WHEEL_LEVELS 5  /* 64^5 ms = 12 days; later deadlines are parked there and moved on */
+#define WHEEL_LEVELS 5 /* 64^5 ms = 12 days; later deadlines are parked there and moved on */
 #define WHEEL_SLOTS  64
 
 struct timer {
@@ -45,7 +45,8 @@ void timer_cancel(struct wheel *w, struct timer *t);
 
 /* Fires what is due at now_us. A callback may set and cancel any timer. */
 void wheel_advance(struct wheel *w, uint64_t now_us);
-/* The earliest time at which wheel_advance() has something to do, in microseconds; UINT64_MAX for never. May be early, never late. */
+/* The earliest time at which wheel_advance() has something to do, in microseconds; UINT64_MAX for
+ * never. May be early, never late. */
 uint64_t wheel_next_us(const struct wheel *w);
 
 #endif

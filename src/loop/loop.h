@@ -2,8 +2,8 @@
 /*
  * The event loop of one worker: epoll, a timer wheel, and work put off to the end of a turn.
  *
- * Every wake has a cause: an fd, or the wheel's next deadline. A source may be removed at any time, also
- * from a callback of its own or of another one in the same turn.
+ * Every wake has a cause: an fd, or the wheel's next deadline. A source may be removed at any time,
+ * also from a callback of its own or of another one in the same turn.
  */
 #ifndef WEIR_LOOP_LOOP_H
 #define WEIR_LOOP_LOOP_H
@@ -17,8 +17,8 @@
 #include "base/wheel.h"
 
 struct loop_source {
-	int fd;                                                /* -1: not in a loop; not owned */
-	void (*fn)(struct loop_source *src, uint32_t events);  /* EPOLL* bits */
+	int fd;                                               /* -1: not in a loop; not owned */
+	void (*fn)(struct loop_source *src, uint32_t events); /* EPOLL* bits */
 };
 
 #define LOOP_EVENTS 256
@@ -26,7 +26,7 @@ struct loop_source {
 struct loop {
 	int epoll_fd;
 	struct wheel wheel;
-	uint64_t now_us;      /* CLOCK_MONOTONIC, read once a turn after waiting */
+	uint64_t now_us; /* CLOCK_MONOTONIC, read once a turn after waiting */
 	bool stop;
 	/* called at the end of every turn, after sources and timers: flush bursts */
 	void (*turn_end)(struct loop *l, void *ctx);

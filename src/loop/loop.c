@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The event loop: wait, read the clock once, run timers and sources, end the turn. */
+#include "loop/loop.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+uint64_t clock_now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
+}
+
+int loop_init(struct loop *l, struct error *err)
+{
+	memset(l, 0, sizeof(*l));
+	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (l->epoll_fd < 0)
+		return error_set_errno(err, errno, "cannot create an epoll instance");
+	l->now_us = clock_now_us();
+	wheel_init(&l->wheel, l->now_us);
+	return 0;
+}
+
+void loop_done(struct loop *l)
+{
+	if (l->epoll_fd >= 0)
+		close(l->epoll_fd);
+	l->epoll_fd = -1;
+}
+
+int loop_add(struct loop *l, struct loop_source *src, int fd, uint32_t events)
+{
+	struct epoll_event ev = {.events = events, .data.ptr = src};
+
+	if (epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0)
+		return -errno;
+	src->fd = fd;
+	return 0;
+}
+
+int loop_mod(struct loop *l, struct loop_source *src, uint32_t events)
+{
+	struct epoll_event ev = {.events = events, .data.ptr = src};
+
+	return epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, src->fd, &ev) < 0 ? -errno : 0;
+}
+
+void loop_del(struct loop *l, struct loop_source *src)
+{
+	if (src->fd < 0)
+		return;
+	epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, src->fd, NULL);
+	src->fd = -1;
+	/* What this turn still holds for it must not be delivered. */
+	for (int i = l->event_i; i < l->event_n; i++)
+		if (l->events[i].data.ptr == src)
+			l->events[i].data.ptr = NULL;
+}
+
+static int loop_timeout_ms(const struct loop *l)
+{
+	uint64_t next = wheel_next_us(&l->wheel);
+
+	if (next == UINT64_MAX)
+		return -1;
+	if (next <= l->now_us)
+		return 0;
+	uint64_t ms = (next - l->now_us + 999) / 1000;
+	return ms > 3600000 ? 3600000 : (int)ms;
+}
+
+int loop_run(struct loop *l)
+{
+	while (!l->stop) {
+		l->now_us = clock_now_us();
+		int n = epoll_wait(l->epoll_fd, l->events, LOOP_EVENTS, loop_timeout_ms(l));
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		l->now_us = clock_now_us();
+		l->turns++;
+		l->event_n = n < 0 ? 0 : n;
+		wheel_advance(&l->wheel, l->now_us);
+		for (l->event_i = 0; l->event_i < l->event_n;) {
+			struct epoll_event *ev = &l->events[l->event_i++];
+			struct loop_source *src = ev->data.ptr;
+			if (src)
+				src->fn(src, ev->events);
+		}
+		l->event_n = 0;
+		if (l->turn_end)
+			l->turn_end(l, l->turn_ctx);
+	}
+	return 0;
+}
