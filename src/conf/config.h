@@ -89,15 +89,15 @@ void config_done(struct config *c);
 bool strv_add(struct strv *v, const char *s);
 
 /*
- * Numbers with units; the whole text must be used. Each message says what was expected, with an example.
- * size: bytes, suffix k, M, G (1024), or KB.. (1000); time: us, ms, s, m, h (a bare number is in `bare_unit_us`);
+ * Numbers as people write them; the whole text must be used. The message says what was expected, and
+ * the caller, who knows what the number is for, adds an example. 0, or -1 and err.
+ * Times: us, ms, s, m, h; a bare number is in units of `bare_unit_us`.
  */
 int config_parse_uint(const char *text, uint64_t min, uint64_t max, uint64_t *ret, struct error *err);
-int config_parse_size(const char *text, uint64_t *ret, struct error *err);
 int config_parse_time_us(const char *text, uint64_t bare_unit_us, uint64_t *ret, struct error *err);
 /* "[BIND:]HOST:GUEST[/tcp|/udp]", "[v6]:HOST:GUEST", ranges "8000-8010:9000-9010". */
 int config_parse_publish(const char *text, struct config_publish *ret, struct error *err);
-/* The word of `words` (NULL-terminated) that is nearest to `text`, or NULL where none is near. */
+/* The word of `words` (NULL-terminated) that is nearest to a mistyped `text`, or NULL where none is near. */
 const char *config_nearest(const char *text, const char *const *words);
 
 #endif

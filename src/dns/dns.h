@@ -3,7 +3,8 @@
  * DNS at the gateway: queries of the guest over UDP and TCP port 53 to the gateway's address are
  * forwarded to the host's resolvers and their answers sent back.
  *
- * May use: base/, loop/, flow/, stack/, host/. Bounds: 256 queries in flight a sandbox (the oldest gets SERVFAIL).
+ * May use: base/, loop/, flow/, stack/, host/. Bounds: 256 queries in flight a sandbox (the oldest
+ * gets SERVFAIL).
  */
 #ifndef WEIR_DNS_DNS_H
 #define WEIR_DNS_DNS_H
@@ -16,7 +17,8 @@ struct sandbox;
 struct config;
 struct dns_proxy;
 
-/* Follows the host's resolv.conf where the configuration names no resolver; starting without any resolver is no error. */
+/* Follows the host's resolv.conf where the configuration names no resolver; starting without any
+ * resolver is no error. */
 struct dns_proxy *dns_proxy_new(struct sandbox *sb, const struct config *c, struct error *err);
 void dns_proxy_free(struct dns_proxy *d);
 /* A query over UDP. */

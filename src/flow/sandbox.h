@@ -40,38 +40,40 @@ struct sandbox {
 	struct stack stack;
 	struct guestsvc svc;
 	struct policy *policy;
-	struct policy_env env;        /* the gateway's and the host's addresses; env.host is kept by host_addrs */
-	struct host_addrs *host_addrs;/* host/addrs.c, follows the host's interfaces */
+	struct policy_env
+		env; /* the gateway's and the host's addresses; env.host is kept by host_addrs */
+	struct host_addrs *host_addrs; /* host/addrs.c, follows the host's interfaces */
 	struct udp_relay *udp;
 	struct echo_relay *echo;
 	struct publish_set *publish;
 	struct dns_proxy *dns;
-	struct pcap *pcap;            /* NULL: none */
-	struct denials *denials;      /* what was refused, for the summary */
+	struct pcap *pcap;       /* NULL: none */
+	struct denials *denials; /* what was refused, for the summary */
 	struct flow_counters cnt;
-	struct timer trim_timer;      /* buffers are given back when the sandbox has gone quiet */
-	uint32_t max_udp, max_icmp;   /* sessions */
+	struct timer trim_timer;    /* buffers are given back when the sandbox has gone quiet */
+	uint32_t max_udp, max_icmp; /* sessions */
 	bool link_gone;
-	bool writable_armed;          /* EPOLLOUT is on for the link */
+	bool writable_armed; /* EPOLLOUT is on for the link */
 };
 
 /* Builds a sandbox from a checked configuration; takes over `link`. NULL and err on failure. */
 struct sandbox *sandbox_new(struct loop *l, struct link *link, const struct config *c,
-                            const struct stack_config *sc, struct error *err);
+			    const struct stack_config *sc, struct error *err);
 void sandbox_free(struct sandbox *sb);
 
 /* At the end of each turn of the loop: what timers and sockets made goes out. */
 void sandbox_flush(struct sandbox *sb);
 
 /* ---- admit.c: the one place where flows are let in ---- */
-/* Asks the policy and counts. For egress, also says where to dial: the gateway's address becomes the host's loopback of that family. */
+/* Asks the policy and counts. For egress, also says where to dial: the gateway's address becomes
+ * the host's loopback of that family. */
 struct admission {
 	struct policy_verdict verdict;
-	struct ipaddr dial;      /* where the host socket goes */
-	bool to_host_loopback;   /* the guest asked for the gateway's address */
+	struct ipaddr dial;    /* where the host socket goes */
+	bool to_host_loopback; /* the guest asked for the gateway's address */
 };
 struct admission flow_admit(struct sandbox *sb, const struct policy_facts *f,
-                            const struct ipaddr *guest, uint16_t guest_port);
+			    const struct ipaddr *guest, uint16_t guest_port);
 /* Counts a refusal that is not the policy's (a limit). */
 void flow_count_refusal(struct sandbox *sb, enum policy_reason why, const struct policy_facts *f);
 
@@ -95,7 +97,8 @@ void echo_relay_input(struct echo_relay *r, const struct icmp_echo *e);
 /* Published ports (publish.c). A bind that fails is an error here. */
 struct publish_set *publish_new(struct sandbox *sb, const struct config *c, struct error *err);
 void publish_free(struct publish_set *p);
-/* A datagram from the guest that belongs to a published UDP port's client: true where it was taken. */
+/* A datagram from the guest that belongs to a published UDP port's client: true where it was taken.
+ */
 bool publish_udp_from_guest(struct publish_set *p, const struct udp_datagram *d);
 
 #endif

@@ -27,9 +27,11 @@ struct link;
 
 struct link_ops {
 	const char *name;
-	/* Frames received (<= max), 0 when there is nothing, -errno when the link is broken (-ENETDOWN: gone, may come back). */
+	/* Frames received (<= max), 0 when there is nothing, -errno when the link is broken
+	 * (-ENETDOWN: gone, may come back). */
 	int (*recv)(struct link *l, struct frame *ret, int max);
-	/* Frames taken (a frame that the far side refuses counts as taken and as dropped), -EAGAIN when none can be taken now, other -errno when the link is broken. */
+	/* Frames taken (a frame that the far side refuses counts as taken and as dropped), -EAGAIN
+	 * when none can be taken now, other -errno when the link is broken. */
 	int (*send)(struct link *l, struct frame *frames, int n);
 	/* Gives unused buffer memory back to the system; called when the sandbox has gone quiet. */
 	void (*trim)(struct link *l);
@@ -38,8 +40,9 @@ struct link_ops {
 
 struct link {
 	const struct link_ops *ops;
-	int fd;         /* readable when recv has something, writable when send can go on; -1: none (ring in virtual time) */
-	uint32_t caps;  /* enum link_caps */
+	int fd; /* readable when recv has something, writable when send can go on; -1: none (ring in
+		   virtual time) */
+	uint32_t caps;       /* enum link_caps */
 	uint64_t tx_dropped; /* frames that the far side refused */
 };
 
@@ -59,7 +62,8 @@ static inline int link_send(struct link *l, struct frame *frames, int n)
  */
 struct link *link_tap_new(int fd, struct error *err);
 
-/* An AF_PACKET socket bound to one end of a veth pair, with PACKET_VNET_HDR on; takes over the fd. */
+/* An AF_PACKET socket bound to one end of a veth pair, with PACKET_VNET_HDR on; takes over the fd.
+ */
 struct link *link_packet_new(int fd, struct error *err);
 
 void link_free(struct link *l);

@@ -33,8 +33,8 @@ enum policy_proto {
 /* Address groups; an address is in exactly one (tested in this order), 0.0.0.0/8 and :: in none. */
 enum policy_group {
 	GROUP_NONE,
-	GROUP_HOST,       /* the gateway's addresses and the host's own */
-	GROUP_METADATA,   /* cloud metadata services */
+	GROUP_HOST,     /* the gateway's addresses and the host's own */
+	GROUP_METADATA, /* cloud metadata services */
 	GROUP_LOOPBACK,
 	GROUP_PRIVATE,
 	GROUP_LINK_LOCAL,
@@ -43,7 +43,8 @@ enum policy_group {
 };
 const char *policy_group_name(enum policy_group g);
 
-/* Stable ids of why something was denied (or "" for allow). policy_reason_name() gives the string. */
+/* Stable ids of why something was denied (or "" for allow). policy_reason_name() gives the string.
+ */
 enum policy_reason {
 	REASON_NONE,
 	REASON_RULE,        /* a deny rule */
@@ -65,8 +66,8 @@ const char *policy_reason_name(enum policy_reason r);
 
 /* The addresses that stand for the host: the gateway's own and those of the host's interfaces. */
 struct policy_env {
-	struct ipaddr gw4, gw6;      /* family 0: none */
-	const struct ipaddr *host;   /* the host's non-loopback addresses */
+	struct ipaddr gw4, gw6;    /* family 0: none */
+	const struct ipaddr *host; /* the host's non-loopback addresses */
 	size_t host_count;
 };
 
@@ -74,7 +75,7 @@ struct policy_facts {
 	enum policy_dir dir;
 	enum policy_proto proto; /* one bit */
 	struct ipaddr remote;    /* destination on egress, peer on ingress */
-	uint16_t port;           /* destination port on egress, the guest's port on ingress; 0 for ICMP */
+	uint16_t port; /* destination port on egress, the guest's port on ingress; 0 for ICMP */
 };
 
 enum policy_answer {
@@ -93,25 +94,28 @@ struct policy; /* compiled, immutable */
 
 /* What a policy is made from, filled from options and configuration. Strings are the caller's. */
 struct policy_source {
-	const char *net;              /* value of --net: comma list of public, private, host; or all, none; NULL: not given */
-	const char *const *rules;     /* tokens in order: --rule, --allow and --deny as `allow@T` / `deny@T` */
+	const char *net; /* value of --net: comma list of public, private, host; or all, none; NULL:
+			    not given */
+	const char *const
+		*rules; /* tokens in order: --rule, --allow and --deny as `allow@T` / `deny@T` */
 	size_t rule_count;
-	int default_egress;           /* enum policy_answer, -1: not given */
+	int default_egress; /* enum policy_answer, -1: not given */
 	int default_ingress;
 };
 
-/* Compiles. NULL and err on any rule that is wrong or can never be enforced; err names the rule and what would be right. */
+/* Compiles. NULL and err on any rule that is wrong or can never be enforced; err names the rule and
+ * what would be right. */
 struct policy *policy_new(const struct policy_source *src, struct error *err);
 void policy_free(struct policy *p);
 
 struct policy_verdict policy_decide(const struct policy *p, const struct policy_env *env,
-                                    const struct policy_facts *f);
+				    const struct policy_facts *f);
 
 /* The group of an address, before any look inside it. */
 enum policy_group policy_group_of(const struct policy_env *env, const struct ipaddr *a);
 /*
- * The IPv4 address inside a mapped, compatible, NAT64 (64:ff9b::/96) or 6to4 address; false where there is none.
- * policy_decide() judges such an address by both and the stricter answer wins.
+ * The IPv4 address inside a mapped, compatible, NAT64 (64:ff9b::/96) or 6to4 address; false where
+ * there is none. policy_decide() judges such an address by both and the stricter answer wins.
  */
 bool policy_embedded_v4(const struct ipaddr *a, struct ipaddr *ret);
 

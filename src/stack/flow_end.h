@@ -21,20 +21,23 @@ struct flow_end;
 struct flow_end_ops {
 	/*
 	 * Copies bytes for the guest, beginning `off` bytes behind what was consumed, into iov.
-	 * Returns how many (> 0); 0 where the stream ends exactly there; -EAGAIN where nothing is there
-	 * yet (tcp_end_readable() will follow); another -errno where the far side is lost (RST to the guest).
+	 * Returns how many (> 0); 0 where the stream ends exactly there; -EAGAIN where nothing is
+	 * there yet (tcp_end_readable() will follow); another -errno where the far side is lost
+	 * (RST to the guest).
 	 */
 	ssize_t (*peek)(struct flow_end *e, size_t off, const struct iovec *iov, int n);
 	/* The guest has acknowledged n more bytes: drop them. */
 	void (*consume)(struct flow_end *e, size_t n);
 	/*
 	 * Takes bytes from the guest, in order. Returns how many were taken (may be fewer);
-	 * -EAGAIN where none (tcp_end_writable() will follow); another -errno where the far side is lost.
+	 * -EAGAIN where none (tcp_end_writable() will follow); another -errno where the far side is
+	 * lost.
 	 */
 	ssize_t (*push)(struct flow_end *e, const struct iovec *iov, int n);
 	/* The guest sent FIN and everything before it was taken: half-close. */
 	void (*shut)(struct flow_end *e);
-	/* The connection is over and was not closed in order: RST to the far side. The end is freed by this. */
+	/* The connection is over and was not closed in order: RST to the far side. The end is freed
+	 * by this. */
 	void (*reset)(struct flow_end *e);
 	/* The connection ended in order both ways. The end is freed by this. */
 	void (*close)(struct flow_end *e);

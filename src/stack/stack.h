@@ -28,34 +28,35 @@
 #include "base/view.h"
 #include "base/wheel.h"
 
-#define STACK_TX_BURST  64                  /* frames that may wait for the link */
-#define STACK_TX_ARENA  (16 * (FRAME_MAX + 256)) /* bytes that may wait for the link */
+#define STACK_TX_BURST 64                       /* frames that may wait for the link */
+#define STACK_TX_ARENA (16 * (FRAME_MAX + 256)) /* bytes that may wait for the link */
 
 /* Why a frame or packet was dropped; also the metric's label (drop_reason_name). */
 enum drop_reason {
 	DROP_NONE,
-	DROP_TRUNCATED,       /* shorter than its headers say */
-	DROP_BAD_HEADER,      /* a field that no valid packet has */
+	DROP_TRUNCATED,  /* shorter than its headers say */
+	DROP_BAD_HEADER, /* a field that no valid packet has */
 	DROP_BAD_CHECKSUM,
-	DROP_ETHERTYPE,       /* VLAN, LLC, anything but ARP, IPv4, IPv6 */
-	DROP_SPOOFED_SOURCE,  /* not the sandbox's own MAC or address */
-	DROP_NOT_FOR_US,      /* another MAC's unicast */
-	DROP_MULTICAST,       /* multicast or broadcast that weir does not answer */
-	DROP_IP_OPTIONS,      /* source route, record route, routing header */
-	DROP_EXT_HEADERS,     /* more than 8 extension headers, or a malformed one */
-	DROP_FRAGMENT,        /* overlap, bad length, over the cap, timed out */
-	DROP_TTL,             /* hop limit reached; time exceeded was sent */
-	DROP_PROTOCOL,        /* unknown protocol or next header; parameter problem / unreachable was sent */
-	DROP_UNSPECIFIED,     /* 0.0.0.0/8 or :: as a destination */
-	DROP_FAMILY_OFF,      /* a family that this sandbox does not have */
-	DROP_POLICY,          /* denied by the policy (the flow layer counts the reasons) */
-	DROP_TCP_WINDOW,      /* outside the window, PAWS, bad ACK */
-	DROP_TCP_NO_CONN,     /* no connection: RST was sent */
-	DROP_TCP_LIMIT,       /* a TCP table or queue is full */
-	DROP_LIMIT,           /* another table is full */
-	DROP_TX_FULL,         /* the link was blocked and the burst full */
-	DROP_RATE,            /* an answer that was rate-limited away */
-	DROP_REASONS          /* number of reasons */
+	DROP_ETHERTYPE,      /* VLAN, LLC, anything but ARP, IPv4, IPv6 */
+	DROP_SPOOFED_SOURCE, /* not the sandbox's own MAC or address */
+	DROP_NOT_FOR_US,     /* another MAC's unicast */
+	DROP_MULTICAST,      /* multicast or broadcast that weir does not answer */
+	DROP_IP_OPTIONS,     /* source route, record route, routing header */
+	DROP_EXT_HEADERS,    /* more than 8 extension headers, or a malformed one */
+	DROP_FRAGMENT,       /* overlap, bad length, over the cap, timed out */
+	DROP_TTL,            /* hop limit reached; time exceeded was sent */
+	DROP_PROTOCOL, /* unknown protocol or next header; parameter problem / unreachable was sent
+			*/
+	DROP_UNSPECIFIED, /* 0.0.0.0/8 or :: as a destination */
+	DROP_FAMILY_OFF,  /* a family that this sandbox does not have */
+	DROP_POLICY,      /* denied by the policy (the flow layer counts the reasons) */
+	DROP_TCP_WINDOW,  /* outside the window, PAWS, bad ACK */
+	DROP_TCP_NO_CONN, /* no connection: RST was sent */
+	DROP_TCP_LIMIT,   /* a TCP table or queue is full */
+	DROP_LIMIT,       /* another table is full */
+	DROP_TX_FULL,     /* the link was blocked and the burst full */
+	DROP_RATE,        /* an answer that was rate-limited away */
+	DROP_REASONS      /* number of reasons */
 };
 const char *drop_reason_name(enum drop_reason reason); /* "bad-checksum", ... */
 
@@ -65,23 +66,26 @@ struct tcp_conn;
 /* One IP packet, parsed and reassembled: what every protocol above IP gets. */
 struct packet {
 	struct ipaddr src, dst;
-	uint8_t proto;    /* the final next header */
-	uint8_t ttl;      /* TTL / hop limit as received */
-	uint8_t tos;      /* DSCP and ECN bits, for both families */
-	bool csum_ok;     /* the L4 checksum needs no check (the link vouches, or it is partial) */
-	bool reassembled; /* came in fragments */
-	uint16_t gso_size; /* payload bytes of each piece where the link gave a super-segment; else 0 */
-	struct view l3;   /* the packet from the IP header on (of the first fragment), for quoting in ICMP errors */
-	struct view l4;   /* from the L4 header on */
+	uint8_t proto;     /* the final next header */
+	uint8_t ttl;       /* TTL / hop limit as received */
+	uint8_t tos;       /* DSCP and ECN bits, for both families */
+	bool csum_ok;      /* the L4 checksum needs no check (the link vouches, or it is partial) */
+	bool reassembled;  /* came in fragments */
+	uint16_t gso_size; /* payload bytes of each piece where the link gave a super-segment; else
+			      0 */
+	struct view l3; /* the packet from the IP header on (of the first fragment), for quoting in
+			   ICMP errors */
+	struct view l4; /* from the L4 header on */
 };
 
 struct udp_datagram {
 	struct ipaddr src, dst;
 	uint16_t sport, dport;
 	uint8_t ttl, tos;
-	uint16_t gso_size;   /* nonzero: payload is a train of datagrams of this size (the last may be shorter) */
+	uint16_t gso_size; /* nonzero: payload is a train of datagrams of this size (the last may be
+			      shorter) */
 	struct view payload;
-	struct view l3;      /* for stack_icmp_error() */
+	struct view l3; /* for stack_icmp_error() */
 };
 
 struct icmp_echo {
@@ -93,9 +97,12 @@ struct icmp_echo {
 };
 
 struct stack_ops {
-	/* Frames for the link. Returns how many were taken; fewer than n means that the link is blocked until stack_tx_unblocked(). Never an error: a broken link takes and loses them. */
+	/* Frames for the link. Returns how many were taken; fewer than n means that the link is
+	 * blocked until stack_tx_unblocked(). Never an error: a broken link takes and loses them.
+	 */
 	int (*tx)(void *ctx, struct frame *frames, int n);
-	/* An ARP frame (payload behind the Ethernet header), or an ICMPv6 message of type 133..136. */
+	/* An ARP frame (payload behind the Ethernet header), or an ICMPv6 message of type 133..136.
+	 */
 	void (*arp)(void *ctx, const uint8_t src_mac[6], struct view payload);
 	void (*ndp)(void *ctx, const uint8_t src_mac[6], const struct packet *p);
 	/* UDP to port 67 (DHCPv4) or 547 (DHCPv6), whatever the addresses. */
@@ -104,38 +111,40 @@ struct stack_ops {
 	void (*udp)(void *ctx, const struct udp_datagram *d);
 	/* An echo request to an address other than the gateway's. */
 	void (*echo)(void *ctx, const struct icmp_echo *e);
-	/* A guest's SYN: the owner must call tcp_conn_accept(), tcp_conn_refuse() or tcp_conn_drop() on it, now or later. */
+	/* A guest's SYN: the owner must call tcp_conn_accept(), tcp_conn_refuse() or
+	 * tcp_conn_drop() on it, now or later. */
 	void (*tcp_open)(void *ctx, struct tcp_conn *c);
-	/* An ICMP error from the guest about something that we sent to it (port unreachable for a published UDP port, ...). */
+	/* An ICMP error from the guest about something that we sent to it (port unreachable for a
+	 * published UDP port, ...). */
 	void (*guest_icmp_error)(void *ctx, const struct packet *p);
 };
 
 struct stack_config {
 	uint8_t gw_mac[6];
-	uint8_t guest_mac[6];         /* all zero: learned from the first frame */
+	uint8_t guest_mac[6]; /* all zero: learned from the first frame */
 	bool has_v4, has_v6;
 	struct ipaddr gw4, guest4;
-	unsigned prefix4;             /* bits of the guest's IPv4 network */
-	struct ipaddr gw6, guest6;    /* global (ULA) addresses in one /64 */
-	struct ipaddr gw6_ll;         /* the gateway's link-local address */
-	uint16_t mtu;                 /* 576 (1280 with IPv6) .. 65520 */
-	uint32_t link_caps;           /* enum link_caps: what may be left to the link */
-	bool allow_any_source;        /* do not drop frames from other source addresses */
-	uint32_t max_tcp;             /* connections, default 4096 */
-	uint32_t max_half_open;       /* default 1024 */
-	uint32_t tcp_queue_max;       /* guest-to-host queue a flow, bytes, default 4 MiB */
-	uint64_t tcp_queue_total;     /* all flows together, default 64 MiB */
-	uint64_t tcp_keepalive_us;    /* idle time before a keepalive toward the guest, default 2 h */
+	unsigned prefix4;          /* bits of the guest's IPv4 network */
+	struct ipaddr gw6, guest6; /* global (ULA) addresses in one /64 */
+	struct ipaddr gw6_ll;      /* the gateway's link-local address */
+	uint16_t mtu;              /* 576 (1280 with IPv6) .. 65520 */
+	uint32_t link_caps;        /* enum link_caps: what may be left to the link */
+	bool allow_any_source;     /* do not drop frames from other source addresses */
+	uint32_t max_tcp;          /* connections, default 4096 */
+	uint32_t max_half_open;    /* default 1024 */
+	uint32_t tcp_queue_max;    /* guest-to-host queue a flow, bytes, default 4 MiB */
+	uint64_t tcp_queue_total;  /* all flows together, default 64 MiB */
+	uint64_t tcp_keepalive_us; /* idle time before a keepalive toward the guest, default 2 h */
 };
 
 struct stack_counters {
 	uint64_t rx_frames, rx_bytes; /* from the guest */
 	uint64_t tx_frames, tx_bytes; /* to the guest */
 	uint64_t tcp_opened, tcp_closed;
-	uint64_t tcp_retransmits;     /* segments sent again */
+	uint64_t tcp_retransmits; /* segments sent again */
 	uint64_t tcp_rto, tcp_fast_recovery, tcp_tlp;
-	uint64_t tcp_ooo;             /* segments that came out of order */
-	uint64_t tcp_dup;             /* segments that came twice */
+	uint64_t tcp_ooo; /* segments that came out of order */
+	uint64_t tcp_dup; /* segments that came twice */
 	uint64_t tcp_resets_sent, tcp_resets_received;
 	uint64_t icmp_errors_sent;
 	uint64_t frag_reassembled, frag_sent;
@@ -173,7 +182,7 @@ struct stack {
 
 /* Zero fields of cfg that have a default get it. False without memory. */
 bool stack_init(struct stack *s, const struct stack_config *cfg, const struct stack_ops *ops,
-                void *ctx, struct wheel *wheel, const struct sipkey *key, uint64_t now_us);
+		void *ctx, struct wheel *wheel, const struct sipkey *key, uint64_t now_us);
 void stack_done(struct stack *s);
 
 /* The clock of everything that follows; call before each burst and before wheel_advance(). */
@@ -184,7 +193,8 @@ static inline void stack_set_now(struct stack *s, uint64_t now_us)
 
 /* One frame from the guest. The bytes must stay valid until stack_burst_end(). */
 void stack_input(struct stack *s, const struct frame *f);
-/* After the last frame of a burst: payload is pushed to its ends, ACKs and data go out, the tx queue is flushed. */
+/* After the last frame of a burst: payload is pushed to its ends, ACKs and data go out, the tx
+ * queue is flushed. */
 void stack_burst_end(struct stack *s);
 /* After anything else that may have made frames (timers, end upcalls): flush the tx queue. */
 void stack_flush(struct stack *s);
@@ -202,12 +212,15 @@ static inline void stack_drop(struct stack *s, enum drop_reason why)
 bool stack_is_gateway(const struct stack *s, const struct ipaddr *a);
 
 /* ---- tx.c: for the protocols ------------------------------------------------------------------
- * Contiguous room for one frame of at most `max` bytes (Ethernet header on). Flushes first where the burst is full. NULL where
- * the link is blocked and the burst is full: the caller drops (DROP_TX_FULL) or waits. The room is the caller's until stack_tx_push()
- * or the next stack_tx_alloc(). Several frames may be made in one allocation: reserve them with STACK_TX_STRIDE(len) each.
+ * Contiguous room for one frame of at most `max` bytes (Ethernet header on). Flushes first where
+ * the burst is full. NULL where the link is blocked and the burst is full: the caller drops
+ * (DROP_TX_FULL) or waits. The room is the caller's until stack_tx_push() or the next
+ * stack_tx_alloc(). Several frames may be made in one allocation: reserve them with
+ * STACK_TX_STRIDE(len) each.
  */
 uint8_t *stack_tx_alloc(struct stack *s, size_t max);
-/* Queues a frame that lies in room from stack_tx_alloc(); frames of one allocation must be pushed in ascending order. */
+/* Queues a frame that lies in room from stack_tx_alloc(); frames of one allocation must be pushed
+ * in ascending order. */
 void stack_tx_push(struct stack *s, uint8_t *data, size_t len, const struct frame_meta *meta);
 
 /* ---- ip.c: output ------------------------------------------------------------------------------
@@ -216,31 +229,33 @@ void stack_tx_push(struct stack *s, uint8_t *data, size_t len, const struct fram
  */
 #define IP_HEADERS_MAX (ETH_HLEN + 40)
 unsigned ip_put_headers(struct stack *s, uint8_t *at, const struct ipaddr *src,
-                        const struct ipaddr *dst, uint8_t proto, size_t payload_len, uint8_t ttl,
-                        uint8_t tos);
+			const struct ipaddr *dst, uint8_t proto, size_t payload_len, uint8_t ttl,
+			uint8_t tos);
 /*
  * Sends an L4 packet to the guest, fragmenting where it does not fit the MTU. `l4` is header and
  * data with its checksum complete. For UDP and ICMP; TCP builds its frames itself.
  * False where it was dropped (counted).
  */
 bool ip_output(struct stack *s, const struct ipaddr *src, const struct ipaddr *dst, uint8_t proto,
-               uint8_t ttl, uint8_t tos, const uint8_t *l4, size_t len);
+	       uint8_t ttl, uint8_t tos, const uint8_t *l4, size_t len);
 
-/* ---- udp.c, icmp.c: output --------------------------------------------------------------------- */
-/* A datagram to the guest; at most 65,507 (IPv4) or 65,487 (IPv6) bytes of payload; the checksum is filled, the datagram fragmented at need. */
+/* ---- udp.c, icmp.c: output ---------------------------------------------------------------------
+ */
+/* A datagram to the guest; at most 65,507 (IPv4) or 65,487 (IPv6) bytes of payload; the checksum is
+ * filled, the datagram fragmented at need. */
 bool udp_output(struct stack *s, const struct ipaddr *src, uint16_t sport, const struct ipaddr *dst,
-                uint16_t dport, uint8_t ttl, uint8_t tos, const void *payload, size_t len);
+		uint16_t dport, uint8_t ttl, uint8_t tos, const void *payload, size_t len);
 /*
- * The same for a train of datagrams of gso_size bytes each (the last may be shorter), as UDP_GRO gave
- * it: one super-frame where the link has LINK_USO and the pieces fit the MTU, else one by one.
+ * The same for a train of datagrams of gso_size bytes each (the last may be shorter), as UDP_GRO
+ * gave it: one super-frame where the link has LINK_USO and the pieces fit the MTU, else one by one.
  */
 bool udp_output_train(struct stack *s, const struct ipaddr *src, uint16_t sport,
-                      const struct ipaddr *dst, uint16_t dport, uint8_t ttl, uint8_t tos,
-                      const void *payload, size_t len, size_t gso_size);
+		      const struct ipaddr *dst, uint16_t dport, uint8_t ttl, uint8_t tos,
+		      const void *payload, size_t len, size_t gso_size);
 
 bool icmp_echo_reply(struct stack *s, const struct ipaddr *src, const struct ipaddr *dst,
-                     uint16_t id, uint16_t seq, uint8_t ttl, uint8_t tos, const void *payload,
-                     size_t len);
+		     uint16_t id, uint16_t seq, uint8_t ttl, uint8_t tos, const void *payload,
+		     size_t len);
 
 /* Errors in the words of neither family. */
 enum icmp_error {
@@ -256,21 +271,24 @@ enum icmp_error {
 };
 /*
  * An ICMP error about a packet of the guest's. `from` is the router that says so (NULL: the gateway
- * of that family); `quoted` is the guest's packet from its IP header on; `value` is the MTU or pointer.
- * Rate-limited (1,000 a second, bursts of 200); never about ICMP errors, multicast, or later fragments (RFC 1122 3.2.2, RFC 4443 2.4).
+ * of that family); `quoted` is the guest's packet from its IP header on; `value` is the MTU or
+ * pointer. Rate-limited (1,000 a second, bursts of 200); never about ICMP errors, multicast, or
+ * later fragments (RFC 1122 3.2.2, RFC 4443 2.4).
  */
 void stack_icmp_error(struct stack *s, enum icmp_error e, const struct ipaddr *from,
-                      struct view quoted, uint32_t value);
+		      struct view quoted, uint32_t value);
 /*
  * The same where the packet itself is gone: quotes a packet that is rebuilt from its addresses,
  * protocol and the first bytes of its L4 part (8 bytes of L4 header suffice).
  */
 void stack_icmp_error_rebuilt(struct stack *s, enum icmp_error e, const struct ipaddr *from,
-                              const struct ipaddr *src, const struct ipaddr *dst, uint8_t proto,
-                              const uint8_t *l4, size_t l4_len, uint32_t value);
+			      const struct ipaddr *src, const struct ipaddr *dst, uint8_t proto,
+			      const uint8_t *l4, size_t l4_len, uint32_t value);
 
-/* ---- between the files of this room ------------------------------------------------------------ */
-void ip_input(struct stack *s, const struct frame *f, uint16_t ethertype, struct view payload, const uint8_t src_mac[6]);
+/* ---- between the files of this room ------------------------------------------------------------
+ */
+void ip_input(struct stack *s, const struct frame *f, uint16_t ethertype, struct view payload,
+	      const uint8_t src_mac[6]);
 void udp_input(struct stack *s, const uint8_t src_mac[6], const struct packet *p);
 void icmp_input(struct stack *s, const uint8_t src_mac[6], const struct packet *p);
 void tcp_input(struct stack *s, const struct packet *p);

@@ -10,16 +10,17 @@
  * not take, and what came out of order, is kept in a bounded receive queue (tcp_rcv.c). The window
  * that we advertise is the free part of that queue, and nothing that was advertised is thrown away.
  *
- * The guest's SYN is held (TCP_DIALING) until the owner says what became of the far end, so that the
- * guest sees the truth: SYN-ACK, RST, an ICMP error, or nothing.
+ * The guest's SYN is held (TCP_DIALING) until the owner says what became of the far end, so that
+ * the guest sees the truth: SYN-ACK, RST, an ICMP error, or nothing.
  *
  * Files: tcp.c (table, life of a connection, calls from above), tcp_in.c (segment arrival),
  * tcp_rcv.c (receive queue and window), tcp_out.c (segments to the guest), tcp_opt.c (options),
  * tcp_sack.c (scoreboard), tcp_cc.c (congestion control and round-trip times), tcp_timer.c.
  *
- * Bounds: cfg.max_tcp connections (then RST), cfg.max_half_open of them not yet established (then the
- * oldest is reset), cfg.tcp_queue_max bytes of queue a connection and cfg.tcp_queue_total together
- * (windows shrink before that), TCP_SACK_MAX scoreboard ranges, TCP_OOO_MAX out-of-order ranges.
+ * Bounds: cfg.max_tcp connections (then RST), cfg.max_half_open of them not yet established (then
+ * the oldest is reset), cfg.tcp_queue_max bytes of queue a connection and cfg.tcp_queue_total
+ * together (windows shrink before that), TCP_SACK_MAX scoreboard ranges, TCP_OOO_MAX out-of-order
+ * ranges.
  */
 #ifndef WEIR_STACK_TCP_H
 #define WEIR_STACK_TCP_H
@@ -43,28 +44,32 @@ void tcp_conn_accept(struct stack *s, struct tcp_conn *c, struct flow_end *end);
 void tcp_conn_refuse(struct stack *s, struct tcp_conn *c, enum tcp_refusal how);
 
 /*
- * Opens a connection to the guest (a published port): SYN from src:sport to the guest's address and port.
- * Takes over `end`, whose ops->reset is called where the guest refuses or does not answer.
+ * Opens a connection to the guest (a published port): SYN from src:sport to the guest's address and
+ * port. Takes over `end`, whose ops->reset is called where the guest refuses or does not answer.
  * NULL at a limit or where the four addresses are in use; `end` is then still the caller's.
  */
 struct tcp_conn *tcp_conn_open(struct stack *s, const struct ipaddr *src, uint16_t sport,
-                               const struct ipaddr *dst, uint16_t dport, struct flow_end *end);
+			       const struct ipaddr *dst, uint16_t dport, struct flow_end *end);
 
 /* ---- calls from an end ---- */
-void tcp_end_readable(struct stack *s, struct tcp_conn *c); /* peek() has more, or the end of the stream */
+void tcp_end_readable(struct stack *s,
+		      struct tcp_conn *c); /* peek() has more, or the end of the stream */
 void tcp_end_writable(struct stack *s, struct tcp_conn *c); /* push() takes bytes again */
-void tcp_end_failed(struct stack *s, struct tcp_conn *c);   /* far side lost: RST to the guest; frees c and calls end->reset */
+void tcp_end_failed(
+	struct stack *s,
+	struct tcp_conn *c); /* far side lost: RST to the guest; frees c and calls end->reset */
 
 /* Ends a connection from outside (policy changed, dead end while dialling): RST both ways. */
 void tcp_conn_abort(struct stack *s, struct tcp_conn *c);
 
 /* ---- facts ---- */
 struct tcp_facts {
-	struct ipaddr guest, remote;   /* remote: the address that the guest sees */
+	struct ipaddr guest, remote; /* remote: the address that the guest sees */
 	uint16_t guest_port, remote_port;
-	uint8_t ttl;                   /* of the SYN */
-	bool from_guest;               /* who opened it */
-	uint64_t bytes_in, bytes_out;  /* to the guest, from the guest: payload bytes acknowledged / taken */
+	uint8_t ttl;     /* of the SYN */
+	bool from_guest; /* who opened it */
+	uint64_t bytes_in,
+		bytes_out; /* to the guest, from the guest: payload bytes acknowledged / taken */
 	uint32_t srtt_us;
 };
 void tcp_conn_facts(const struct tcp_conn *c, struct tcp_facts *ret);
@@ -73,10 +78,12 @@ void tcp_conn_set_owner(struct tcp_conn *c, void *owner);
 void *tcp_conn_owner(const struct tcp_conn *c);
 /* How many exist, and how many of them are not established yet. */
 unsigned tcp_conn_count(const struct stack *s, unsigned *ret_half_open);
-/* The owner's hook: called just before a connection is freed while it is still dialling (the guest gave up, the table was full): cancel the dial. */
+/* The owner's hook: called just before a connection is freed while it is still dialling (the guest
+ * gave up, the table was full): cancel the dial. */
 typedef void tcp_gone_fn(void *ctx, struct tcp_conn *c);
 void tcp_set_gone_hook(struct stack *s, tcp_gone_fn *fn);
 /* Calls fn for each connection; fn may abort the one that it is given. */
-void tcp_conn_each(struct stack *s, void (*fn)(struct stack *, struct tcp_conn *, void *), void *arg);
+void tcp_conn_each(struct stack *s, void (*fn)(struct stack *, struct tcp_conn *, void *),
+		   void *arg);
 
 #endif
