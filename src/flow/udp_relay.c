@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * UDP from the guest: admission, and the way to the session's socket. See udp_priv.h for the theory
+ * of operation and the bounds.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "flow/sock_icmp.h"
+#include "flow/udp_priv.h"
+
+#define TRIM_AFTER_US (5 * UINT64_C(1000000))
+
+static void trim_fire(struct timer *t)
+{
+	struct udp_relay *r = container_of(t, struct udp_relay, trim);
+	if (r->rx_used) {
+		r->rx_used = false;
+		timer_set(&r->sb->loop->wheel, t, r->sb->loop->now_us + TRIM_AFTER_US);
+		return;
+	}
+	madvise(r->rx_arena, (size_t)UDP_RX_SLOTS * UDP_RX_SIZE, MADV_DONTNEED);
+}
+
+struct udp_relay *udp_relay_new(struct sandbox *sb, uint32_t max_sessions)
+{
+	struct udp_relay *r = calloc(1, sizeof(*r));
+	if (!r)
+		return NULL;
+	r->rx_arena = mmap(NULL, (size_t)UDP_RX_SLOTS * UDP_RX_SIZE, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (r->rx_arena == MAP_FAILED) {
+		free(r);
+		return NULL;
+	}
+	r->sb = sb;
+	r->max_sessions = max_sessions ? max_sessions : 1;
+	sipkey_random(&r->key);
+	table_init(&r->sessions, r->max_sessions);
+	table_init(&r->remotes, (size_t)r->max_sessions * UDP_REMOTES_SHARE);
+	list_init(&r->by_use);
+	list_init(&r->pending);
+	timer_init(&r->trim, trim_fire);
+	for (unsigned i = 0; i < UDP_RX_SLOTS; i++) {
+		r->rx_iov[i] = (struct iovec){.iov_base = r->rx_arena + (size_t)i * UDP_RX_SIZE,
+					      .iov_len = UDP_RX_SIZE};
+		r->rx[i].msg_hdr = (struct msghdr){.msg_name = &r->rx_name[i],
+						   .msg_iov = &r->rx_iov[i],
+						   .msg_iovlen = 1,
+						   .msg_control = &r->rx_control[i]};
+	}
+	return r;
+}
+
+void udp_relay_free(struct udp_relay *r)
+{
+	if (!r)
+		return;
+	list_for_each (it, &r->by_use) {
+		udp_session_free(container_of(it, struct udp_session, by_use));
+	}
+	timer_cancel(&r->sb->loop->wheel, &r->trim);
+	table_done(&r->sessions);
+	table_done(&r->remotes);
+	munmap(r->rx_arena, (size_t)UDP_RX_SLOTS * UDP_RX_SIZE);
+	free(r);
+}
+
+static struct policy_facts facts_of(const struct udp_datagram *d)
+{
+	return (struct policy_facts){
+		.dir = POLICY_EGRESS, .proto = POLICY_UDP, .remote = d->dst, .port = d->dport};
+}
+
+/* No descriptor or no memory is a limit; anything else is what the host says about the way there.
+ */
+static void refuse(struct udp_relay *r, const struct udp_datagram *d, int err)
+{
+	struct policy_facts facts = facts_of(d);
+	enum icmp_error kind;
+	r->sb->cnt.udp_dropped++;
+	if (err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -ENOBUFS) {
+		flow_count_refusal(r->sb, REASON_LIMIT_UDP, &facts);
+		log_limited(LOG_WARNING, "no socket for a new UDP session: %s", strerror(-err));
+		kind = ICMP_ERR_HOST_UNREACH;
+	} else if (!sock_icmp_of_errno(err, &kind)) {
+		return;
+	}
+	stack_icmp_error(&r->sb->stack, kind, NULL, d->l3, 0);
+}
+
+/* A pair of session and remote that is new: the policy is asked before anything is opened for it.
+ */
+static struct udp_remote *admit(struct udp_relay *r, struct udp_session *us,
+				const struct udp_datagram *d)
+{
+	struct policy_facts facts = facts_of(d);
+	struct admission adm = flow_admit(r->sb, &facts, &d->src, d->sport);
+	if (adm.verdict.answer != POLICY_ALLOW) {
+		r->sb->cnt.udp_dropped++;
+		stack_icmp_error(&r->sb->stack, ICMP_ERR_ADMIN, NULL, d->l3, 0);
+		return NULL;
+	}
+	if (!us)
+		us = udp_session_new(r, &d->src, d->sport);
+	struct udp_remote *ur = us ? udp_remote_new(us, &d->dst, &adm.dial, d->dport) : NULL;
+	if (!ur) {
+		refuse(r, d, -ENOMEM);
+		return NULL;
+	}
+	ur->to_host = adm.to_host_loopback;
+	return ur;
+}
+
+void udp_relay_input(struct udp_relay *r, const struct udp_datagram *d)
+{
+	struct udp_session *us = udp_session_find(r, &d->src, d->sport);
+	struct udp_remote *ur = us ? udp_remote_find(us, &d->dst, d->dport) : NULL;
+	if (!ur)
+		ur = admit(r, us, d);
+	if (!ur)
+		return;
+
+	us = ur->session;
+	int err;
+	struct udp_sock *sock = udp_session_sock(us, ur->dial.family, &err);
+	if (!sock) {
+		refuse(r, d, err);
+		if (us->sock[0].src.fd < 0 && us->sock[1].src.fd < 0)
+			udp_session_free(us); /* one that never came to be */
+		return;
+	}
+	udp_session_touch(us);
+	udp_remote_touch(ur);
+	us->spoke_out = true;
+	udp_sock_gather(sock, ur, d);
+}
+
+void udp_relay_flush(struct udp_relay *r)
+{
+	list_for_each (it, &r->pending) {
+		udp_sock_flush(container_of(it, struct udp_sock, pending));
+	}
+	r->out_n = 0;
+}

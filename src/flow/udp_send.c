@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * UDP from the guest to the host's sockets: gathering, and one sendmmsg() a socket and burst.
+ *
+ * Runs of datagrams of equal size to one destination become one UDP_SEGMENT message. TTL and TOS
+ * are set on the socket from its first datagram; a datagram that differs carries them in control
+ * messages, so that a traceroute's probes may leave in one call. "Don't fragment" can only be
+ * set on the socket, so a change of it ends a call.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+
+#include "flow/sock_icmp.h"
+#include "flow/udp_priv.h"
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+
+/* The largest payload that a UDP_SEGMENT message of either family may carry. */
+#define GSO_TOTAL_MAX 65487
+
+/* Did the guest forbid fragmentation? IPv4: its DF bit (RFC 791). IPv6: always, but for what it
+ * fragmented itself. */
+static bool wants_df(struct view l3)
+{
+	if (l3.len < 8)
+		return false;
+	if (l3.p[0] >> 4 == 4)
+		return l3.p[6] & 0x40;
+	return l3.p[6] != IPPROTO_FRAGMENT;
+}
+
+static unsigned pieces_of(size_t len, uint16_t gso_size)
+{
+	return gso_size && len ? (unsigned)((len + gso_size - 1) / gso_size) : 1;
+}
+
+void udp_sock_gather(struct udp_sock *us, const struct udp_remote *ur, const struct udp_datagram *d)
+{
+	struct udp_relay *r = us->session->relay;
+	if (r->out_n == UDP_BATCH)
+		udp_relay_flush(r);
+
+	struct udp_out *o = &r->out[r->out_n++];
+	*o = (struct udp_out){
+		.dial = ur->dial,
+		.port = ur->port,
+		.ttl = d->ttl > 1 ? d->ttl - 1 : 1,
+		.tos = d->tos,
+		.df = wants_df(d->l3),
+		.gso_size = d->payload.len > d->gso_size ? d->gso_size : 0,
+		.payload = d->payload,
+		.l3 = d->l3,
+	};
+	if (!us->ttl && sock_set_ttl(us->src.fd, us->family, o->ttl) == 0)
+		us->ttl = o->ttl;
+	if (us->last)
+		us->last->next = o;
+	else
+		us->first = o;
+	us->last = o;
+	if (!list_linked(&us->pending))
+		list_add_tail(&r->pending, &us->pending);
+}
+
+static bool same_way(const struct udp_out *x, const struct udp_out *y)
+{
+	return x->port == y->port && x->ttl == y->ttl && x->tos == y->tos && x->df == y->df &&
+	       ipaddr_eq(&x->dial, &y->dial);
+}
+
+static void put_control(const struct udp_sock *us, struct msghdr *m, const struct udp_out *o,
+			uint16_t gso_size)
+{
+	int level = sock_level(us->family);
+	if (o->ttl != us->ttl) {
+		int v = o->ttl;
+		sock_cmsg_put(m, level, sock_cmsg_ttl(us->family), &v, sizeof(v));
+	}
+	if (o->tos != us->tos) {
+		int v = o->tos;
+		sock_cmsg_put(m, level, sock_cmsg_tos(us->family), &v, sizeof(v));
+	}
+	if (gso_size)
+		sock_cmsg_put(m, SOL_UDP, UDP_SEGMENT, &gso_size, sizeof(gso_size));
+}
+
+static void init_msg(struct msghdr *m, const struct udp_sock *us, const struct udp_out *o,
+		     struct sockaddr_storage *name, struct iovec *iov, void *control)
+{
+	*m = (struct msghdr){
+		.msg_name = name,
+		.msg_namelen = ipaddr_to_sockaddr(&o->dial, o->port, name),
+		.msg_iov = iov,
+		.msg_control = control,
+	};
+}
+
+/* What the guest hears of a datagram that could not be sent. */
+static void report(struct udp_sock *us, const struct udp_out *o, int err, uint32_t mtu)
+{
+	struct sandbox *sb = us->session->relay->sb;
+	enum icmp_error kind;
+	sb->cnt.udp_dropped++;
+	if (err == EMSGSIZE) {
+		if (mtu)
+			stack_icmp_error(&sb->stack, ICMP_ERR_TOO_BIG, NULL, o->l3, mtu);
+		return;
+	}
+	if (sock_icmp_of_errno(err, &kind))
+		stack_icmp_error(&sb->stack, kind, NULL, o->l3, 0);
+}
+
+/* A full send queue or a lack of memory: the datagram is lost, as on any busy network. */
+static bool is_congestion(int err)
+{
+	return err == EAGAIN || err == ENOBUFS || err == ENOMEM;
+}
+
+/* Sends one piece by itself. An earlier datagram's error may fail the first attempt, so there are
+ * two. */
+static void send_piece(struct udp_sock *us, const struct udp_out *o, struct view payload)
+{
+	struct sandbox *sb = us->session->relay->sb;
+	struct sockaddr_storage name;
+	_Alignas(8) uint8_t control[UDP_CONTROL];
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)payload.p, .iov_len = payload.len};
+	struct msghdr m;
+	init_msg(&m, us, o, &name, &iov, control);
+	m.msg_iovlen = 1;
+	put_control(us, &m, o, 0);
+
+	int err = 0;
+	uint32_t mtu = 0;
+	for (int attempt = 0; attempt < 2; attempt++) {
+		if (sendmsg(us->src.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) {
+			sb->cnt.udp_out++;
+			return;
+		}
+		err = errno;
+		if (is_congestion(err)) {
+			sb->cnt.udp_dropped++;
+			return;
+		}
+		mtu = udp_sock_errors(us);
+		if (err == EMSGSIZE)
+			break;
+	}
+	report(us, o, err, mtu);
+}
+
+/* A message that cannot leave as a train is taken apart. */
+static void send_apart(struct udp_sock *us, struct udp_out *o, unsigned pieces)
+{
+	for (; pieces; pieces--, o = o->next) {
+		struct view rest = o->payload, piece;
+		while (o->gso_size && rest.len > o->gso_size &&
+		       view_take(&rest, o->gso_size, &piece))
+			send_piece(us, o, piece);
+		send_piece(us, o, rest);
+	}
+}
+
+/* Puts the next message together from the head of the list; returns what follows it. */
+static struct udp_out *build_msg(struct udp_sock *us, struct udp_out *o, unsigned n,
+				 unsigned *iov_n)
+{
+	struct udp_relay *r = us->session->relay;
+	struct msghdr *m = &r->tx[n].msg_hdr;
+	init_msg(m, us, o, &r->tx_name[n], &r->tx_iov[*iov_n], &r->tx_control[n]);
+	r->tx_out[n] = o;
+
+	size_t total = 0, size = o->payload.len;
+	uint16_t gso_size = o->gso_size;
+	unsigned pieces = 0;
+	struct udp_out *first = o;
+	for (; o; o = o->next) {
+		size_t len = o->payload.len;
+		bool joins = !us->no_gso && !gso_size && !o->gso_size && len && len <= size &&
+			     total + len <= GSO_TOTAL_MAX && pieces < UDP_GSO_MAX &&
+			     same_way(first, o);
+		if (pieces && !joins)
+			break;
+		r->tx_iov[*iov_n + pieces] =
+			(struct iovec){.iov_base = (void *)(uintptr_t)o->payload.p, .iov_len = len};
+		total += len;
+		pieces++;
+		if (len < size || gso_size || !len) { /* a short piece is the last of its train */
+			o = o->next;
+			break;
+		}
+	}
+	m->msg_iovlen = pieces;
+	r->tx_pieces[n] = pieces;
+	*iov_n += pieces;
+	put_control(us, m, first, pieces > 1 ? (uint16_t)size : gso_size);
+	return o;
+}
+
+static uint64_t datagrams_in(struct udp_relay *r, unsigned n)
+{
+	const struct udp_out *o = r->tx_out[n];
+	return r->tx_pieces[n] > 1 ? r->tx_pieces[n] : pieces_of(o->payload.len, o->gso_size);
+}
+
+/* The message at the head failed. True: it is done with; false: it is worth a second attempt. */
+static bool msg_failed(struct udp_sock *us, unsigned n, int err, bool again)
+{
+	struct udp_relay *r = us->session->relay;
+	struct udp_out *o = r->tx_out[n];
+	if (is_congestion(err)) {
+		r->sb->cnt.udp_dropped += datagrams_in(r, n);
+		return true;
+	}
+	uint32_t mtu = udp_sock_errors(us);
+	bool train = r->tx_pieces[n] > 1 || o->gso_size;
+	if (train && (err == EINVAL || err == EMSGSIZE || err == EIO || err == EOPNOTSUPP)) {
+		us->no_gso |= err == EIO || err == EOPNOTSUPP;
+		send_apart(us, o, r->tx_pieces[n]);
+		return true;
+	}
+	if (!again && err != EMSGSIZE)
+		return false;
+	report(us, o, err, mtu);
+	return true;
+}
+
+static void send_msgs(struct udp_sock *us, unsigned n)
+{
+	struct udp_relay *r = us->session->relay;
+	bool again = false;
+	for (unsigned i = 0; i < n;) {
+		int sent = sendmmsg(us->src.fd, r->tx + i, n - i, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (sent > 0) {
+			for (int k = 0; k < sent; k++, i++)
+				r->sb->cnt.udp_out += datagrams_in(r, i);
+			again = false;
+		} else if (msg_failed(us, i, errno, again)) {
+			i++;
+			again = false;
+		} else {
+			again = true;
+		}
+	}
+}
+
+void udp_sock_flush(struct udp_sock *us)
+{
+	struct udp_out *o = us->first;
+	us->first = us->last = NULL;
+	list_del(&us->pending);
+	while (o) {
+		unsigned n = 0, iov_n = 0;
+		bool df = o->df;
+		if (df != us->df && sock_set_df(us->src.fd, us->family, df) == 0)
+			us->df = df;
+		while (o && o->df == df)
+			o = build_msg(us, o, n++, &iov_n);
+		send_msgs(us, n);
+	}
+}
