@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The command line: one table of commands (main.c), each with a file of its own.
+ *
+ * Only this room prints to the user: results to stdout, complaints to stderr as one line "weir:
+ * ...". A command gets argv from its own name on and returns the exit status.
+ */
+#ifndef WEIR_CLI_CLI_H
+#define WEIR_CLI_CLI_H
+
+#include <stdio.h>
+
+#include "base/error.h"
+
+/* Exit statuses of weir's own, as in env(1); any other is the command's that weir ran. */
+enum {
+	CLI_EXIT_FAILURE = 125,     /* weir itself failed */
+	CLI_EXIT_CANNOT_EXEC = 126, /* the command was found and could not be executed */
+	CLI_EXIT_NOT_FOUND = 127,   /* no such command */
+};
+
+struct cli_command {
+	const char *name;
+	const char *args;    /* what may follow the name, for the usage line */
+	const char *summary; /* one line for the list of commands, and the shells' completion */
+	int (*fn)(int argc, char **argv);
+};
+/* Ends with a NULL name. */
+extern const struct cli_command cli_commands[];
+
+int cmd_run(int argc, char **argv);     /* run.c */
+int cmd_version(int argc, char **argv); /* version.c */
+int cmd_help(int argc, char **argv);    /* help.c */
+
+/* Prints "weir: MESSAGE" to stderr; returns CLI_EXIT_FAILURE. */
+int cli_fail(const struct error *err);
+
+/* help.c: `weir --help`, `weir run --help`, and the option section of weir-run(1) in scdoc's
+ * language. */
+void help_main(FILE *out);
+void help_run(FILE *out);
+void help_man_options(FILE *out);
+
+/* complete.c: the completion script of a shell ("bash", "zsh", "fish"). -1 for any other. */
+int complete_print(FILE *out, const char *shell);
+
+#endif

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Completion scripts for bash, zsh and fish, written from the tables of commands and options.
+ * Behind the options of `run` each of them completes the command that is to be run.
+ */
+#include "cli/cli.h"
+
+#include <string.h>
+
+#include "cli/options.h"
+
+/* Names of the commands with blanks between them. */
+static void command_names(FILE *out)
+{
+	for (const struct cli_command *c = cli_commands; c->name; c++)
+		fprintf(out, "%s%s", c == cli_commands ? "" : " ", c->name);
+}
+
+static void word_list(FILE *out, const char *const *words)
+{
+	for (size_t i = 0; words[i]; i++)
+		fprintf(out, "%s%s", i ? " " : "", words[i]);
+}
+
+/* The options that `wanted` picks as a case pattern: "--pcap|--netns". */
+static void case_pattern(FILE *out, bool (*wanted)(const struct option_def *d))
+{
+	const char *bar = "";
+
+	for (const struct option_def *d = option_table; d->name; d++) {
+		if (!wanted(d))
+			continue;
+		fprintf(out, "%s--%s", bar, d->name);
+		bar = "|";
+		if (d->letter)
+			fprintf(out, "|-%c", d->letter);
+	}
+}
+
+static bool takes_path(const struct option_def *d)
+{
+	return d->takes_path;
+}
+
+static bool takes_value(const struct option_def *d)
+{
+	return d->arg != NULL;
+}
+
+static bool takes_free_value(const struct option_def *d)
+{
+	return d->arg && !d->takes_path && !d->words;
+}
+
+static void bash_print(FILE *out)
+{
+	fputs("# bash completion for weir, made from its table of options\n"
+	      "_weir() {\n"
+	      "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} i=2\n"
+	      "\tCOMPREPLY=()\n"
+	      "\tif [ \"$COMP_CWORD\" -eq 1 ] || [ \"${COMP_WORDS[1]}\" = help ]; then\n"
+	      "\t\tmapfile -t COMPREPLY < <(compgen -W '",
+	      out);
+	command_names(out);
+	fputs("' -- \"$cur\")\n"
+	      "\t\treturn\n"
+	      "\tfi\n"
+	      "\t[ \"${COMP_WORDS[1]}\" = run ] || return\n"
+	      "\t# Behind the options stands a command with words of its own.\n"
+	      "\twhile [ \"$i\" -lt \"$COMP_CWORD\" ]; do\n"
+	      "\t\tcase ${COMP_WORDS[i]} in\n"
+	      "\t\t--) i=$((i + 1)); break ;;\n"
+	      "\t\t",
+	      out);
+	case_pattern(out, takes_value);
+	fputs(") i=$((i + 2)) ;;\n"
+	      "\t\t-*) i=$((i + 1)) ;;\n"
+	      "\t\t*) break ;;\n"
+	      "\t\tesac\n"
+	      "\tdone\n"
+	      "\tif [ \"$i\" -lt \"$COMP_CWORD\" ]; then\n"
+	      "\t\tif declare -F _command_offset >/dev/null; then\n"
+	      "\t\t\t_command_offset \"$i\"\n"
+	      "\t\telse\n"
+	      "\t\t\tmapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
+	      "\t\tfi\n"
+	      "\t\treturn\n"
+	      "\tfi\n"
+	      "\tif [ \"$i\" -gt \"$COMP_CWORD\" ]; then\n"
+	      "\t\tcase $prev in\n",
+	      out);
+	for (const struct option_def *d = option_table; d->name; d++) {
+		if (!d->words)
+			continue;
+		fprintf(out, "\t\t--%s) mapfile -t COMPREPLY < <(compgen -W '", d->name);
+		word_list(out, d->words);
+		fputs("' -- \"$cur\") ;;\n", out);
+	}
+	fputs("\t\t", out);
+	case_pattern(out, takes_path);
+	fputs(") mapfile -t COMPREPLY < <(compgen -f -- \"$cur\") ;;\n"
+	      "\t\tesac\n"
+	      "\t\treturn\n"
+	      "\tfi\n"
+	      "\tif [[ $cur == -* ]]; then\n"
+	      "\t\tmapfile -t COMPREPLY < <(compgen -W '",
+	      out);
+	for (const struct option_def *d = option_table; d->name; d++)
+		fprintf(out, "%s--%s", d == option_table ? "" : " ", d->name);
+	fputs("' -- \"$cur\")\n"
+	      "\telse\n"
+	      "\t\tmapfile -t COMPREPLY < <(compgen -c -- \"$cur\")\n"
+	      "\tfi\n"
+	      "}\n"
+	      "complete -o default -F _weir weir\n",
+	      out);
+}
+
+/* Text inside single quotes in zsh's _arguments: no colon, bracket or quote may stand bare. */
+static void zsh_text(FILE *out, const char *text)
+{
+	for (; *text; text++) {
+		if (*text == '\'')
+			fputs("'\\'", out);
+		else if (strchr(":[]\\", *text))
+			fputc('\\', out);
+		fputc(*text, out);
+	}
+}
+
+static void zsh_option(FILE *out, const struct option_def *d)
+{
+	fputs("\t\t'*", out);
+	if (d->letter)
+		fprintf(out, "'{-%c,--%s}'", d->letter, d->name);
+	else
+		fprintf(out, "--%s", d->name);
+	fputc('[', out);
+	zsh_text(out, d->help);
+	fputc(']', out);
+	if (d->arg) {
+		fputc(':', out);
+		zsh_text(out, d->arg);
+		fputc(':', out);
+		if (d->words) {
+			fputs(d->word_list ? "_sequence compadd - " : "(", out);
+			word_list(out, d->words);
+			fputs(d->word_list ? "" : ")", out);
+		} else if (d->takes_path) {
+			fputs("_files", out);
+		}
+	}
+	fputs("' \\\n", out);
+}
+
+static void zsh_print(FILE *out)
+{
+	fputs("#compdef weir\n"
+	      "# zsh completion for weir, made from its table of options\n"
+	      "_weir() {\n"
+	      "\tif (( CURRENT == 2 )); then\n"
+	      "\t\tlocal -a commands=(\n",
+	      out);
+	for (const struct cli_command *c = cli_commands; c->name; c++) {
+		fprintf(out, "\t\t\t'%s:", c->name);
+		zsh_text(out, c->summary);
+		fputs("'\n", out);
+	}
+	fputs("\t\t)\n"
+	      "\t\t_describe command commands\n"
+	      "\t\treturn\n"
+	      "\tfi\n"
+	      "\tif [[ $words[2] == help ]]; then\n"
+	      "\t\tcompadd ",
+	      out);
+	command_names(out);
+	fputs("\n"
+	      "\t\treturn\n"
+	      "\tfi\n"
+	      "\t[[ $words[2] == run ]] || return\n"
+	      "\tshift words\n"
+	      "\t(( CURRENT-- ))\n"
+	      "\t_arguments -S \\\n",
+	      out);
+	for (const struct option_def *d = option_table; d->name; d++)
+		zsh_option(out, d);
+	fputs("\t\t'(-)1:command:_command_names -e' \\\n"
+	      "\t\t'*::arguments:_normal'\n"
+	      "}\n"
+	      "_weir \"$@\"\n",
+	      out);
+}
+
+/* Text inside single quotes in fish. */
+static void fish_text(FILE *out, const char *text)
+{
+	for (; *text; text++) {
+		if (*text == '\'' || *text == '\\')
+			fputc('\\', out);
+		fputc(*text, out);
+	}
+}
+
+static void fish_print(FILE *out)
+{
+	fputs("# fish completion for weir, made from its table of options\n"
+	      "complete -c weir -f\n",
+	      out);
+	for (const struct cli_command *c = cli_commands; c->name; c++) {
+		fprintf(out, "complete -c weir -n __fish_use_subcommand -a %s -d '", c->name);
+		fish_text(out, c->summary);
+		fputs("'\n", out);
+	}
+	for (const struct option_def *d = option_table; d->name; d++) {
+		fprintf(out, "complete -c weir -n '__fish_seen_subcommand_from run' -l %s",
+			d->name);
+		if (d->letter)
+			fprintf(out, " -s %c", d->letter);
+		if (d->words) {
+			fputs(" -x -a '", out);
+			word_list(out, d->words);
+			fputc('\'', out);
+		} else if (d->takes_path) {
+			fputs(" -r -F", out);
+		} else if (takes_free_value(d)) {
+			fputs(" -x", out);
+		}
+		fputs(" -d '", out);
+		fish_text(out, d->help);
+		fputs("'\n", out);
+	}
+	fputs("complete -c weir -n '__fish_seen_subcommand_from run' -a '(__fish_complete_subcommand)'\n",
+	      out);
+}
+
+int complete_print(FILE *out, const char *shell)
+{
+	if (strcmp(shell, "bash") == 0)
+		bash_print(out);
+	else if (strcmp(shell, "zsh") == 0)
+		zsh_print(out);
+	else if (strcmp(shell, "fish") == 0)
+		fish_print(out);
+	else
+		return -1;
+	return 0;
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What weir says about itself: on a terminal, and as the option section of the manual page.
+ * Both are written from the tables of commands and options.
+ */
+#include "cli/cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/options.h"
+
+#define WIDTH  80 /* columns of help text */
+#define COLUMN 28 /* where explanations begin */
+
+/* Colours only where a person looks, and has not said otherwise (https://no-color.org). */
+static bool colours(FILE *out)
+{
+	const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
+
+	return isatty(fileno(out)) && term && strcmp(term, "dumb") != 0 && !(no && *no);
+}
+
+static void heading(FILE *out, const char *text)
+{
+	bool bold = colours(out);
+
+	fprintf(out, "\n%s%s:%s\n", bold ? "\033[1m" : "", text, bold ? "\033[0m" : "");
+}
+
+/* Prints text from column `at` on, broken at spaces; every new line begins at COLUMN. */
+static void wrapped(FILE *out, size_t at, const char *text)
+{
+	while (*text) {
+		size_t len = strcspn(text, " ");
+		if (at > COLUMN && at + 1 + len > WIDTH) {
+			fprintf(out, "\n%*s", COLUMN, "");
+			at = COLUMN;
+		} else if (at > COLUMN) {
+			fputc(' ', out);
+			at++;
+		}
+		fprintf(out, "%.*s", (int)len, text);
+		at += len;
+		text += len;
+		text += strspn(text, " ");
+	}
+	fputc('\n', out);
+}
+
+/* "  NAME" and, from COLUMN on, what it is; on a line of its own where the name is too long. */
+static void entry(FILE *out, const char *name, const char *text)
+{
+	size_t len = strlen(name);
+
+	fprintf(out, "  %s", name);
+	if (len + 4 > COLUMN)
+		fprintf(out, "\n%*s", COLUMN, "");
+	else
+		fprintf(out, "%*s", (int)(COLUMN - 2 - len), "");
+	wrapped(out, COLUMN, text);
+}
+
+void help_main(FILE *out)
+{
+	fputs("weir is the network of a sandbox: it carries a command's traffic in user space and\n"
+	      "decides for every connection whether it may pass.\n",
+	      out);
+	heading(out, "Commands");
+	for (const struct cli_command *c = cli_commands; c->name; c++) {
+		char usage[128];
+		snprintf(usage, sizeof(usage), "weir %s %s", c->name, c->args);
+		entry(out, usage, c->summary);
+	}
+	heading(out, "Examples");
+	fputs("  weir run -- curl https://example.com       the internet, and nothing of this host or its LAN\n"
+	      "  weir run --net none --allow 192.0.2.7:tcp:443 -- ./job\n"
+	      "  weir run -p 8080:80 -- ./server\n"
+	      "\n'weir help run' lists the options. weir(1) and weir-run(1) tell the rest.\n",
+	      out);
+}
+
+/* "-p, --publish ARG", or "    --mtu N". */
+static void option_usage(const struct option_def *d, char *buf, size_t size)
+{
+	char letter[8] = "    ";
+
+	if (d->letter)
+		snprintf(letter, sizeof(letter), "-%c, ", d->letter);
+	snprintf(buf, size, "%s--%s%s%s", letter, d->name, d->arg ? " " : "", d->arg ? d->arg : "");
+}
+
+void help_run(FILE *out)
+{
+	fputs("Usage: weir run [OPTION...] [--] COMMAND [ARG...]\n\n"
+	      "Runs COMMAND in a new network namespace whose whole network is weir. The exit status is the\n"
+	      "command's own; 125 where weir failed, 126 where the command cannot be executed, 127 where\n"
+	      "there is none.\n",
+	      out);
+	for (int s = 0; s < OPTION_SECTIONS; s++) {
+		heading(out, option_section_titles[s]);
+		for (const struct option_def *d = option_table; d->name; d++) {
+			char usage[80], text[512];
+			if ((int)d->section != s)
+				continue;
+			option_usage(d, usage, sizeof(usage));
+			snprintf(text, sizeof(text), d->dflt ? "%s [default: %s]" : "%s", d->help,
+				 d->dflt);
+			entry(out, usage, text);
+		}
+	}
+}
+
+/* Text as scdoc takes it literally. */
+static void scdoc_text(FILE *out, const char *text)
+{
+	for (; *text; text++) {
+		if (strchr("\\*_", *text))
+			fputc('\\', out);
+		fputc(*text, out);
+	}
+}
+
+void help_man_options(FILE *out)
+{
+	for (int s = 0; s < OPTION_SECTIONS; s++) {
+		fprintf(out, "## %s\n\n", option_section_titles[s]);
+		for (const struct option_def *d = option_table; d->name; d++) {
+			if ((int)d->section != s)
+				continue;
+			if (d->letter)
+				fprintf(out, "*-%c*, ", d->letter);
+			fputs("*--", out);
+			scdoc_text(out, d->name);
+			fputc('*', out);
+			if (d->arg) {
+				fputs(" _", out);
+				scdoc_text(out, d->arg);
+				fputc('_', out);
+			}
+			fputs("\n\t", out);
+			scdoc_text(out, d->help);
+			fputc('.', out);
+			if (d->dflt) {
+				fputs(" Default: ", out);
+				scdoc_text(out, d->dflt);
+				fputc('.', out);
+			}
+			if (d->example) {
+				fputs(" Example: ", out);
+				scdoc_text(out, d->example);
+				fputc('.', out);
+			}
+			fputs("\n\n", out);
+		}
+	}
+}
+
+int cmd_help(int argc, char **argv)
+{
+	struct error err;
+
+	if (argc < 2 || strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0)
+		help_main(stdout);
+	else if (strcmp(argv[1], "run") == 0)
+		help_run(stdout);
+	else if (strcmp(argv[1], "version") == 0)
+		puts("Usage: weir version\n\nPrints the version, and what of weir this host can use.");
+	else if (strcmp(argv[1], "--man-options") == 0) /* for the build of the manual page */
+		help_man_options(stdout);
+	else if (strcmp(argv[1], "--completion") == 0 &&
+		 argc == 3) { /* for the build of completions */
+		if (complete_print(stdout, argv[2]) < 0) {
+			error_set(&err, "--completion: '%s': expected bash, zsh or fish", argv[2]);
+			return cli_fail(&err);
+		}
+	} else {
+		error_set(&err, "help: '%s': no such command; 'weir help' lists them", argv[1]);
+		return cli_fail(&err);
+	}
+	return 0;
+}

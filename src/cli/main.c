@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * weir(1): finds the command in the table and runs it.
+ */
+#include "cli/cli.h"
+
+#include <string.h>
+
+#include "conf/config.h"
+
+const struct cli_command cli_commands[] = {
+	{.name = "run",
+	 .args = "[OPTION...] [--] COMMAND [ARG...]",
+	 .summary = "run a command in a new network namespace behind the gateway",
+	 .fn = cmd_run},
+	{.name = "version",
+	 .args = "",
+	 .summary = "say which version this is, and what this host can do",
+	 .fn = cmd_version},
+	{.name = "help",
+	 .args = "[COMMAND]",
+	 .summary = "explain weir, or one command",
+	 .fn = cmd_help},
+	{0},
+};
+
+int cli_fail(const struct error *err)
+{
+	fprintf(stderr, "weir: %s\n", err->msg);
+	return CLI_EXIT_FAILURE;
+}
+
+static int unknown_command(const char *name)
+{
+	const char *names[sizeof(cli_commands) / sizeof(cli_commands[0])];
+	struct error err;
+	size_t n = 0;
+
+	for (const struct cli_command *c = cli_commands; c->name; c++)
+		names[n++] = c->name;
+	names[n] = NULL;
+	const char *near = config_nearest(name, names);
+	if (near)
+		error_set(&err, "'%s': no such command; did you mean '%s'?", name, near);
+	else
+		error_set(&err, "'%s': no such command; 'weir help' lists them", name);
+	return cli_fail(&err);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		help_main(stderr);
+		return CLI_EXIT_FAILURE;
+	}
+	const char *name = argv[1];
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+		name = "help";
+	else if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
+		name = "version";
+	for (const struct cli_command *c = cli_commands; c->name; c++) {
+		if (strcmp(name, c->name) == 0)
+			return c->fn(argc - 1, argv + 1);
+	}
+	return unknown_command(name);
+}

@@ -1,0 +1,591 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The table of options, and the parsers of their values.
+ */
+#include "cli/options.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+/* --dns-upstream: as many as struct config holds. */
+#define UPSTREAM_MAX \
+	(sizeof(((struct config *)0)->dns_upstream) / sizeof(((struct config *)0)->dns_upstream[0]))
+
+const char *const option_section_titles[OPTION_SECTIONS] = {
+	[OPTION_POLICY] = "Policy",  [OPTION_PUBLISH] = "Published ports",
+	[OPTION_DNS] = "DNS",        [OPTION_INTERFACE] = "The guest's interface",
+	[OPTION_RUN] = "Namespaces", [OPTION_LIMITS] = "Limits",
+	[OPTION_WATCH] = "Watching",
+};
+
+static const char *const net_words[] = {"public", "private", "host", "all", "none", NULL};
+static const char *const verdict_words[] = {"allow", "deny", NULL};
+static const char *const link_words[] = {"tap", "packet", NULL};
+static const char *const level_words[] = {"error", "warning", "info", "debug", "trace", NULL};
+
+static void *field_of(const struct option_def *def, struct config *c)
+{
+	return (char *)c + def->field;
+}
+
+static int out_of_memory(struct error *err)
+{
+	return error_set(err, "out of memory");
+}
+
+/* "expected allow or deny", with the nearest word where there is one. Returns -1. */
+static int words_expected(const char *value, const char *const *words, struct error *err)
+{
+	char list[128] = "";
+	const char *near = config_nearest(value, words);
+
+	for (size_t i = 0; words[i]; i++) {
+		if (i)
+			strncat(list, words[i + 1] ? ", " : " or ",
+				sizeof(list) - strlen(list) - 1);
+		strncat(list, words[i], sizeof(list) - strlen(list) - 1);
+	}
+	if (near)
+		return error_set(err, "expected %s; did you mean '%s'?", list, near);
+	return error_set(err, "expected %s", list);
+}
+
+/* Index of value among words; -1 and err where it is none of them. */
+static int word_index(const char *value, const char *const *words, struct error *err)
+{
+	for (int i = 0; words[i]; i++) {
+		if (strcmp(value, words[i]) == 0)
+			return i;
+	}
+	return words_expected(value, words, err);
+}
+
+static int parse_flag(const struct option_def *def, const char *value, struct config *c,
+		      struct error *err)
+{
+	*(bool *)field_of(def, c) = true;
+	return 0;
+}
+
+static int parse_u32(const struct option_def *def, const char *value, struct config *c,
+		     struct error *err)
+{
+	uint64_t n;
+
+	if (config_parse_uint(value, def->min, def->max, &n, err) < 0)
+		return -1;
+	*(uint32_t *)field_of(def, c) = (uint32_t)n;
+	return 0;
+}
+
+static int parse_mtu(const struct option_def *def, const char *value, struct config *c,
+		     struct error *err)
+{
+	uint64_t n;
+
+	if (config_parse_uint(value, def->min, def->max, &n, err) < 0)
+		return -1;
+	c->mtu = (uint16_t)n;
+	return 0;
+}
+
+static int parse_pid(const struct option_def *def, const char *value, struct config *c,
+		     struct error *err)
+{
+	uint64_t n;
+
+	if (config_parse_uint(value, def->min, def->max, &n, err) < 0)
+		return -1;
+	c->pid = (int)n;
+	return 0;
+}
+
+static int parse_path(const struct option_def *def, const char *value, struct config *c,
+		      struct error *err)
+{
+	char **field = field_of(def, c);
+
+	if (!*value)
+		return error_set(err, "expected the path of a file");
+	char *copy = strdup(value);
+	if (!copy)
+		return out_of_memory(err);
+	free(*field);
+	*field = copy;
+	return 0;
+}
+
+/* --net: each word of the list is known, and "all" and "none" stand alone. */
+static int parse_net(const struct option_def *def, const char *value, struct config *c,
+		     struct error *err)
+{
+	char word[32];
+	bool list = strchr(value, ',') != NULL;
+
+	for (const char *p = value;; p++) {
+		size_t len = strcspn(p, ",");
+		if (len >= sizeof(word))
+			return words_expected("", def->words, err);
+		memcpy(word, p, len);
+		word[len] = '\0';
+		if (word_index(word, def->words, err) < 0)
+			return -1;
+		if (list && (strcmp(word, "all") == 0 || strcmp(word, "none") == 0))
+			return error_set(
+				err, "expected '%s' alone, or a list of public, private and host",
+				word);
+		p += len;
+		if (!*p)
+			break;
+	}
+	char *copy = strdup(value);
+	if (!copy)
+		return out_of_memory(err);
+	free(c->net);
+	c->net = copy;
+	return 0;
+}
+
+static int parse_rule(const struct option_def *def, const char *value, struct config *c,
+		      struct error *err)
+{
+	if (!*value)
+		return error_set(err, "expected a rule");
+	return strv_add(&c->rules, value) ? 0 : out_of_memory(err);
+}
+
+/* --allow T and --deny T: the option's name is the rule's action. */
+static int parse_target(const struct option_def *def, const char *value, struct config *c,
+			struct error *err)
+{
+	char *token;
+
+	if (!*value)
+		return error_set(err, "expected a target");
+	if (asprintf(&token, "%s@%s", def->name, value) < 0)
+		return out_of_memory(err);
+	bool added = strv_add(&c->rules, token);
+	free(token);
+	return added ? 0 : out_of_memory(err);
+}
+
+static int parse_verdict(const struct option_def *def, const char *value, struct config *c,
+			 struct error *err)
+{
+	int i = word_index(value, def->words, err);
+
+	if (i < 0)
+		return -1;
+	*(int *)field_of(def, c) = strcmp(def->words[i], "allow") == 0;
+	return 0;
+}
+
+static int parse_publish(const struct option_def *def, const char *value, struct config *c,
+			 struct error *err)
+{
+	struct config_publish p;
+
+	if (config_parse_publish(value, &p, err) < 0)
+		return -1;
+	struct config_publish *grown =
+		realloc(c->publish, (c->publish_count + 1) * sizeof(*c->publish));
+	if (!grown) {
+		free(p.text);
+		return out_of_memory(err);
+	}
+	grown[c->publish_count++] = p;
+	c->publish = grown;
+	return 0;
+}
+
+/* ADDR, ADDR:PORT, [V6] or [V6]:PORT. A bare IPv6 address has no port. */
+static int parse_upstream(const struct option_def *def, const char *value, struct config *c,
+			  struct error *err)
+{
+	char text[IPADDR_STRLEN];
+	char *addr = text, *port = NULL;
+	struct ipaddr a;
+	uint64_t n = 53;
+
+	if (strlen(value) >= sizeof(text))
+		goto bad;
+	strcpy(text, value);
+	if (*text == '[') {
+		addr++;
+		char *end = strchr(text, ']');
+		if (!end || (end[1] && end[1] != ':'))
+			goto bad;
+		port = end[1] ? end + 2 : NULL;
+		*end = '\0';
+	} else {
+		char *colon = strchr(text, ':');
+		if (colon && !strchr(colon + 1, ':')) {
+			*colon = '\0';
+			port = colon + 1;
+		}
+	}
+	if (!ipaddr_parse(addr, &a) || (*text == '[' && a.family != 6) ||
+	    ipaddr_is_unspecified(&a) || ipaddr_is_multicast(&a) ||
+	    (port && config_parse_uint(port, 1, 65535, &n, err) < 0))
+		goto bad;
+	if (c->dns_upstream_count == UPSTREAM_MAX)
+		return error_set(err, "at most %zu resolvers can be given", UPSTREAM_MAX);
+	c->dns_upstream[c->dns_upstream_count].addr = a;
+	c->dns_upstream[c->dns_upstream_count].port = (uint16_t)n;
+	c->dns_upstream_count++;
+	return 0;
+bad:
+	return error_set(err, "expected the IP address of a resolver and, if need be, a port");
+}
+
+static int parse_dns_timeout(const struct option_def *def, const char *value, struct config *c,
+			     struct error *err)
+{
+	uint64_t us;
+
+	if (config_parse_time_us(value, 1000, &us, err) < 0)
+		return -1;
+	if (us < def->min * 1000 || us > def->max * 1000)
+		return error_set(err, "expected a time from 10ms to 1m");
+	c->dns_timeout_ms = (uint32_t)(us / 1000);
+	return 0;
+}
+
+static int parse_mac(const struct option_def *def, const char *value, struct config *c,
+		     struct error *err)
+{
+	static const uint8_t zero[6];
+	uint8_t mac[6];
+
+	if (!mac_parse(value, mac))
+		return error_set(err, "expected a MAC address");
+	if ((mac[0] & 1) || memcmp(mac, zero, 6) == 0)
+		return error_set(err,
+				 "expected the MAC address of one interface, not a group or zero");
+	memcpy(c->mac, mac, 6);
+	c->has_mac = true;
+	return 0;
+}
+
+/* --ipv4 and --ipv6: the family is in the bounds (min and max are both 4, or both 6). */
+static int parse_addr(const struct option_def *def, const char *value, struct config *c,
+		      struct error *err)
+{
+	struct ipaddr a;
+
+	if (!ipaddr_parse(value, &a) || a.family != def->min)
+		return error_set(err, "expected an IPv%u address", (unsigned)def->min);
+	if (ipaddr_is_unspecified(&a) || ipaddr_is_loopback(&a) || ipaddr_is_multicast(&a) ||
+	    ipaddr_is_link_local(&a))
+		return error_set(err, "expected an IPv%u address that a host can have on a network",
+				 (unsigned)def->min);
+	*(struct ipaddr *)field_of(def, c) = a;
+	return 0;
+}
+
+/* The shortest and longest prefix come from the bounds; a pool of IPv4 has at least a /30, of IPv6
+ * a /64. */
+static int parse_pool(const struct option_def *def, const char *value, struct config *c,
+		      struct error *err)
+{
+	bool v6 = def->max == 64;
+	struct ipaddr net;
+	unsigned bits;
+
+	if (!strchr(value, '/') || !ipaddr_parse_prefix(value, true, &net, &bits) ||
+	    (net.family == 6) != v6 || bits < def->min || bits > def->max)
+		return error_set(err,
+				 "expected an IPv%d network of /%u to /%u, no bits set behind it",
+				 v6 ? 6 : 4, (unsigned)def->min, (unsigned)def->max);
+	*(struct ipaddr *)field_of(def, c) = net;
+	*(v6 ? &c->ipv6_pool_bits : &c->ipv4_pool_bits) = bits;
+	return 0;
+}
+
+static int parse_link(const struct option_def *def, const char *value, struct config *c,
+		      struct error *err)
+{
+	int i = word_index(value, def->words, err);
+
+	if (i < 0)
+		return -1;
+	c->link = strcmp(def->words[i], "tap") == 0 ? CONFIG_LINK_TAP : CONFIG_LINK_PACKET;
+	return 0;
+}
+
+static int parse_log_level(const struct option_def *def, const char *value, struct config *c,
+			   struct error *err)
+{
+	int level = log_level_parse(value);
+
+	if (level < 0)
+		return words_expected(value, def->words, err);
+	c->log_level = level;
+	return 0;
+}
+
+#define FLAG(member)  .parse = parse_flag, .field = offsetof(struct config, member)
+#define FIELD(member) .field = offsetof(struct config, member)
+
+const struct option_def option_table[] = {
+	/* policy */
+	{.name = "net",
+	 .section = OPTION_POLICY,
+	 .arg = "LIST",
+	 .dflt = "public",
+	 .words = net_words,
+	 .word_list = true,
+	 .parse = parse_net,
+	 .help = "What the command may reach: a comma list of public, private and host; or all, or none"},
+	{.name = "rule",
+	 .section = OPTION_POLICY,
+	 .arg = "TOKEN",
+	 .example = "deny@192.0.2.0/24:tcp:80,443",
+	 .parse = parse_rule,
+	 .help = "A rule, ACTION[:DIRECTION]@TARGET[:PROTOCOL[:PORTS]]. May be given many times; the first rule "
+		 "that matches wins, and these come before those of --net"},
+	{.name = "allow",
+	 .section = OPTION_POLICY,
+	 .arg = "TARGET",
+	 .example = "192.0.2.0/24:tcp:443",
+	 .parse = parse_target,
+	 .help = "Short for --rule allow@TARGET"},
+	{.name = "deny",
+	 .section = OPTION_POLICY,
+	 .arg = "TARGET",
+	 .example = "192.0.2.0/24",
+	 .parse = parse_target,
+	 .help = "Short for --rule deny@TARGET"},
+	{.name = "default-egress",
+	 .section = OPTION_POLICY,
+	 .arg = "VERDICT",
+	 .dflt = "deny",
+	 .words = verdict_words,
+	 .parse = parse_verdict,
+	 FIELD(default_egress),
+	 .help = "What happens to flows from the command that no rule matches: allow or deny"},
+	{.name = "default-ingress",
+	 .section = OPTION_POLICY,
+	 .arg = "VERDICT",
+	 .dflt = "allow",
+	 .words = verdict_words,
+	 .parse = parse_verdict,
+	 FIELD(default_ingress),
+	 .help = "What happens to flows to published ports that no rule matches: allow or deny"},
+
+	/* published ports */
+	{.name = "publish",
+	 .letter = 'p',
+	 .section = OPTION_PUBLISH,
+	 .arg = "[BIND:]HOST:GUEST[/tcp|/udp]",
+	 .example = "8080:80",
+	 .parse = parse_publish,
+	 .help = "Let clients of the host reach a port of the command. Without BIND it listens on the host's "
+		 "loopback only; an IPv6 BIND is written in brackets; ranges such as 8000-8010:9000-9010 work; HOST 0 "
+		 "picks a free port and says which. May be given many times"},
+
+	/* DNS */
+	{.name = "dns-upstream",
+	 .section = OPTION_DNS,
+	 .arg = "ADDR[:PORT]",
+	 .dflt = "the host's resolv.conf, followed as it changes",
+	 .example = "192.0.2.53:53",
+	 .parse = parse_upstream,
+	 .help = "Send the command's queries to this resolver. Up to eight may be given, asked in order"},
+	{.name = "dns-timeout",
+	 .section = OPTION_DNS,
+	 .arg = "TIME",
+	 .dflt = "5s",
+	 .example = "2s",
+	 .parse = parse_dns_timeout,
+	 .min = 10,
+	 .max = 60000,
+	 .help = "How long a query may take before the answer is SERVFAIL; a bare number is milliseconds"},
+
+	/* interface */
+	{.name = "mtu",
+	 .section = OPTION_INTERFACE,
+	 .arg = "N",
+	 .dflt = "1500",
+	 .example = "1500",
+	 .parse = parse_mtu,
+	 .min = 576,
+	 .max = 65520,
+	 .help = "Largest packet of the interface, in bytes; IPv6 needs at least 1280"},
+	{.name = "mac",
+	 .section = OPTION_INTERFACE,
+	 .arg = "MAC",
+	 .dflt = "from the slot",
+	 .example = "02:77:72:00:00:02",
+	 .parse = parse_mac,
+	 .help = "Its MAC address"},
+	{.name = "ipv4",
+	 .section = OPTION_INTERFACE,
+	 .arg = "ADDR",
+	 .dflt = "from the slot",
+	 .example = "172.16.0.2",
+	 .parse = parse_addr,
+	 FIELD(ipv4),
+	 .min = 4,
+	 .max = 4,
+	 .help = "Its IPv4 address; the gateway is the address before it"},
+	{.name = "ipv6",
+	 .section = OPTION_INTERFACE,
+	 .arg = "ADDR",
+	 .dflt = "from the slot",
+	 .example = "fd42:6d73:62::2",
+	 .parse = parse_addr,
+	 FIELD(ipv6),
+	 .min = 6,
+	 .max = 6,
+	 .help = "Its IPv6 address; the gateway is ::1 of the same /64"},
+	{.name = "ipv4-pool",
+	 .section = OPTION_INTERFACE,
+	 .arg = "CIDR",
+	 .dflt = "172.16.0.0/12",
+	 .example = "172.16.0.0/12",
+	 .parse = parse_pool,
+	 FIELD(ipv4_pool),
+	 .min = 1,
+	 .max = 30,
+	 .help = "Where the slot's /30 is taken from"},
+	{.name = "ipv6-pool",
+	 .section = OPTION_INTERFACE,
+	 .arg = "CIDR",
+	 .dflt = "fd42:6d73:62::/48",
+	 .example = "fd42:6d73:62::/48",
+	 .parse = parse_pool,
+	 FIELD(ipv6_pool),
+	 .min = 1,
+	 .max = 64,
+	 .help = "Where the slot's /64 is taken from"},
+	{.name = "slot",
+	 .section = OPTION_INTERFACE,
+	 .arg = "N",
+	 .dflt = "0",
+	 .example = "7",
+	 .parse = parse_u32,
+	 FIELD(slot),
+	 .max = 65535,
+	 .help = "A number from 0 to 65535 from which the addresses are derived"},
+	{.name = "no-ipv4",
+	 .section = OPTION_INTERFACE,
+	 FLAG(no_ipv4),
+	 .help = "No IPv4, even if the host has a route for it"},
+	{.name = "no-ipv6",
+	 .section = OPTION_INTERFACE,
+	 FLAG(no_ipv6),
+	 .help = "No IPv6, even if the host has a route for it"},
+	{.name = "no-config",
+	 .section = OPTION_INTERFACE,
+	 FLAG(no_config),
+	 .help = "Leave the interface up and without an address, for a command that configures it by DHCP or "
+		 "router advertisements"},
+	{.name = "allow-any-source",
+	 .section = OPTION_INTERFACE,
+	 FLAG(allow_any_source),
+	 .help = "Do not drop frames from another MAC or IP address than the interface's own"},
+
+	/* namespaces */
+	{.name = "map-root",
+	 .section = OPTION_RUN,
+	 FLAG(map_root),
+	 .help = "Be root in the new user namespace, instead of the caller's own uid"},
+	{.name = "netns",
+	 .section = OPTION_RUN,
+	 .arg = "PATH",
+	 .dflt = "a new one",
+	 .example = "/run/netns/NAME",
+	 .takes_path = true,
+	 .parse = parse_path,
+	 FIELD(netns_path),
+	 .help = "Join this network namespace"},
+	{.name = "pid",
+	 .section = OPTION_RUN,
+	 .arg = "PID",
+	 .example = "1234",
+	 .parse = parse_pid,
+	 .min = 1,
+	 .max = INT_MAX,
+	 .help = "Join the network namespace (and its user namespace) of this process"},
+	{.name = "link",
+	 .section = OPTION_RUN,
+	 .arg = "KIND",
+	 .dflt = "the better one that can be had",
+	 .words = link_words,
+	 .parse = parse_link,
+	 .help = "How frames travel: tap, or packet (a veth pair, where /dev/net/tun is missing or not permitted)"},
+
+	/* limits */
+	{.name = "max-connections",
+	 .section = OPTION_LIMITS,
+	 .arg = "N",
+	 .dflt = "4096",
+	 .example = "4096",
+	 .parse = parse_u32,
+	 FIELD(max_connections),
+	 .min = 1,
+	 .max = 1000000,
+	 .help = "TCP connections at a time; more are refused"},
+	{.name = "max-half-open",
+	 .section = OPTION_LIMITS,
+	 .arg = "N",
+	 .dflt = "1024",
+	 .example = "1024",
+	 .parse = parse_u32,
+	 FIELD(max_half_open),
+	 .min = 1,
+	 .max = 1000000,
+	 .help = "TCP connections that are being opened at a time"},
+	{.name = "udp-sessions",
+	 .section = OPTION_LIMITS,
+	 .arg = "N",
+	 .dflt = "1024",
+	 .example = "1024",
+	 .parse = parse_u32,
+	 FIELD(max_udp_sessions),
+	 .min = 1,
+	 .max = 65535,
+	 .help = "UDP sessions at a time"},
+	{.name = "icmp-sessions",
+	 .section = OPTION_LIMITS,
+	 .arg = "N",
+	 .dflt = "256",
+	 .example = "256",
+	 .parse = parse_u32,
+	 FIELD(max_icmp_sessions),
+	 .min = 1,
+	 .max = 65535,
+	 .help = "ICMP echo sessions at a time"},
+
+	/* watching */
+	{.name = "pcap",
+	 .section = OPTION_WATCH,
+	 .arg = "FILE",
+	 .example = "weir.pcapng",
+	 .takes_path = true,
+	 .parse = parse_path,
+	 FIELD(pcap_path),
+	 .help = "Write every frame to this file, as pcapng"},
+	{.name = "log-level",
+	 .section = OPTION_WATCH,
+	 .arg = "LEVEL",
+	 .dflt = "warning",
+	 .words = level_words,
+	 .parse = parse_log_level,
+	 .help = "How much weir says on stderr: error, warning, info, debug or trace"},
+	{.name = "stats",
+	 .section = OPTION_WATCH,
+	 FLAG(stats),
+	 .help = "Print counters to stderr at the end: bytes, packets, flows, retransmissions, drops by reason"},
+	{.name = "quiet",
+	 .section = OPTION_WATCH,
+	 FLAG(quiet),
+	 .help = "Do not sum up at the end what was refused"},
+	{.name = "help", .letter = 'h', .section = OPTION_WATCH, .help = "Show this list"},
+	{0},
+};

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * From argv to a configuration, by way of getopt_long() and the table of options.
+ *
+ * getopt_long() would accept any unambiguous beginning of a long option; a script that relied on
+ * that would break when an option is added, so only whole names are taken. Every complaint
+ * is one line: option, value, what was expected, and the nearest valid word where there is one.
+ */
+#include "cli/options.h"
+
+#include <ctype.h>
+#include <getopt.h>
+#include <string.h>
+
+/* Bound of the arrays below; the table is checked against it when they are filled. */
+#define TABLE_MAX 64
+
+/* Options that other versions have: naming one is no typing error. */
+static const char *const later_options[] = {
+	"config",
+	"secret",
+	"events",
+	"control",
+	"metrics",
+	"rate-egress",
+	"rate-ingress",
+	"dns-rebind-allow",
+	"tls-intercept",
+	"no-dns-rebind-protection",
+	"tls-bypass",
+	"tls-intercept-port",
+	"tls-upstream-ca",
+	"tls-ca",
+	"tls-no-verify",
+	"no-block-quic",
+	NULL,
+};
+
+/* Fills getopt_long()'s two forms of the table. shorts has room for 2 + 2 * TABLE_MAX characters.
+ */
+static void getopt_tables(char *shorts, struct option *longs)
+{
+	size_t n = 0;
+
+	*shorts++ = '+'; /* stop at the first argument that is no option */
+	*shorts++ = ':'; /* tell a missing value from an unknown option */
+	for (const struct option_def *d = option_table; d->name && n < TABLE_MAX - 1; d++, n++) {
+		/* What getopt_long() returns for a long option is its index, above every character.
+		 */
+		longs[n] = (struct option){.name = d->name,
+					   .has_arg = d->arg ? required_argument : no_argument,
+					   .val = 256 + (int)n};
+		if (d->letter) {
+			*shorts++ = d->letter;
+			if (d->arg)
+				*shorts++ = ':';
+		}
+	}
+	longs[n] = (struct option){0};
+	*shorts = '\0';
+}
+
+static const struct option_def *def_by_letter(int letter)
+{
+	for (const struct option_def *d = option_table; d->name; d++) {
+		if (letter && d->letter == letter)
+			return d;
+	}
+	return NULL;
+}
+
+/* Name of the long option in a word of argv ("--name=value" or "--name"); false where it is none,
+ * or too long for any. */
+static bool long_name(const char *word, char *ret, size_t size)
+{
+	if (strncmp(word, "--", 2) != 0)
+		return false;
+	size_t len = strcspn(word + 2, "=");
+	if (len == 0 || len >= size)
+		return false;
+	memcpy(ret, word + 2, len);
+	ret[len] = '\0';
+	return true;
+}
+
+static const struct option_def *def_by_name(const char *name)
+{
+	for (const struct option_def *d = option_table; d->name; d++) {
+		if (strcmp(d->name, name) == 0)
+			return d;
+	}
+	return NULL;
+}
+
+/* A message is one line whatever was typed: control characters become '?', and long values are cut.
+ */
+static const char *printable(const char *text, char *buf, size_t size)
+{
+	size_t n = 0;
+
+	for (; text[n] && n < size - 4; n++)
+		buf[n] = iscntrl((unsigned char)text[n]) ? '?' : text[n];
+	strcpy(buf + n, text[n] ? "..." : "");
+	return buf;
+}
+
+static int unknown_option(const char *word, int letter, struct error *err)
+{
+	const char *names[TABLE_MAX];
+	char name[64], shown[80];
+	size_t n = 0;
+
+	if (!long_name(word, name, sizeof(name))) {
+		if (strncmp(word, "--", 2) == 0)
+			return error_set(err, "%s: no such option; 'weir run --help' lists them",
+					 printable(word, shown, sizeof(shown)));
+		if (letter == 'c')
+			return error_set(err, "-c: not in this version of weir");
+		return error_set(err, "-%c: no such option; 'weir run --help' lists them",
+				 isprint(letter) ? letter : '?');
+	}
+	for (const char *const *l = later_options; *l; l++) {
+		if (strcmp(name, *l) == 0)
+			return error_set(err, "--%s: not in this version of weir", name);
+	}
+	for (const struct option_def *d = option_table; d->name && n < TABLE_MAX - 1; d++)
+		names[n++] = d->name;
+	names[n] = NULL;
+	const char *near = config_nearest(name, names);
+	printable(name, shown, sizeof(shown));
+	if (near)
+		return error_set(err, "--%s: no such option; did you mean --%s?", shown, near);
+	return error_set(err, "--%s: no such option; 'weir run --help' lists them", shown);
+}
+
+static int missing_value(const struct option_def *d, struct error *err)
+{
+	if (d->example)
+		return error_set(err, "--%s: expected %s, for example %s", d->name, d->arg,
+				 d->example);
+	return error_set(err, "--%s: expected %s, for example %s", d->name, d->arg, d->words[0]);
+}
+
+static int apply(const struct option_def *d, const char *value, struct config *c, struct error *err)
+{
+	struct error why = {0};
+	char shown[80];
+
+	if (d->parse(d, value, c, &why) == 0)
+		return 0;
+	bool example = d->example && strncmp(why.msg, "expected", 8) == 0;
+	return error_set(err, "--%s: '%s': %s%s%s", d->name, printable(value, shown, sizeof(shown)),
+			 why.msg, example ? ", for example " : "", example ? d->example : "");
+}
+
+int options_parse(int argc, char **argv, struct config *c, int *ret_first_arg, struct error *err)
+{
+	struct option longs[TABLE_MAX];
+	char shorts[3 + 2 * TABLE_MAX];
+	char name[64];
+
+	getopt_tables(shorts, longs);
+	opterr = 0;
+	optind = 0; /* GNU: start anew */
+	for (;;) {
+		int at = optind ? optind : 1;
+		int got = getopt_long(argc, argv, shorts, longs, NULL);
+		if (got == -1)
+			break;
+		bool is_long = long_name(argv[at], name, sizeof(name));
+		const struct option_def *d = is_long      ? def_by_name(name)
+					     : got == ':' ? def_by_letter(optopt)
+							  : def_by_letter(got);
+		if (!d)
+			return unknown_option(argv[at], optopt, err);
+		if (got == ':')
+			return missing_value(d, err);
+		if (got == '?') /* a known name that getopt_long() refuses */
+			return error_set(err, "--%s: takes no value", d->name);
+		if (!d->parse)
+			return 1; /* --help */
+		if (apply(d, optarg, c, err) < 0)
+			return -1;
+	}
+	if (options_check(c, err) < 0)
+		return -1;
+	*ret_first_arg = optind;
+	return 0;
+}

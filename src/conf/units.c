@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Numbers as people write them: plain, or as a time with its unit.
+ *
+ * Nothing is taken for granted as strtoul() does: no sign, no space, no octal, no wrap-around, and
+ * the whole text must be used.
+ */
+#include "conf/config.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* Reads decimal digits at *text and moves it behind them. False without a digit or beyond 64 bits.
+ */
+static bool digits_read(const char **text, uint64_t *ret)
+{
+	const char *p = *text;
+	uint64_t n = 0;
+
+	if (*p < '0' || *p > '9')
+		return false;
+	for (; *p >= '0' && *p <= '9'; p++) {
+		if (__builtin_mul_overflow(n, (uint64_t)10, &n) ||
+		    __builtin_add_overflow(n, (uint64_t)(*p - '0'), &n))
+			return false;
+	}
+	*text = p;
+	*ret = n;
+	return true;
+}
+
+int config_parse_uint(const char *text, uint64_t min, uint64_t max, uint64_t *ret,
+		      struct error *err)
+{
+	uint64_t n;
+
+	if (!digits_read(&text, &n) || *text || n < min || n > max)
+		return error_set(err, "expected a number from %" PRIu64 " to %" PRIu64, min, max);
+	*ret = n;
+	return 0;
+}
+
+int config_parse_time_us(const char *text, uint64_t bare_unit_us, uint64_t *ret, struct error *err)
+{
+	static const struct {
+		const char *suffix;
+		uint64_t us;
+	} units[] = {
+		{"us", 1},
+		{"ms", 1000},
+		{"s", 1000 * 1000},
+		{"m", 60ULL * 1000 * 1000},
+		{"h", 3600ULL * 1000 * 1000},
+	};
+	uint64_t n, unit = 0;
+
+	if (!digits_read(&text, &n))
+		goto bad;
+	if (!*text)
+		unit = bare_unit_us;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strcmp(text, units[i].suffix) == 0)
+			unit = units[i].us;
+	}
+	if (!unit || __builtin_mul_overflow(n, unit, &n))
+		goto bad;
+	*ret = n;
+	return 0;
+bad:
+	return error_set(err, "expected a time: a number and us, ms, s, m or h");
+}
