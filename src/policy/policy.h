@@ -30,7 +30,14 @@ enum policy_proto {
 	POLICY_ICMPV6 = 1 << 3,
 };
 
-/* Address groups; an address is in exactly one (tested in this order), 0.0.0.0/8 and :: in none. */
+/*
+ * Address groups; an address is in exactly one (tested in this order), 0.0.0.0/8 and :: in none.
+ *
+ * From the guest, an allow rule reaches host, metadata, loopback and link-local only where it names
+ * them: by the group, or by an address or prefix that is a part of the group (for the host: one of
+ * its addresses alone). `any`, wider prefixes and an allowing default do not open them; `--net all`
+ * does. The gateway's DNS (port 53) is weir's and not the host's: `any` opens it.
+ */
 enum policy_group {
 	GROUP_NONE,
 	GROUP_HOST,     /* the gateway's addresses and the host's own */
@@ -118,6 +125,11 @@ enum policy_group policy_group_of(const struct policy_env *env, const struct ipa
  * there is none. policy_decide() judges such an address by both and the stricter answer wins.
  */
 bool policy_embedded_v4(const struct ipaddr *a, struct ipaddr *ret);
+
+/* Warnings of policy_new(): rules without effect because an earlier one matches all that they
+ * match. Text without a newline. */
+size_t policy_warning_count(const struct policy *p);
+const char *policy_warning_text(const struct policy *p, size_t i);
 
 /* Number of rules, and the token form of one (presets' included), for listings. */
 size_t policy_rule_count(const struct policy *p);
