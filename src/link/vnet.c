@@ -57,7 +57,7 @@ static bool gso_hdr_len(const struct frame *f, uint16_t *ret)
 	return true;
 }
 
-bool vnet_parse(const uint8_t *hdr, struct frame *f)
+bool vnet_parse(const uint8_t hdr[VNET_HLEN_SHORT], struct frame *f)
 {
 	struct frame_meta *m = &f->meta;
 	uint8_t flags = hdr[AT_FLAGS];
