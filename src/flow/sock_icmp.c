@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <netinet/icmp6.h>
+#include <netinet/in.h>
 #include <netinet/ip_icmp.h>
 
 /* RFC 792, RFC 1122 3.2.2.1, RFC 1812 5.2.7.1. */
@@ -134,4 +135,13 @@ const struct ipaddr *sock_icmp_from(const struct sandbox *sb, const struct sock_
 			return NULL;
 	}
 	return &e->offender;
+}
+
+bool sock_wants_df(struct view l3)
+{
+	if (l3.len < 8)
+		return false;
+	if (l3.p[0] >> 4 == 4)
+		return l3.p[6] & 0x40;
+	return l3.p[6] != IPPROTO_FRAGMENT;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What a host socket's error means in the words of an ICMP error for the guest.
+ * What a host socket's error means in the words of an ICMP error for the guest, and the
+ * one bit of the guest's packets that a host socket must be told of.
  */
 #ifndef WEIR_FLOW_SOCK_ICMP_H
 #define WEIR_FLOW_SOCK_ICMP_H
@@ -19,5 +20,11 @@ bool sock_icmp_of_errno(int err, enum icmp_error *ret);
  */
 const struct ipaddr *sock_icmp_from(const struct sandbox *sb, const struct sock_error *e,
 				    const struct ipaddr *dial, const struct ipaddr *seen);
+
+/*
+ * Did the guest forbid fragmentation of this packet? IPv4: its DF bit (RFC 791). IPv6: always, but
+ * for what it fragmented itself.
+ */
+bool sock_wants_df(struct view l3);
 
 #endif

@@ -21,17 +21,6 @@
 /* The largest payload that a UDP_SEGMENT message of either family may carry. */
 #define GSO_TOTAL_MAX 65487
 
-/* Did the guest forbid fragmentation? IPv4: its DF bit (RFC 791). IPv6: always, but for what it
- * fragmented itself. */
-static bool wants_df(struct view l3)
-{
-	if (l3.len < 8)
-		return false;
-	if (l3.p[0] >> 4 == 4)
-		return l3.p[6] & 0x40;
-	return l3.p[6] != IPPROTO_FRAGMENT;
-}
-
 static unsigned pieces_of(size_t len, uint16_t gso_size)
 {
 	return gso_size && len ? (unsigned)((len + gso_size - 1) / gso_size) : 1;
@@ -49,7 +38,7 @@ void udp_sock_gather(struct udp_sock *us, const struct udp_remote *ur, const str
 		.port = ur->port,
 		.ttl = d->ttl > 1 ? d->ttl - 1 : 1,
 		.tos = d->tos,
-		.df = wants_df(d->l3),
+		.df = sock_wants_df(d->l3),
 		.gso_size = d->payload.len > d->gso_size ? d->gso_size : 0,
 		.payload = d->payload,
 		.l3 = d->l3,

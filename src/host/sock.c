@@ -9,6 +9,8 @@
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
+/* after netinet/in.h, whose types it would otherwise define anew */
+#include <linux/icmp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -54,10 +56,10 @@ int sock_set_df(int fd, uint8_t family, bool df)
 	return set_int(fd, SOL_IPV6, IPV6_MTU_DISCOVER, df ? IPV6_PMTUDISC_DO : IPV6_PMTUDISC_WANT);
 }
 
-static int open_dgram(uint8_t family, int proto)
+static int open_socket(uint8_t family, int type, int proto)
 {
-	int fd = socket(family == 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-			proto);
+	int domain = family == 4 ? AF_INET : AF_INET6;
+	int fd = socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, proto);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -68,7 +70,7 @@ static int set_errors(int fd, uint8_t family)
 
 int sock_udp_open(uint8_t family, unsigned flags)
 {
-	int fd = open_dgram(family, 0);
+	int fd = open_socket(family, SOCK_DGRAM, 0);
 	if (fd < 0)
 		return fd;
 	int level = sock_level(family);
@@ -90,23 +92,51 @@ int sock_udp_open(uint8_t family, unsigned flags)
 	return fd;
 }
 
-int sock_icmp_open(uint8_t family)
+/* Of all that a raw ICMP socket could see, only echo replies are of use. */
+static int set_echo_filter(int fd, uint8_t family)
 {
-	int fd = open_dgram(family, family == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
-	if (fd < 0)
-		return fd;
+	if (family == 4) {
+		struct icmp_filter f = {.data = ~(1U << ICMP_ECHOREPLY)};
+		return setsockopt(fd, SOL_RAW, ICMP_FILTER, &f, sizeof(f)) ? -errno : 0;
+	}
+	struct icmp6_filter f;
+	ICMP6_FILTER_SETBLOCKALL(&f);
+	ICMP6_FILTER_SETPASS(ICMP6_ECHO_REPLY, &f);
+	return setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, &f, sizeof(f)) ? -errno : 0;
+}
+
+static int set_up_icmp(int fd, uint8_t family, bool raw)
+{
 	int level = sock_level(family);
-	int r = set_errors(fd, family);
+	int r = raw ? set_echo_filter(fd, family) : 0;
+	if (!r)
+		r = set_errors(fd, family);
 	if (!r)
 		r = set_int(fd, level, family == 4 ? IP_RECVTTL : IPV6_RECVHOPLIMIT, 1);
 	if (!r)
 		r = set_int(fd, level, family == 4 ? IP_RECVTOS : IPV6_RECVTCLASS, 1);
 	if (!r)
 		r = sock_set_df(fd, family, false);
+	return r;
+}
+
+int sock_icmp_open(uint8_t family, bool *ret_raw)
+{
+	int proto = family == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+	bool raw = false;
+	int fd = open_socket(family, SOCK_DGRAM, proto);
+	if (fd == -EACCES || fd == -EPERM) {
+		fd = open_socket(family, SOCK_RAW, proto);
+		raw = true;
+	}
+	if (fd < 0)
+		return fd;
+	int r = set_up_icmp(fd, family, raw);
 	if (r) {
 		close(fd);
 		return r;
 	}
+	*ret_raw = raw;
 	return fd;
 }
 

@@ -30,10 +30,13 @@ enum sock_udp_flags {
 int sock_udp_open(uint8_t family, unsigned flags);
 
 /*
- * An unprivileged ICMP echo socket (net.ipv4.ping_group_range decides who may: -EACCES or -EPERM).
- * Errors come through the error queue, received messages carry TTL and TOS.
+ * A socket for echo requests: an unprivileged one where net.ipv4.ping_group_range lets this process
+ * have it, else a raw one where it has CAP_NET_RAW (*ret_raw), else -EACCES or -EPERM. The former
+ * puts an identifier of its own into what it sends and takes only the replies to that. Errors come
+ * through the error queue, which quotes from the ICMP header on; received messages carry TTL and
+ * TOS.
  */
-int sock_icmp_open(uint8_t family);
+int sock_icmp_open(uint8_t family, bool *ret_raw);
 
 int sock_set_ttl(int fd, uint8_t family, uint8_t ttl);
 int sock_set_tos(int fd, uint8_t family, uint8_t tos);
