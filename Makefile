@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The everyday commands, thin over meson and ninja; meson.build is the build itself.
+#
+#   make                build/weir: release, hardened. Needs what `tools/setup build` installs.
+#   make SANITIZE=1     build-asan/weir: address and undefined-behaviour sanitizers, and the tests
+#   make check          everything that must hold before a change lands, in a few minutes
+#   make check-all      the same without a bound on time
+#   make demo           the main job, offline, on an internet made of namespaces
+#   make bench          speed beside other gateways; `make bench-quick` for a first look
+#   make fuzz           every fuzzer for FUZZ_SECONDS each
+#   make format         clang-format over the tree
+#   make install        PREFIX (/usr/local) and DESTDIR are honoured
+
+PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 60
+
+ifdef SANITIZE
+BUILD := build-asan
+MESON_ARGS := --buildtype=debugoptimized -Db_sanitize=address,undefined -Dtests=true
+else
+BUILD := build
+MESON_ARGS :=
+endif
+
+.PHONY: all check check-all demo bench bench-quick fuzz format install clean tools
+
+all: $(BUILD)/build.ninja
+	ninja -C $(BUILD)
+
+$(BUILD)/build.ninja: | tools
+	meson setup --prefix=$(PREFIX) $(MESON_ARGS) $(BUILD)
+
+# One clear line instead of the first error of a tool that is not there.
+tools:
+	@for t in meson ninja pkg-config cc; do \
+		command -v $$t >/dev/null || { \
+			echo "weir: $$t is missing; 'tools/setup build' installs what a build needs" >&2; exit 1; }; \
+	done
+	@pkg-config --exists libmnl || { \
+		echo "weir: libmnl's headers are missing; 'tools/setup build' installs what a build needs" >&2; exit 1; }
+
+check:
+	tools/check
+
+check-all:
+	tools/check all
+
+demo:
+	tools/demo
+
+bench:
+	bench/run
+
+bench-quick:
+	bench/run --quick
+
+fuzz: | tools
+	[ -e build-fuzz/build.ninja ] || CC=clang meson setup --buildtype=debugoptimized -Dfuzz=true \
+		-Db_sanitize=address,undefined -Db_lundef=false build-fuzz
+	ninja -C build-fuzz
+	set -e; for f in build-fuzz/*_fuzz; do \
+		n=$${f##*/}; n=$${n%_fuzz}; mkdir -p build-fuzz/corpus/$$n fuzz/corpus/$$n; \
+		echo "== $$n"; \
+		$$f -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 build-fuzz/corpus/$$n fuzz/corpus/$$n; \
+	done
+
+format:
+	git ls-files '*.c' '*.h' | xargs clang-format -i
+
+install: all
+	meson configure $(BUILD) -Dprefix=$(PREFIX)
+	meson install -C $(BUILD)
+
+clean:
+	rm -rf build build-asan build-fuzz
