@@ -84,6 +84,8 @@ int loop_run(struct loop *l)
 		l->now_us = clock_now_us();
 		l->turns++;
 		l->event_n = n < 0 ? 0 : n;
+		if (l->turn_begin)
+			l->turn_begin(l, l->turn_ctx);
 		wheel_advance(&l->wheel, l->now_us);
 		for (l->event_i = 0; l->event_i < l->event_n;) {
 			struct epoll_event *ev = &l->events[l->event_i++];

@@ -11,6 +11,7 @@
 #ifndef WEIR_STACK_FLOW_END_H
 #define WEIR_STACK_FLOW_END_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -46,6 +47,9 @@ struct flow_end_ops {
 struct flow_end {
 	const struct flow_end_ops *ops;
 	struct tcp_conn *conn; /* the guest's connection; NULL while there is none */
+	/* Set by the end: its stream may be over, so ask peek() again behind a short answer. Else a
+	 * short answer means "nothing more yet, tcp_end_readable() will follow". */
+	bool eof_near;
 };
 
 #endif
