@@ -50,8 +50,7 @@ struct sandbox {
 	struct pcap *pcap;       /* NULL: none */
 	struct denials *denials; /* what was refused, for the summary */
 	struct flow_counters cnt;
-	struct timer trim_timer;    /* buffers are given back when the sandbox has gone quiet */
-	uint32_t max_udp, max_icmp; /* sessions */
+	struct timer trim_timer; /* buffers are given back when the sandbox has gone quiet */
 	bool link_gone;
 	bool writable_armed; /* EPOLLOUT is on for the link */
 };

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+/* A sandbox put together: its link, its stack, its guest services and its relays. */
+#include "flow/sandbox.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "conf/config.h"
+#include "dns/dns.h"
+#include "flow/denials.h"
+#include "host/addrs.h"
+#include "observe/pcap.h"
+
+#define TURN_BURSTS 4        /* bursts taken from the link before others have their turn */
+#define QUIET_US    1000000u /* without a frame for so long, buffers are given back */
+#define DNS_PORT    53
+
+/* ---- link -> stack
+ * --------------------------------------------------------------------------------------- */
+
+static void sandbox_link_lost(struct sandbox *sb, int err)
+{
+	if (sb->link_gone)
+		return;
+	sb->link_gone = true;
+	loop_del(sb->loop, &sb->link_src);
+	log_warning("the sandbox's interface is gone (%s): its network ends here", strerror(-err));
+}
+
+static void sandbox_active(struct sandbox *sb)
+{
+	sb->active_us = sb->loop->now_us;
+	if (!timer_armed(&sb->trim_timer))
+		timer_set(&sb->loop->wheel, &sb->trim_timer, sb->active_us + QUIET_US);
+}
+
+static void sandbox_receive(struct sandbox *sb)
+{
+	struct frame frames[LINK_BURST];
+
+	sandbox_active(sb);
+	for (int burst = 0; burst < TURN_BURSTS; burst++) {
+		int n = link_recv(sb->link, frames, LINK_BURST);
+		if (n < 0) {
+			sandbox_link_lost(sb, n);
+			return;
+		}
+		if (n == 0)
+			return;
+		for (int i = 0; i < n; i++) {
+			if (sb->pcap)
+				pcap_frame(sb->pcap, PCAP_FROM_GUEST, &frames[i]);
+			stack_input(&sb->stack, &frames[i]);
+		}
+		udp_relay_flush(sb->udp);
+		stack_burst_end(&sb->stack);
+	}
+}
+
+static void sandbox_link_event(struct loop_source *src, uint32_t events)
+{
+	struct sandbox *sb = container_of(src, struct sandbox, link_src);
+
+	if (events & EPOLLOUT && sb->writable_armed) {
+		sb->writable_armed = false;
+		loop_mod(sb->loop, src, EPOLLIN);
+		stack_tx_unblocked(&sb->stack);
+	}
+	if (events & (EPOLLIN | EPOLLERR | EPOLLHUP))
+		sandbox_receive(sb);
+}
+
+static void sandbox_trim(struct timer *t)
+{
+	struct sandbox *sb = container_of(t, struct sandbox, trim_timer);
+	uint64_t quiet = sb->loop->now_us - sb->active_us;
+
+	if (quiet < QUIET_US) {
+		timer_set(&sb->loop->wheel, t, sb->active_us + QUIET_US);
+		return;
+	}
+	stack_trim(&sb->stack);
+	if (sb->link->ops->trim)
+		sb->link->ops->trim(sb->link);
+	if (sb->pcap)
+		pcap_flush(sb->pcap);
+}
+
+/* ---- stack -> everything
+ * ---------------------------------------------------------------------------------- */
+
+static int op_tx(void *ctx, struct frame *frames, int n)
+{
+	struct sandbox *sb = ctx;
+
+	if (sb->link_gone)
+		return n;
+	sandbox_active(sb);
+	int took = 0;
+	while (took < n) {
+		int r = link_send(sb->link, frames + took, n - took);
+		if (r > 0) {
+			took += r;
+			continue;
+		}
+		if (r != -EAGAIN && r != 0) {
+			sandbox_link_lost(sb, r);
+			took = n;
+		}
+		break;
+	}
+	for (int i = 0; sb->pcap && i < took; i++)
+		pcap_frame(sb->pcap, PCAP_TO_GUEST, &frames[i]);
+	if (took < n && !sb->writable_armed) {
+		sb->writable_armed = true;
+		loop_mod(sb->loop, &sb->link_src, EPOLLIN | EPOLLOUT);
+	}
+	return took;
+}
+
+static void op_arp(void *ctx, const uint8_t src_mac[6], struct view payload)
+{
+	guestsvc_arp(&((struct sandbox *)ctx)->svc, src_mac, payload);
+}
+
+static void op_ndp(void *ctx, const uint8_t src_mac[6], const struct packet *p)
+{
+	guestsvc_ndp(&((struct sandbox *)ctx)->svc, src_mac, p);
+}
+
+static void op_dhcp(void *ctx, const uint8_t src_mac[6], const struct udp_datagram *d)
+{
+	struct sandbox *sb = ctx;
+
+	if (d->src.family == 4)
+		guestsvc_dhcp4(&sb->svc, src_mac, d);
+	else
+		guestsvc_dhcp6(&sb->svc, src_mac, d);
+}
+
+static void op_udp(void *ctx, const struct udp_datagram *d)
+{
+	struct sandbox *sb = ctx;
+
+	if (d->dport == DNS_PORT && stack_is_gateway(&sb->stack, &d->dst)) {
+		struct policy_facts f = {.dir = POLICY_EGRESS,
+					 .proto = POLICY_UDP,
+					 .remote = d->dst,
+					 .port = d->dport};
+		if (flow_admit(sb, &f, &d->src, d->sport).verdict.answer == POLICY_ALLOW)
+			dns_proxy_udp(sb->dns, d);
+		else
+			stack_icmp_error(&sb->stack, ICMP_ERR_ADMIN, NULL, d->l3, 0);
+		return;
+	}
+	if (sb->publish && publish_udp_from_guest(sb->publish, d))
+		return;
+	udp_relay_input(sb->udp, d);
+}
+
+static void op_echo(void *ctx, const struct icmp_echo *e)
+{
+	echo_relay_input(((struct sandbox *)ctx)->echo, e);
+}
+
+static void op_tcp_open(void *ctx, struct tcp_conn *c)
+{
+	tcp_relay_open(ctx, c);
+}
+
+static void op_tcp_gone(void *ctx, struct tcp_conn *c)
+{
+	tcp_relay_gone(ctx, c);
+}
+
+static const struct stack_ops sandbox_ops = {
+	.tx = op_tx,
+	.arp = op_arp,
+	.ndp = op_ndp,
+	.dhcp = op_dhcp,
+	.udp = op_udp,
+	.echo = op_echo,
+	.tcp_open = op_tcp_open,
+};
+
+void sandbox_flush(struct sandbox *sb)
+{
+	udp_relay_flush(sb->udp);
+	stack_flush(&sb->stack);
+}
+
+/* ---- life
+ * ---------------------------------------------------------------------------------------------------
+ */
+
+static struct policy *sandbox_policy(const struct config *c, struct error *err)
+{
+	struct policy_source src = {
+		.net = c->net,
+		.rules = (const char *const *)c->rules.v,
+		.rule_count = c->rules.n,
+		.default_egress = c->default_egress,
+		.default_ingress = c->default_ingress,
+	};
+	return policy_new(&src, err);
+}
+
+static int sandbox_start(struct sandbox *sb, const struct config *c, struct error *err)
+{
+	if (c->pcap_path && !(sb->pcap = pcap_open(c->pcap_path, err)))
+		return -1;
+	if (!(sb->host_addrs = host_addrs_new(sb->loop, &sb->env, err)))
+		return -1;
+	if (!(sb->dns = dns_proxy_new(sb, c, err)))
+		return -1;
+	sb->udp = udp_relay_new(sb, c->max_udp_sessions);
+	sb->echo = echo_relay_new(sb, c->max_icmp_sessions);
+	sb->denials = denials_new();
+	if (!sb->udp || !sb->echo || !sb->denials)
+		return error_set(err, "out of memory");
+	if (c->publish_count && !(sb->publish = publish_new(sb, c, err)))
+		return -1;
+	int r = loop_add(sb->loop, &sb->link_src, sb->link->fd, EPOLLIN);
+	if (r < 0)
+		return error_set_errno(err, r, "cannot watch the sandbox's interface");
+	guestsvc_start(&sb->svc);
+	return 0;
+}
+
+struct sandbox *sandbox_new(struct loop *l, struct link *link, const struct config *c,
+			    const struct stack_config *sc, struct error *err)
+{
+	struct sandbox *sb = calloc(1, sizeof(*sb));
+	struct stack_config cfg = *sc;
+	struct sipkey key;
+
+	if (!sb) {
+		error_set(err, "out of memory");
+		link_free(link);
+		return NULL;
+	}
+	cfg.link_caps = link->caps;
+	sb->loop = l;
+	sb->link = link;
+	sb->link_src = (struct loop_source){.fd = -1, .fn = sandbox_link_event};
+	timer_init(&sb->trim_timer, sandbox_trim);
+	sb->env.gw4 = cfg.has_v4 ? cfg.gw4 : (struct ipaddr){0};
+	sb->env.gw6 = cfg.has_v6 ? cfg.gw6 : (struct ipaddr){0};
+	sipkey_random(&key);
+	if (!stack_init(&sb->stack, &cfg, &sandbox_ops, sb, &l->wheel, &key, l->now_us)) {
+		error_set(err, "out of memory");
+		sandbox_free(sb);
+		return NULL;
+	}
+	tcp_set_gone_hook(&sb->stack, op_tcp_gone);
+	guestsvc_init(&sb->svc, &sb->stack);
+	if (!(sb->policy = sandbox_policy(c, err)) || sandbox_start(sb, c, err) < 0) {
+		sandbox_free(sb);
+		return NULL;
+	}
+	return sb;
+}
+
+void sandbox_free(struct sandbox *sb)
+{
+	if (!sb)
+		return;
+	/* Connections first: their ends belong to the rooms below. */
+	publish_free(sb->publish);
+	guestsvc_done(&sb->svc);
+	stack_done(&sb->stack);
+	udp_relay_free(sb->udp);
+	echo_relay_free(sb->echo);
+	dns_proxy_free(sb->dns);
+	host_addrs_free(sb->host_addrs);
+	denials_free(sb->denials);
+	pcap_close(sb->pcap);
+	policy_free(sb->policy);
+	timer_cancel(&sb->loop->wheel, &sb->trim_timer);
+	loop_del(sb->loop, &sb->link_src);
+	link_free(sb->link);
+	free(sb);
+}

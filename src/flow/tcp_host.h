@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The host-socket end of a guest's TCP connection, and the dial that leads to it.
+ */
+#ifndef WEIR_FLOW_TCP_HOST_H
+#define WEIR_FLOW_TCP_HOST_H
+
+#include "flow/sandbox.h"
+
+/*
+ * An end over a connected, non-blocking socket; takes over the fd. NULL without memory or where the
+ * loop does not take it: the fd is then still the caller's.
+ */
+struct flow_end *tcp_host_end_new(struct sandbox *sb, int fd);
+
+/* What became of a dial: called once, unless the dial is cancelled. end is NULL where err is set
+ * (positive errno). */
+typedef void tcp_dialed_fn(struct sandbox *sb, void *arg, struct flow_end *end, int err);
+
+struct tcp_dial;
+/* Starts to connect. NULL and *ret_err (positive errno) where that fails at once; fn is then not
+ * called. */
+struct tcp_dial *tcp_host_dial(struct sandbox *sb, const struct ipaddr *to, uint16_t port,
+			       tcp_dialed_fn *fn, void *arg, int *ret_err);
+void tcp_dial_cancel(struct tcp_dial *d);
+
+#endif
