@@ -10,6 +10,7 @@
 #define WEIR_DNS_DNS_H
 
 #include "base/addr.h"
+#include "base/error.h"
 #include "stack/flow_end.h"
 #include "stack/stack.h"
 
