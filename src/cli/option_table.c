@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "policy/policy.h"
 
 /* --dns-upstream: as many as struct config holds. */
 #define UPSTREAM_MAX \
@@ -119,29 +120,30 @@ static int parse_path(const struct option_def *def, const char *value, struct co
 	return 0;
 }
 
-/* --net: each word of the list is known, and "all" and "none" stand alone. */
+/*
+ * Asks the policy itself whether one option's part of it is right. Its message begins with what it
+ * speaks of (rule "X": ...), which here the option and its value have said already.
+ */
+static int policy_check(const struct policy_source *src, struct error *err)
+{
+	struct error why;
+	struct policy *p = policy_new(src, &why);
+
+	if (p) {
+		policy_free(p);
+		return 0;
+	}
+	const char *rest = strstr(why.msg, "\": ");
+	return error_set(err, "%s", rest ? rest + 3 : why.msg);
+}
+
 static int parse_net(const struct option_def *def, const char *value, struct config *c,
 		     struct error *err)
 {
-	char word[32];
-	bool list = strchr(value, ',') != NULL;
+	struct policy_source src = {.net = value, .default_egress = -1, .default_ingress = -1};
 
-	for (const char *p = value;; p++) {
-		size_t len = strcspn(p, ",");
-		if (len >= sizeof(word))
-			return words_expected("", def->words, err);
-		memcpy(word, p, len);
-		word[len] = '\0';
-		if (word_index(word, def->words, err) < 0)
-			return -1;
-		if (list && (strcmp(word, "all") == 0 || strcmp(word, "none") == 0))
-			return error_set(
-				err, "expected '%s' alone, or a list of public, private and host",
-				word);
-		p += len;
-		if (!*p)
-			break;
-	}
+	if (policy_check(&src, err) < 0)
+		return -1;
 	char *copy = strdup(value);
 	if (!copy)
 		return out_of_memory(err);
@@ -153,8 +155,11 @@ static int parse_net(const struct option_def *def, const char *value, struct con
 static int parse_rule(const struct option_def *def, const char *value, struct config *c,
 		      struct error *err)
 {
-	if (!*value)
-		return error_set(err, "expected a rule");
+	struct policy_source src = {
+		.rules = &value, .rule_count = 1, .default_egress = -1, .default_ingress = -1};
+
+	if (policy_check(&src, err) < 0)
+		return -1;
 	return strv_add(&c->rules, value) ? 0 : out_of_memory(err);
 }
 
@@ -164,13 +169,11 @@ static int parse_target(const struct option_def *def, const char *value, struct 
 {
 	char *token;
 
-	if (!*value)
-		return error_set(err, "expected a target");
 	if (asprintf(&token, "%s@%s", def->name, value) < 0)
 		return out_of_memory(err);
-	bool added = strv_add(&c->rules, token);
+	int rc = parse_rule(def, token, c, err);
 	free(token);
-	return added ? 0 : out_of_memory(err);
+	return rc;
 }
 
 static int parse_verdict(const struct option_def *def, const char *value, struct config *c,
@@ -336,7 +339,7 @@ const struct option_def option_table[] = {
 	{.name = "net",
 	 .section = OPTION_POLICY,
 	 .arg = "LIST",
-	 .dflt = "public",
+	 .dflt = "public; DNS alone where rules are given",
 	 .words = net_words,
 	 .word_list = true,
 	 .parse = parse_net,

@@ -208,13 +208,18 @@ static void bad_values_name_option_value_and_expectation(void **state)
 	REFUSED("--mtu: '': expected a number from 576 to 65520, for example 1500", "--mtu=");
 	REFUSED("--slot: '65536': expected a number from 0 to 65535, for example 7", "--slot",
 		"65536");
-	REFUSED("--net: 'pubilc': expected public, private, host, all or none; did you mean 'public'?",
+	REFUSED("--net: 'pubilc': preset \"pubilc\": expected a comma list of public, private and host, or all, or "
+		"none; the nearest is \"public\"",
 		"--net", "pubilc");
-	REFUSED("--net: '': expected public, private, host, all or none", "--net=");
-	REFUSED("--net: 'public,': expected public, private, host, all or none", "--net",
-		"public,");
-	REFUSED("--net: 'all,host': expected 'all' alone, or a list of public, private and host",
+	REFUSED("--net: 'all,host': preset \"all\" stands alone; expected a comma list of public, private and host, or "
+		"all, or none",
 		"--net", "all,host");
+	REFUSED("--allow: '10.0.0.1:tpc:80': protocol \"tpc\": expected tcp, udp, icmpv4 or icmpv6; the nearest is "
+		"\"tcp\"",
+		"--allow", "10.0.0.1:tpc:80");
+	REFUSED("--rule: '': there is no @; expected ACTION[:DIRECTION]@TARGET[:PROTOCOL[:PORTS]], as in "
+		"allow@10.0.0.0/8:tcp:443",
+		"--rule", "");
 	REFUSED("--link: 'tpa': expected tap or packet; did you mean 'tap'?", "--link", "tpa");
 	REFUSED("--default-egress: 'yes': expected allow or deny", "--default-egress", "yes");
 	REFUSED("--log-level: 'warn': expected error, warning, info, debug or trace; did you mean 'warning'?",
@@ -241,8 +246,6 @@ static void bad_values_name_option_value_and_expectation(void **state)
 		"80");
 	REFUSED("--pid: '0': expected a number from 1 to 2147483647, for example 1234", "--pid",
 		"0");
-	REFUSED("--rule: '': expected a rule, for example deny@192.0.2.0/24:tcp:80,443", "--rule",
-		"");
 }
 
 static void a_message_stays_one_line(void **state)
