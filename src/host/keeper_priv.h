@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What gateway and keeper say to each other, and the keeper's own parts. One message is one packet
+ * of the socket pair.
+ */
+#ifndef WEIR_HOST_KEEPER_PRIV_H
+#define WEIR_HOST_KEEPER_PRIV_H
+
+#include "host/keeper.h"
+
+enum keeper_msg_type {
+	/* to the keeper */
+	MSG_MAPPED, /* the id maps are written */
+	MSG_GO,     /* the command may start */
+	MSG_SIGNAL, /* value: a signal that the gateway got; extra: 1 where the kernel sent it */
+	MSG_KILL,   /* end everything */
+	/* to the gateway */
+	MSG_ERROR,  /* text: setting up failed */
+	MSG_MAP_ME, /* write my id maps */
+	MSG_LINK, /* value: enum guestif_kind; carries the fd; extra: 1 where resolv.conf is missing
+		   */
+	MSG_STOPPED,
+	MSG_EXEC_FAILED,
+	MSG_EXITED,
+	MSG_ALL_GONE,
+};
+
+struct keeper_msg {
+	int32_t type;
+	int32_t value;
+	int32_t extra;
+	char text[sizeof(((struct error *)0)->msg)];
+};
+
+/* Sends a message; fd >= 0 goes with it. 0 or -errno. */
+int keeper_msg_send(int sock, const struct keeper_msg *m, int fd);
+/* Waits for a message (MSG_DONTWAIT in flags: does not). 1, 0 at the end, or -errno. *ret_fd is an
+ * fd that came along, or -1; ret_fd NULL takes none. */
+int keeper_msg_recv(int sock, int flags, struct keeper_msg *ret, int *ret_fd);
+
+/* The keeper's life; never returns. (keeper_inside.c) */
+void keeper_inside(const struct keeper_config *c, int sock) __attribute__((noreturn));
+/* Namespaces, interface, name resolution. The link's fd, or -1 with err. (keeper_setup.c) */
+int keeper_set_up(const struct keeper_config *c, int sock, enum guestif_kind *ret_kind,
+		  bool *ret_resolv_missing, struct error *err);
+/* Kills whatever descends from the caller, and reaps it. (keeper_reap.c) */
+void keeper_kill_descendants(void);
+
+#endif

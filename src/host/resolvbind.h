@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What the command sees of the host's name resolution: its own /etc/resolv.conf and /etc/hosts,
+ * bound over the host's in a private mount namespace, and no way around them. May use: base/.
+ *
+ * The files live in a tmpfs that nothing but the bind mounts refers to, and vanish with the
+ * namespace. Nothing outside changes.
+ */
+#ifndef WEIR_HOST_RESOLVBIND_H
+#define WEIR_HOST_RESOLVBIND_H
+
+#include <stdbool.h>
+
+#include "base/addr.h"
+#include "base/error.h"
+
+struct resolvbind {
+	struct ipaddr nameservers[2]; /* family 0: none */
+	const char *const *aliases;   /* names for the first nameserver's host, NULL-terminated */
+};
+
+/* Makes the caller's mount namespace (its own already) private, and binds. 0, or -1 with err. What
+ * the host does not have (no /etc/resolv.conf) cannot be bound over: *ret_missing names it. */
+int resolvbind_apply(const struct resolvbind *c, const char **ret_missing, struct error *err);
+
+/* The two texts, for the bind mounts and for tests: what of the host's text the command keeps, and
+ * what is put in. False where it does not fit. */
+bool resolvbind_resolv_text(const struct resolvbind *c, const char *host, char *ret, size_t cap);
+bool resolvbind_hosts_text(const struct resolvbind *c, const char *host, char *ret, size_t cap);
+
+#endif
