@@ -10,12 +10,9 @@
  * remotes; only they are let in (address- and port-dependent filtering, RFC 4787 5).
  *
  * Out: udp_relay_input() finds or makes session and remote (the policy is asked once for each pair)
- * and gathers the datagram, whose payload stays in the link's buffer. udp_relay_flush() sends what
- * a burst has gathered: one sendmmsg() a socket, runs of equal size to one destination as one
- * UDP_SEGMENT message. In: recvmmsg() with UDP_GRO into an arena that all sessions share.
- *
- * Errors come through the sockets' error queues and go to the guest as ICMP, from the address of
- * the router that reported them, which is what makes traceroute see past the gateway.
+ * and gathers the datagram (udp_io.h). Errors come through the sockets' error queues and go to the
+ * guest as ICMP, from the address of the router that reported them, which is what makes traceroute
+ * see past the gateway.
  *
  * Bounds (the guest picks ports and destinations, so every table is keyed with SipHash):
  *   max_sessions sessions, then the least recently used one goes (counted as limit-udp);
@@ -23,15 +20,13 @@
  *   then the least recently used remote goes: the far end can no longer answer until the guest
  * sends again; no file descriptor left: the new datagram is refused, what exists lives on.
  *
- * Files: udp_relay.c (input, admission), udp_session.c (tables, ageing), udp_send.c, udp_recv.c.
+ * Files: udp_relay.c (input, admission), udp_session.c (tables, ageing), udp_in.c (from the host's
+ * sockets); udp_io_*.c carry the datagrams.
  */
 #ifndef WEIR_FLOW_UDP_PRIV_H
 #define WEIR_FLOW_UDP_PRIV_H
 
-#include <sys/socket.h>
-
-#include "flow/sandbox.h"
-#include "host/sock.h"
+#include "flow/udp_io.h"
 
 #define UDP_REMOTES_SESSION 1024
 #define UDP_REMOTES_SHARE   64
@@ -41,26 +36,6 @@
 #define UDP_IDLE_US      (60 * UINT64_C(1000000))
 #define UDP_IDLE_BOTH_US (180 * UINT64_C(1000000))
 #define UDP_IDLE_DNS_US  (15 * UINT64_C(1000000))
-
-#define UDP_BATCH     128   /* datagrams (or trains) gathered before a flush is forced */
-#define UDP_RX_SLOTS  32    /* datagrams (or trains) a recvmmsg() */
-#define UDP_RX_SIZE   65536 /* the largest datagram or train that a socket gives */
-#define UDP_RX_ROUNDS 4     /* recvmmsg() calls a wake, so that one session cannot hold the loop */
-#define UDP_GSO_MAX   64    /* pieces of a UDP_SEGMENT message (the kernel's limit) */
-#define UDP_CONTROL   96    /* control bytes of one message: TTL, TOS and segment size */
-
-struct udp_session;
-
-struct udp_sock {
-	struct loop_source src;
-	struct udp_session *session;
-	uint8_t family;
-	bool df;             /* sock_set_df() as it is */
-	bool no_gso;         /* the way out cannot do UDP_SEGMENT */
-	uint8_t ttl, tos;    /* what the socket sends without a control message */
-	struct list pending; /* in relay.pending while datagrams are gathered for it */
-	struct udp_out *first, *last;
-};
 
 /* Someone whom a session has sent to. */
 struct udp_remote {
@@ -86,21 +61,9 @@ struct udp_session {
 	unsigned remote_count;
 	struct list remotes;
 	struct udp_remote *recent; /* the remote found last */
-	struct udp_sock sock[2];   /* IPv4, IPv6; src.fd is -1 while not in use */
+	struct udp_sock sock[2];   /* IPv4, IPv6 */
 	uint64_t used_us;
 	struct timer idle;
-};
-
-/* One gathered datagram, or a train of them. Views point into the burst's frames. */
-struct udp_out {
-	struct udp_out *next; /* of the same socket */
-	struct ipaddr dial;
-	uint16_t port;
-	uint8_t ttl, tos;
-	bool df;
-	uint16_t gso_size; /* a train of pieces of this size, as it came from the link; else 0 */
-	struct view payload;
-	struct view l3;
 };
 
 struct udp_relay {
@@ -109,30 +72,7 @@ struct udp_relay {
 	uint32_t max_sessions;
 	struct table sessions, remotes;
 	struct list by_use; /* sessions, most recently used first */
-
-	struct list pending; /* sockets with gathered datagrams */
-	struct udp_out out[UDP_BATCH];
-	unsigned out_n;
-	/* one sendmmsg() */
-	struct mmsghdr tx[UDP_BATCH];
-	struct iovec tx_iov[UDP_BATCH];
-	struct sockaddr_storage tx_name[UDP_BATCH];
-	struct {
-		_Alignas(8) uint8_t b[UDP_CONTROL];
-	} tx_control[UDP_BATCH];
-	struct udp_out *tx_out[UDP_BATCH]; /* the first datagram of each message */
-	unsigned tx_pieces[UDP_BATCH];     /* and how many of the socket's list it holds */
-
-	/* one recvmmsg(); the arena is mapped once and paged in on demand */
-	uint8_t *rx_arena;
-	bool rx_used; /* since the arena was last given back */
-	struct mmsghdr rx[UDP_RX_SLOTS];
-	struct iovec rx_iov[UDP_RX_SLOTS];
-	struct sockaddr_storage rx_name[UDP_RX_SLOTS];
-	struct {
-		_Alignas(8) uint8_t b[UDP_CONTROL];
-	} rx_control[UDP_RX_SLOTS];
-	struct timer trim; /* gives the arena back when nothing has come for a while */
+	struct udp_io io;
 };
 
 /* ---- udp_session.c ---- */
@@ -157,15 +97,7 @@ struct udp_remote *udp_remote_new(struct udp_session *us, const struct ipaddr *s
 void udp_remote_touch(struct udp_remote *ur);
 void udp_remote_free(struct udp_remote *ur);
 
-/* ---- udp_send.c ---- */
-void udp_sock_gather(struct udp_sock *us, const struct udp_remote *ur,
-		     const struct udp_datagram *d);
-/* Sends what was gathered for one socket. */
-void udp_sock_flush(struct udp_sock *us);
-
-/* ---- udp_recv.c ---- */
-void udp_sock_event(struct loop_source *src, uint32_t events);
-/* Empties the error queue. Returns the MTU of the kernel's own last EMSGSIZE, or 0. */
-uint32_t udp_sock_errors(struct udp_sock *us);
+/* ---- udp_in.c ---- */
+extern const struct udp_sock_ops udp_session_ops;
 
 #endif

@@ -5,32 +5,16 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #include "flow/sock_icmp.h"
 #include "flow/udp_priv.h"
-
-#define TRIM_AFTER_US (5 * UINT64_C(1000000))
-
-static void trim_fire(struct timer *t)
-{
-	struct udp_relay *r = container_of(t, struct udp_relay, trim);
-	if (r->rx_used) {
-		r->rx_used = false;
-		timer_set(&r->sb->loop->wheel, t, r->sb->loop->now_us + TRIM_AFTER_US);
-		return;
-	}
-	madvise(r->rx_arena, (size_t)UDP_RX_SLOTS * UDP_RX_SIZE, MADV_DONTNEED);
-}
 
 struct udp_relay *udp_relay_new(struct sandbox *sb, uint32_t max_sessions)
 {
 	struct udp_relay *r = calloc(1, sizeof(*r));
 	if (!r)
 		return NULL;
-	r->rx_arena = mmap(NULL, (size_t)UDP_RX_SLOTS * UDP_RX_SIZE, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (r->rx_arena == MAP_FAILED) {
+	if (!udp_io_init(&r->io, sb)) {
 		free(r);
 		return NULL;
 	}
@@ -40,16 +24,6 @@ struct udp_relay *udp_relay_new(struct sandbox *sb, uint32_t max_sessions)
 	table_init(&r->sessions, r->max_sessions);
 	table_init(&r->remotes, (size_t)r->max_sessions * UDP_REMOTES_SHARE);
 	list_init(&r->by_use);
-	list_init(&r->pending);
-	timer_init(&r->trim, trim_fire);
-	for (unsigned i = 0; i < UDP_RX_SLOTS; i++) {
-		r->rx_iov[i] = (struct iovec){.iov_base = r->rx_arena + (size_t)i * UDP_RX_SIZE,
-					      .iov_len = UDP_RX_SIZE};
-		r->rx[i].msg_hdr = (struct msghdr){.msg_name = &r->rx_name[i],
-						   .msg_iov = &r->rx_iov[i],
-						   .msg_iovlen = 1,
-						   .msg_control = &r->rx_control[i]};
-	}
 	return r;
 }
 
@@ -60,11 +34,15 @@ void udp_relay_free(struct udp_relay *r)
 	list_for_each (it, &r->by_use) {
 		udp_session_free(container_of(it, struct udp_session, by_use));
 	}
-	timer_cancel(&r->sb->loop->wheel, &r->trim);
 	table_done(&r->sessions);
 	table_done(&r->remotes);
-	munmap(r->rx_arena, (size_t)UDP_RX_SLOTS * UDP_RX_SIZE);
+	udp_io_done(&r->io);
 	free(r);
+}
+
+struct udp_io *udp_relay_io(struct udp_relay *r)
+{
+	return &r->io;
 }
 
 static struct policy_facts facts_of(const struct udp_datagram *d)
@@ -134,13 +112,11 @@ void udp_relay_input(struct udp_relay *r, const struct udp_datagram *d)
 	udp_session_touch(us);
 	udp_remote_touch(ur);
 	us->spoke_out = true;
-	udp_sock_gather(sock, ur, d);
+	static const struct ipaddr any;
+	udp_sock_gather(sock, &ur->dial, ur->port, &any, d);
 }
 
 void udp_relay_flush(struct udp_relay *r)
 {
-	list_for_each (it, &r->pending) {
-		udp_sock_flush(container_of(it, struct udp_sock, pending));
-	}
-	r->out_n = 0;
+	udp_io_flush(&r->io);
 }

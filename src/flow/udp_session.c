@@ -92,12 +92,8 @@ struct udp_session *udp_session_new(struct udp_relay *r, const struct ipaddr *gu
 	us->used_us = r->sb->loop->now_us;
 	list_init(&us->by_use);
 	list_init(&us->remotes);
-	for (int i = 0; i < 2; i++) {
-		us->sock[i].src = (struct loop_source){.fd = -1, .fn = udp_sock_event};
-		us->sock[i].session = us;
-		us->sock[i].family = i ? 6 : 4;
-		list_init(&us->sock[i].pending);
-	}
+	udp_sock_init(&us->sock[0], &r->io, 4, &udp_session_ops);
+	udp_sock_init(&us->sock[1], &r->io, 6, &udp_session_ops);
 	timer_init(&us->idle, idle_fire);
 	if (!table_insert(&r->sessions, us->hash, us)) {
 		free(us);
@@ -112,16 +108,8 @@ struct udp_session *udp_session_new(struct udp_relay *r, const struct ipaddr *gu
 void udp_session_free(struct udp_session *us)
 {
 	struct udp_relay *r = us->relay;
-	for (int i = 0; i < 2; i++) {
-		struct udp_sock *sock = &us->sock[i];
-		if (sock->src.fd < 0)
-			continue;
-		udp_sock_flush(sock); /* what was gathered in this burst still goes */
-		int fd = sock->src.fd;
-		loop_del(r->sb->loop, &sock->src);
-		sock->src.fd = -1;
-		close(fd);
-	}
+	udp_sock_close(&us->sock[0]); /* what was gathered in this burst still goes */
+	udp_sock_close(&us->sock[1]);
 	list_for_each (it, &us->remotes) {
 		udp_remote_free(container_of(it, struct udp_remote, by_use));
 	}
@@ -150,15 +138,12 @@ struct udp_sock *udp_session_sock(struct udp_session *us, uint8_t family, int *r
 		*ret_err = fd;
 		return NULL;
 	}
-	int r = loop_add(us->relay->sb->loop, &sock->src, fd, EPOLLIN);
+	int r = udp_sock_attach(sock, fd);
 	if (r < 0) {
 		close(fd);
 		*ret_err = r;
 		return NULL;
 	}
-	sock->df = false;
-	sock->ttl = 0; /* unknown: the first datagram sets both */
-	sock->tos = 0;
 	return sock;
 }
 

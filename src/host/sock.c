@@ -151,6 +151,19 @@ void sock_cmsg_put(struct msghdr *m, int level, int type, const void *data, size
 	m->msg_controllen += CMSG_SPACE(len);
 }
 
+void sock_cmsg_put_local(struct msghdr *m, const struct ipaddr *local)
+{
+	if (local->family == 4) {
+		struct in_pktinfo pi = {0};
+		memcpy(&pi.ipi_spec_dst, local->b, 4);
+		sock_cmsg_put(m, SOL_IP, IP_PKTINFO, &pi, sizeof(pi));
+	} else if (local->family == 6) {
+		struct in6_pktinfo pi = {0};
+		memcpy(&pi.ipi6_addr, local->b, 16);
+		sock_cmsg_put(m, SOL_IPV6, IPV6_PKTINFO, &pi, sizeof(pi));
+	}
+}
+
 /* IP_TOS comes as one byte, the others as an int. */
 static int cmsg_number(const struct cmsghdr *c)
 {

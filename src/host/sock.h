@@ -52,6 +52,9 @@ int sock_cmsg_tos(uint8_t family);
  */
 void sock_cmsg_put(struct msghdr *m, int level, int type, const void *data, size_t len);
 
+/* The address to send from. */
+void sock_cmsg_put_local(struct msghdr *m, const struct ipaddr *local);
+
 /* What the control messages of a received datagram say; 0 (or family 0) where nothing was said. */
 struct sock_info {
 	uint8_t ttl, tos;

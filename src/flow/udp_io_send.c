@@ -1,23 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * UDP from the guest to the host's sockets: gathering, and one sendmmsg() a socket and burst.
- *
- * Runs of datagrams of equal size to one destination become one UDP_SEGMENT message. TTL and TOS
- * are set on the socket from its first datagram; a datagram that differs carries them in control
- * messages, so that a traceroute's probes may leave in one call. "Don't fragment" can only be
- * set on the socket, so a change of it ends a call.
- */
+/* UDP from the guest to the host's sockets. See udp_io.h. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 
 #include "flow/sock_icmp.h"
-#include "flow/udp_priv.h"
+#include "flow/udp_io.h"
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
 #endif
 
+#define UDP_GSO_MAX 64 /* pieces of a UDP_SEGMENT message (the kernel's limit) */
 /* The largest payload that a UDP_SEGMENT message of either family may carry. */
 #define GSO_TOTAL_MAX 65487
 
@@ -26,16 +20,18 @@ static unsigned pieces_of(size_t len, uint16_t gso_size)
 	return gso_size && len ? (unsigned)((len + gso_size - 1) / gso_size) : 1;
 }
 
-void udp_sock_gather(struct udp_sock *us, const struct udp_remote *ur, const struct udp_datagram *d)
+void udp_sock_gather(struct udp_sock *us, const struct ipaddr *to, uint16_t port,
+		     const struct ipaddr *local, const struct udp_datagram *d)
 {
-	struct udp_relay *r = us->session->relay;
-	if (r->out_n == UDP_BATCH)
-		udp_relay_flush(r);
+	struct udp_io *io = us->io;
+	if (io->out_n == UDP_BATCH)
+		udp_io_flush(io);
 
-	struct udp_out *o = &r->out[r->out_n++];
+	struct udp_out *o = &io->out[io->out_n++];
 	*o = (struct udp_out){
-		.dial = ur->dial,
-		.port = ur->port,
+		.to = *to,
+		.port = port,
+		.local = *local,
 		.ttl = d->ttl > 1 ? d->ttl - 1 : 1,
 		.tos = d->tos,
 		.df = sock_wants_df(d->l3),
@@ -51,13 +47,13 @@ void udp_sock_gather(struct udp_sock *us, const struct udp_remote *ur, const str
 		us->first = o;
 	us->last = o;
 	if (!list_linked(&us->pending))
-		list_add_tail(&r->pending, &us->pending);
+		list_add_tail(&io->pending, &us->pending);
 }
 
 static bool same_way(const struct udp_out *x, const struct udp_out *y)
 {
 	return x->port == y->port && x->ttl == y->ttl && x->tos == y->tos && x->df == y->df &&
-	       ipaddr_eq(&x->dial, &y->dial);
+	       ipaddr_eq(&x->to, &y->to) && ipaddr_eq(&x->local, &y->local);
 }
 
 static void put_control(const struct udp_sock *us, struct msghdr *m, const struct udp_out *o,
@@ -68,10 +64,12 @@ static void put_control(const struct udp_sock *us, struct msghdr *m, const struc
 		int v = o->ttl;
 		sock_cmsg_put(m, level, sock_cmsg_ttl(us->family), &v, sizeof(v));
 	}
-	if (o->tos != us->tos) {
+	if (o->tos) {
 		int v = o->tos;
 		sock_cmsg_put(m, level, sock_cmsg_tos(us->family), &v, sizeof(v));
 	}
+	if (o->local.family)
+		sock_cmsg_put_local(m, &o->local);
 	if (gso_size)
 		sock_cmsg_put(m, SOL_UDP, UDP_SEGMENT, &gso_size, sizeof(gso_size));
 }
@@ -81,7 +79,7 @@ static void init_msg(struct msghdr *m, const struct udp_sock *us, const struct u
 {
 	*m = (struct msghdr){
 		.msg_name = name,
-		.msg_namelen = ipaddr_to_sockaddr(&o->dial, o->port, name),
+		.msg_namelen = ipaddr_to_sockaddr(&o->to, o->port, name),
 		.msg_iov = iov,
 		.msg_control = control,
 	};
@@ -90,7 +88,7 @@ static void init_msg(struct msghdr *m, const struct udp_sock *us, const struct u
 /* What the guest hears of a datagram that could not be sent. */
 static void report(struct udp_sock *us, const struct udp_out *o, int err, uint32_t mtu)
 {
-	struct sandbox *sb = us->session->relay->sb;
+	struct sandbox *sb = us->io->sb;
 	enum icmp_error kind;
 	sb->cnt.udp_dropped++;
 	if (err == EMSGSIZE) {
@@ -112,7 +110,7 @@ static bool is_congestion(int err)
  * two. */
 static void send_piece(struct udp_sock *us, const struct udp_out *o, struct view payload)
 {
-	struct sandbox *sb = us->session->relay->sb;
+	struct sandbox *sb = us->io->sb;
 	struct sockaddr_storage name;
 	_Alignas(8) uint8_t control[UDP_CONTROL];
 	struct iovec iov = {.iov_base = (void *)(uintptr_t)payload.p, .iov_len = payload.len};
@@ -156,10 +154,10 @@ static void send_apart(struct udp_sock *us, struct udp_out *o, unsigned pieces)
 static struct udp_out *build_msg(struct udp_sock *us, struct udp_out *o, unsigned n,
 				 unsigned *iov_n)
 {
-	struct udp_relay *r = us->session->relay;
-	struct msghdr *m = &r->tx[n].msg_hdr;
-	init_msg(m, us, o, &r->tx_name[n], &r->tx_iov[*iov_n], &r->tx_control[n]);
-	r->tx_out[n] = o;
+	struct udp_io *io = us->io;
+	struct msghdr *m = &io->tx[n].msg_hdr;
+	init_msg(m, us, o, &io->tx_name[n], &io->tx_iov[*iov_n], &io->tx_control[n]);
+	io->tx_out[n] = o;
 
 	size_t total = 0, size = o->payload.len;
 	uint16_t gso_size = o->gso_size;
@@ -172,7 +170,7 @@ static struct udp_out *build_msg(struct udp_sock *us, struct udp_out *o, unsigne
 			     same_way(first, o);
 		if (pieces && !joins)
 			break;
-		r->tx_iov[*iov_n + pieces] =
+		io->tx_iov[*iov_n + pieces] =
 			(struct iovec){.iov_base = (void *)(uintptr_t)o->payload.p, .iov_len = len};
 		total += len;
 		pieces++;
@@ -182,32 +180,32 @@ static struct udp_out *build_msg(struct udp_sock *us, struct udp_out *o, unsigne
 		}
 	}
 	m->msg_iovlen = pieces;
-	r->tx_pieces[n] = pieces;
+	io->tx_pieces[n] = pieces;
 	*iov_n += pieces;
 	put_control(us, m, first, pieces > 1 ? (uint16_t)size : gso_size);
 	return o;
 }
 
-static uint64_t datagrams_in(struct udp_relay *r, unsigned n)
+static uint64_t datagrams_in(struct udp_io *io, unsigned n)
 {
-	const struct udp_out *o = r->tx_out[n];
-	return r->tx_pieces[n] > 1 ? r->tx_pieces[n] : pieces_of(o->payload.len, o->gso_size);
+	const struct udp_out *o = io->tx_out[n];
+	return io->tx_pieces[n] > 1 ? io->tx_pieces[n] : pieces_of(o->payload.len, o->gso_size);
 }
 
 /* The message at the head failed. True: it is done with; false: it is worth a second attempt. */
 static bool msg_failed(struct udp_sock *us, unsigned n, int err, bool again)
 {
-	struct udp_relay *r = us->session->relay;
-	struct udp_out *o = r->tx_out[n];
+	struct udp_io *io = us->io;
+	struct udp_out *o = io->tx_out[n];
 	if (is_congestion(err)) {
-		r->sb->cnt.udp_dropped += datagrams_in(r, n);
+		io->sb->cnt.udp_dropped += datagrams_in(io, n);
 		return true;
 	}
 	uint32_t mtu = udp_sock_errors(us);
-	bool train = r->tx_pieces[n] > 1 || o->gso_size;
+	bool train = io->tx_pieces[n] > 1 || o->gso_size;
 	if (train && (err == EINVAL || err == EMSGSIZE || err == EIO || err == EOPNOTSUPP)) {
 		us->no_gso |= err == EIO || err == EOPNOTSUPP;
-		send_apart(us, o, r->tx_pieces[n]);
+		send_apart(us, o, io->tx_pieces[n]);
 		return true;
 	}
 	if (!again && err != EMSGSIZE)
@@ -218,13 +216,13 @@ static bool msg_failed(struct udp_sock *us, unsigned n, int err, bool again)
 
 static void send_msgs(struct udp_sock *us, unsigned n)
 {
-	struct udp_relay *r = us->session->relay;
+	struct udp_io *io = us->io;
 	bool again = false;
 	for (unsigned i = 0; i < n;) {
-		int sent = sendmmsg(us->src.fd, r->tx + i, n - i, MSG_DONTWAIT | MSG_NOSIGNAL);
+		int sent = sendmmsg(us->src.fd, io->tx + i, n - i, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (sent > 0) {
 			for (int k = 0; k < sent; k++, i++)
-				r->sb->cnt.udp_out += datagrams_in(r, i);
+				io->sb->cnt.udp_out += datagrams_in(io, i);
 			again = false;
 		} else if (msg_failed(us, i, errno, again)) {
 			i++;
@@ -249,4 +247,12 @@ void udp_sock_flush(struct udp_sock *us)
 			o = build_msg(us, o, n++, &iov_n);
 		send_msgs(us, n);
 	}
+}
+
+void udp_io_flush(struct udp_io *io)
+{
+	list_for_each (it, &io->pending) {
+		udp_sock_flush(container_of(it, struct udp_sock, pending));
+	}
+	io->out_n = 0;
 }
