@@ -342,18 +342,13 @@ static bool conn_finish(struct tcp_conn *c)
 
 	if (!drained || !fin_acked)
 		return true;
-	if (c->state == TCP_LAST_ACK) {
-		if (c->ack_now)
-			tcp_send_ack(c);
-		tcp_conn_close_done(c);
-		return false;
-	}
-	if (c->state == TCP_FIN_WAIT_2) {
+	if (c->ack_now || c->rcv_acked != c->rcv_nxt)
 		tcp_send_ack(c);
+	if (c->state == TCP_LAST_ACK)
+		tcp_conn_close_done(c);
+	else
 		tcp_conn_time_wait(c);
-		return false;
-	}
-	return true;
+	return false;
 }
 
 /* ---- bursts

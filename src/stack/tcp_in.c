@@ -241,7 +241,7 @@ static void ack_window_update(struct tcp_conn *c, const struct tcp_seg *seg)
 		c->backoff = 0;
 		c->probes = 0;
 		/* A probe's byte that was not taken is new data again. */
-		if (!c->fin_sent && c->snd_nxt == c->snd_una + 1)
+		if (!c->fin_sent && seg->ack == c->snd_una && c->snd_nxt == c->snd_una + 1)
 			c->snd_nxt = c->snd_una;
 		tcp_rtx_arm(c);
 	} else if (c->rtx_mode == RTX_PERSIST) {

@@ -195,6 +195,8 @@ static void ooo_absorb(struct tcp_conn *c)
 		c->rcv_nxt = seq_max(c->rcv_nxt, q->ooo[n].end);
 		n++;
 	}
+	if (n == 0)
+		return;
 	memmove(&q->ooo[0], &q->ooo[n], (q->ooo_n - n) * sizeof(*q->ooo));
 	q->ooo_n -= n;
 }

@@ -350,6 +350,13 @@ static bool run_line(struct run *r, const char *line)
 		r->conn = world_conn(&r->w, (uint16_t)n);
 		return true;
 	}
+	int used = 0;
+	if (sscanf(line, "repeat %u %n", &n, &used) == 1 && used) {
+		while (n--)
+			if (!run_line(r, line + used))
+				return false;
+		return true;
+	}
 	if (strncmp(line, "syn-flood ", 10) == 0)
 		return do_flood(r, line + 10);
 	if (strcmp(line, "link blocks") == 0) {

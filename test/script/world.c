@@ -123,6 +123,7 @@ static void op_tcp_open(void *ctx, struct tcp_conn *tc)
 	tcp_conn_facts(tc, &t);
 	struct world_conn *c = world_conn(w, t.guest_port);
 	c->conn = tc;
+	c->accepted = false;
 	tcp_conn_set_owner(tc, c);
 	if (w->plan == UPSTREAM_ACCEPT) {
 		c->accepted = true;
