@@ -210,7 +210,7 @@ static int sandbox_start(struct sandbox *sb, const struct config *c, struct erro
 {
 	if (c->pcap_path && !(sb->pcap = pcap_open(c->pcap_path, err)))
 		return -1;
-	if (!(sb->host_addrs = host_addrs_new(sb->loop, &sb->env, err)))
+	if (!(sb->host_addrs = host_addrs_new(sb->loop, &sb->env.host, &sb->env.host_count, err)))
 		return -1;
 	if (!(sb->dns = dns_proxy_new(sb, c, err)))
 		return -1;
