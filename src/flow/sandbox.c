@@ -184,6 +184,11 @@ static const struct stack_ops sandbox_ops = {
 	.tcp_open = op_tcp_open,
 };
 
+void sandbox_begin(struct sandbox *sb)
+{
+	stack_set_now(&sb->stack, sb->loop->now_us);
+}
+
 void sandbox_flush(struct sandbox *sb)
 {
 	udp_relay_flush(sb->udp);

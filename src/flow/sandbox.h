@@ -51,6 +51,7 @@ struct sandbox {
 	struct denials *denials; /* what was refused, for the summary */
 	struct flow_counters cnt;
 	struct timer trim_timer; /* buffers are given back when the sandbox has gone quiet */
+	uint64_t active_us;      /* when the last frame passed */
 	bool link_gone;
 	bool writable_armed; /* EPOLLOUT is on for the link */
 };
@@ -60,6 +61,8 @@ struct sandbox *sandbox_new(struct loop *l, struct link *link, const struct conf
 			    const struct stack_config *sc, struct error *err);
 void sandbox_free(struct sandbox *sb);
 
+/* At the beginning of each turn of the loop, before its timers: hands the clock on. */
+void sandbox_begin(struct sandbox *sb);
 /* At the end of each turn of the loop: what timers and sockets made goes out. */
 void sandbox_flush(struct sandbox *sb);
 
