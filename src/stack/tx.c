@@ -118,6 +118,9 @@ bool stack_init(struct stack *s, const struct stack_config *cfg, const struct st
 	s->ip_id = (uint16_t)key->k0;
 	s->tx_arena = mmap(NULL, STACK_TX_ARENA, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	/* A huge page for a single small frame would be most of what an idle sandbox weighs. */
+	if (s->tx_arena != MAP_FAILED)
+		madvise(s->tx_arena, STACK_TX_ARENA, MADV_NOHUGEPAGE);
 	if (s->tx_arena == MAP_FAILED) {
 		s->tx_arena = NULL;
 		return false;
