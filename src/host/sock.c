@@ -185,7 +185,7 @@ static void info_v4(const struct cmsghdr *c, struct sock_info *ret)
 		struct in_pktinfo pi;
 		memcpy(&pi, CMSG_DATA(c), sizeof(pi));
 		uint8_t b[4];
-		memcpy(b, &pi.ipi_addr, sizeof(b));
+		memcpy(b, &pi.ipi_spec_dst, sizeof(b)); /* ipi_addr could be a broadcast address */
 		ret->local = ipaddr_v4(b);
 		ret->ifindex = (unsigned)pi.ipi_ifindex;
 	}
