@@ -45,7 +45,6 @@ struct frag_set {
 	uint32_t id;
 	uint8_t proto; /* IPv4: part of the key; then of the first fragment */
 	bool whole;    /* complete, handed up, waits for the wheel */
-	bool have_first;
 	uint8_t tos, ttl;     /* of the first fragment, congestion marks of all */
 	uint32_t head;        /* IP header bytes of the first fragment */
 	uint32_t have, total; /* bytes that are there; bytes of the whole, 0 while not known */
@@ -77,7 +76,7 @@ static void frag_timer(struct timer *t)
 
 	if (!set->whole) {
 		stack_drop(s, DROP_FRAGMENT);
-		if (set->have_first)
+		if (set->quote_len)
 			stack_icmp_error(s, ICMP_ERR_REASSEMBLY, NULL,
 					 view_make(set->quote, set->quote_len), 0);
 	}
@@ -268,7 +267,6 @@ static void frag_store(struct frag_set *set, const struct frag_piece *f)
 	if (!f->more)
 		set->total = end;
 	if (f->off == 0) {
-		set->have_first = true;
 		set->tos = f->tos;
 		set->ttl = f->ttl;
 		set->head = f->head;

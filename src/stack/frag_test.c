@@ -163,6 +163,14 @@ static void overlaps_kill_the_set(void **state)
 			send_piece(r, 400, 600, false, 1);
 			assert_int_equal(r->udp, 0);
 		}
+		/* One that is exactly two others. */
+		rig_clear(r);
+		rig_advance(r, 20000000);
+		rig_clear(r);
+		send_piece(r, 0, 200, true, 1);
+		send_piece(r, 200, 200, true, 1);
+		send_piece(r, 0, 400, true, 1);
+		assert_int_equal(rig_drops(r, DROP_FRAGMENT), 1);
 		/* The same place with other bytes. */
 		rig_clear(r);
 		rig_advance(r, 20000000);
@@ -201,9 +209,12 @@ static void contradicting_ends_kill_the_set(void **state)
 		send_piece(r, 400, 200, false, 5);
 		send_piece(r, 200, 400, true, 5);
 		assert_int_equal(rig_drops(r, DROP_FRAGMENT), 5);
+		send_piece(r, 800, 200, false, 7);
+		send_piece(r, 800, 200, true, 7); /* the same bytes, but no longer the last */
+		assert_int_equal(rig_drops(r, DROP_FRAGMENT), 6);
 		send_piece(r, 400, 0, true, 6);
 		send_piece(r, 400, 0, false, 6);
-		assert_int_equal(rig_drops(r, DROP_FRAGMENT), 7);
+		assert_int_equal(rig_drops(r, DROP_FRAGMENT), 8);
 		assert_int_equal(r->udp, 0);
 	}
 }

@@ -27,7 +27,6 @@ enum {
 
 #define PORT_DHCP4_SERVER 67
 #define PORT_DHCP6_SERVER 547
-#define HOP_LIMIT_NDP     255
 
 static const uint8_t zeros[16];
 /* ff02::1:2, all DHCPv6 relay agents and servers (RFC 8415 7.1). */
@@ -131,7 +130,7 @@ static bool is_dhcp(const struct packet *p)
 static bool is_ndp(const struct packet *p)
 {
 	return p->dst.family == 6 && p->proto == IPPROTO6_ICMP && p->l4.len >= 4 &&
-	       p->l4.p[0] >= 133 && p->l4.p[0] <= 136 && p->ttl == HOP_LIMIT_NDP;
+	       p->l4.p[0] >= 133 && p->l4.p[0] <= 136;
 }
 
 static enum drop_reason restricted_check(const struct stack *s, const struct packet *p)

@@ -604,6 +604,10 @@ static void extension_options(void **state)
 		else
 			expect_error(r, 6, 4, 2, 43);
 	}
+	/* The pointer counts what was passed: PadN of one byte, Pad1, then the culprit. */
+	make_chain(dest, 1, (const uint8_t[6]){1, 1, 0, 0, 0x80, 0});
+	expect_drop(r, DROP_EXT_HEADERS);
+	expect_error(r, 6, 4, 2, 46);
 	for (unsigned len = 0; len < 256; len++) {
 		const uint8_t body[6] = {1, (uint8_t)len, 0, 0, 0, 0};
 		make_chain(dest, 1, body);
