@@ -93,10 +93,11 @@ static void option_usage(const struct option_def *d, char *buf, size_t size)
 
 void help_run(FILE *out)
 {
-	fputs("Usage: weir run [OPTION...] [--] COMMAND [ARG...]\n\n"
+	fputs("Usage: weir run [OPTION...] [--] COMMAND [ARG...]\n"
+	      "       weir run [OPTION...] --netns PATH|--pid PID\n\n"
 	      "Runs COMMAND in a new network namespace whose whole network is weir. The exit status is the\n"
 	      "command's own; 125 where weir failed, 126 where the command cannot be executed, 127 where\n"
-	      "there is none.\n",
+	      "there is none. Without COMMAND, an existing namespace is served until it goes.\n",
 	      out);
 	for (int s = 0; s < OPTION_SECTIONS; s++) {
 		heading(out, option_section_titles[s]);
