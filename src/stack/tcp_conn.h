@@ -58,13 +58,16 @@ enum tcp_flag {
 #define TCP_OOO_MAX                                                                         \
 	1024 /* out-of-order ranges a connection; a segment that needs one more is dropped, \
 		unacknowledged */
-#define TCP_SACK_MAX              256 /* ranges a scoreboard remembers; further SACK blocks are ignored */
-#define TCP_RTO_INIT_US           1000000u /* RFC 6298 2.1 */
-#define TCP_RTO_MIN_US            200000u  /* above a guest's delayed ACK */
-#define TCP_RTO_MAX_US            60000000u
-#define TCP_RTX_MAX               12 /* time-outs in a row until a connection is given up */
-#define TCP_SYN_RTX_MAX           5
-#define TCP_DELACK_US             40000u
+#define TCP_SACK_MAX    256 /* ranges a scoreboard remembers; further SACK blocks are ignored */
+#define TCP_RTO_INIT_US 1000000u /* RFC 6298 2.1 */
+#define TCP_RTO_MIN_US  200000u  /* above a guest's delayed ACK */
+#define TCP_RTO_MAX_US  60000000u
+#define TCP_RTX_MAX     12 /* time-outs in a row until a connection is given up */
+#define TCP_SYN_RTX_MAX 5
+#define TCP_DELACK_US   40000u
+#define TCP_PTO_SLACK_US                                                                           \
+	10000u /* a busy guest answers late: a probe before that is one for nothing (RFC 8985 7.2) \
+		*/
 #define TCP_TIME_WAIT_US          20000000u /* on a link without routers no segment lives longer */
 #define TCP_DUPTHRESH             3
 #define TCP_KEEPALIVE_PROBES      9

@@ -31,9 +31,9 @@ void tcp_rtx_arm(struct tcp_conn *c)
 	/* The probe comes at two round trips; a lone segment's ACK may be delayed by the guest. */
 	if (c->state >= TCP_ESTABLISHED && c->sack_on && !c->tlp_out && !c->recovering &&
 	    !c->backoff && c->srtt_us) {
-		uint64_t pto = 2ull * c->srtt_us + 2000u;
+		uint64_t pto = 2ull * c->srtt_us + TCP_PTO_SLACK_US;
 		if (out <= c->mss)
-			pto += TCP_DELACK_US + 10000u;
+			pto += TCP_DELACK_US;
 		if (pto < in) {
 			in = pto;
 			c->rtx_mode = RTX_TLP;
