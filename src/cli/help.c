@@ -64,8 +64,8 @@ static void entry(FILE *out, const char *name, const char *text)
 
 void help_main(FILE *out)
 {
-	fputs("weir is the network of a sandbox: it carries a command's traffic in user space and\n"
-	      "decides for every connection whether it may pass.\n",
+	fputs("weir is the network of a sandbox: it carries a command's traffic in user space\n"
+	      "and decides for every connection whether it may pass.\n",
 	      out);
 	heading(out, "Commands");
 	for (const struct cli_command *c = cli_commands; c->name; c++) {
@@ -74,9 +74,12 @@ void help_main(FILE *out)
 		entry(out, usage, c->summary);
 	}
 	heading(out, "Examples");
-	fputs("  weir run -- curl https://example.com       the internet, and nothing of this host or its LAN\n"
-	      "  weir run --net none --allow 192.0.2.7:tcp:443 -- ./job\n"
+	fputs("  weir run -- curl https://example.com\n"
+	      "      reaches the internet, and nothing of this host or its network\n"
+	      "  weir run --allow 192.0.2.7:tcp:443 -- ./job\n"
+	      "      reaches one service\n"
 	      "  weir run -p 8080:80 -- ./server\n"
+	      "      can be reached at port 8080 of this host\n"
 	      "\n'weir help run' lists the options. weir(1) and weir-run(1) tell the rest.\n",
 	      out);
 }
@@ -95,9 +98,10 @@ void help_run(FILE *out)
 {
 	fputs("Usage: weir run [OPTION...] [--] COMMAND [ARG...]\n"
 	      "       weir run [OPTION...] --netns PATH|--pid PID\n\n"
-	      "Runs COMMAND in a new network namespace whose whole network is weir. The exit status is the\n"
-	      "command's own; 125 where weir failed, 126 where the command cannot be executed, 127 where\n"
-	      "there is none. Without COMMAND, an existing namespace is served until it goes.\n",
+	      "Runs COMMAND in a new network namespace whose whole network is weir. The exit\n"
+	      "status is the command's own; 125 where weir failed, 126 where the command cannot\n"
+	      "be executed, 127 where there is none. Without COMMAND, an existing namespace is\n"
+	      "served until it goes.\n",
 	      out);
 	for (int s = 0; s < OPTION_SECTIONS; s++) {
 		heading(out, option_section_titles[s]);
