@@ -26,7 +26,7 @@ def out(value):
 
 
 def err_name(e):
-    if isinstance(e, socket.timeout):
+    if isinstance(e, socket.timeout) and e.errno is None:  # our own timer, not the kernel's
         return "timeout"
     if isinstance(e, socket.gaierror):
         return "gaierror %d" % e.errno
@@ -87,6 +87,8 @@ def udp_socket(host, timeout=5):
     s = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
     s.settimeout(timeout)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    # IP_RECVERR, IPV6_RECVERR: Linux tells a UDP socket of unreachable hosts only if it wants to know.
+    s.setsockopt(*((socket.IPPROTO_IPV6, 25, 1) if ":" in host else (socket.IPPROTO_IP, 11, 1)))
     return s
 
 
