@@ -31,7 +31,12 @@ void tcp_done(struct stack *s)
 		return;
 	list_for_each (n, &s->tcp->all) {
 		struct tcp_conn *c = container_of(n, struct tcp_conn, all);
-		tcp_conn_kill(c, false);
+		/* What the guest sent whole may still be on its way from the end's socket, which a
+		 * reset would throw away. */
+		if (c->shut_done)
+			tcp_conn_close_done(c);
+		else
+			tcp_conn_kill(c, false);
 	}
 	tcp_conn_free_dead(s);
 	table_done(&s->tcp->conns);
@@ -281,7 +286,7 @@ void tcp_conn_established(struct tcp_conn *c)
 	cc_init(c);
 	tcp_life_arm(c, c->s->cfg.tcp_keepalive_us);
 	/* A server that speaks first has its bytes waiting already. */
-	c->want_output = true;
+	c->end_readable = true;
 	tcp_conn_dirty(c);
 }
 
@@ -401,6 +406,7 @@ void tcp_tx_unblocked(struct stack *s)
 
 void tcp_end_readable(struct stack *s, struct tcp_conn *c)
 {
+	c->end_readable = true;
 	if (c->state >= TCP_ESTABLISHED && c->state != TCP_TIME_WAIT)
 		tcp_conn_dirty(c);
 }
@@ -437,8 +443,8 @@ void tcp_conn_facts(const struct tcp_conn *c, struct tcp_facts *ret)
 		.bytes_in = c->bytes_in,
 		.bytes_out = c->bytes_out,
 		.srtt_us = c->srtt_us,
-		.delivered = c->state < TCP_SYN_RCVD || c->state == TCP_TIME_WAIT ||
-			     c->shut_done || c->push_dead,
+		.delivered = c->state < TCP_SYN_RCVD || c->state == TCP_TIME_WAIT || c->shut_done ||
+			     c->push_dead,
 	};
 }
 
