@@ -161,10 +161,11 @@ struct tcp_conn {
 	/* SND */
 	uint32_t iss, snd_una, snd_nxt, snd_wnd, snd_wl1, snd_wl2;
 	uint32_t snd_wnd_max;
-	bool fin_sent;  /* FIN is at snd_nxt - 1 */
-	bool end_eof;   /* the end said that its stream is over (FIN follows the last byte) */
-	bool push_dead; /* the end takes nothing more; bytes for the guest may be left in it */
-	uint32_t acked; /* acknowledged in this burst, not yet consumed from the end */
+	bool fin_sent;     /* FIN is at snd_nxt - 1 */
+	bool end_eof;      /* the end said that its stream is over (FIN follows the last byte) */
+	bool end_readable; /* peek() may have something: nothing is asked before the end says so */
+	bool push_dead;    /* the end takes nothing more; bytes for the guest may be left in it */
+	uint32_t acked;    /* acknowledged in this burst, not yet consumed from the end */
 
 	/* RCV */
 	uint32_t irs, rcv_nxt,
@@ -204,7 +205,6 @@ struct tcp_conn {
 	uint8_t probes;    /* keepalive probes in a row */
 	bool recovering;   /* until SND.UNA reaches `recover` */
 	bool rto_recovery; /* everything below `recover` that is not SACKed counts as lost */
-	bool want_output;  /* something to do at the end of the burst */
 	uint32_t recover;
 	uint32_t ecn_recover; /* one reduction a window */
 	struct scoreboard *sb;

@@ -207,7 +207,6 @@ static void ack_duplicate(struct tcp_conn *c, const struct tcp_seg *seg, bool wn
 	if (c->recovering) {
 		if (!c->sack_on && seg->payload.len == 0)
 			c->cwnd += c->mss; /* a segment has left the network (RFC 6582) */
-		c->want_output = true;
 		tcp_conn_dirty(c);
 		return;
 	}
@@ -243,6 +242,7 @@ static void ack_window_update(struct tcp_conn *c, const struct tcp_seg *seg)
 		/* A probe's byte that was not taken is new data again. */
 		if (!c->fin_sent && seg->ack == c->snd_una && c->snd_nxt == c->snd_una + 1)
 			c->snd_nxt = c->snd_una;
+		c->end_readable = true;
 		tcp_rtx_arm(c);
 	} else if (c->rtx_mode == RTX_PERSIST) {
 		c->probes = 0; /* answered: the guest is alive */

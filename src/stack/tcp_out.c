@@ -368,8 +368,10 @@ static int32_t output_burst(struct tcp_conn *c, uint32_t room)
 		ask += len;
 	}
 	ssize_t got = c->end->ops->peek(c->end, c->snd_nxt - c->snd_una, iov, (int)n);
-	if (got == -EAGAIN)
+	if (got == -EAGAIN) {
+		c->end_readable = false;
 		return 0;
+	}
 	if (got == 0 && !c->push_dead) {
 		c->end_eof = true;
 		return 0;
@@ -412,6 +414,8 @@ static void output_new(struct tcp_conn *c)
 			output_fin(c);
 			return;
 		}
+		if (!c->end_readable)
+			return;
 		if (room == 0) {
 			/* Nothing in flight and no window: is there something to ask for? */
 			if (c->snd_wnd == 0 && c->snd_nxt == c->snd_una &&
@@ -426,8 +430,11 @@ static void output_new(struct tcp_conn *c)
 			return;
 		if (c->end_eof)
 			continue;
-		if (sent == 0 || ((uint32_t)sent < room && !c->end->eof_near &&
-				  (uint32_t)sent % conn_frame_payload(c)))
+		/* A short answer means that there is no more, unless the stream ends there. */
+		if (sent > 0 && (uint32_t)sent < room && !c->end->eof_near &&
+		    (uint32_t)sent % conn_frame_payload(c))
+			c->end_readable = false;
+		if (sent == 0)
 			return;
 	}
 }
@@ -441,7 +448,6 @@ void tcp_output(struct tcp_conn *c)
 {
 	struct stack *s = c->s;
 
-	c->want_output = false;
 	if (may_send_data(c)) {
 		if (s->tx_blocked) {
 			conn_wait_tx(c);

@@ -375,6 +375,13 @@ static bool slices_keep(struct tcp_conn *c, uint32_t taken)
 	return true;
 }
 
+/* The end takes nothing more. What it still has for the guest, and why, peek() will say. */
+static void rcv_push_dead(struct tcp_conn *c)
+{
+	c->push_dead = true;
+	c->end_readable = true;
+}
+
 static bool push_slices(struct tcp_conn *c)
 {
 	struct tcp_table *t = c->s->tcp;
@@ -389,7 +396,7 @@ static bool push_slices(struct tcp_conn *c)
 	if (took == -EAGAIN)
 		took = 0;
 	if (took < 0) {
-		c->push_dead = true;
+		rcv_push_dead(c);
 		took = 0;
 	}
 	c->bytes_out += (uint64_t)took;
@@ -410,7 +417,7 @@ static void push_queue(struct tcp_conn *c)
 			offered += (uint32_t)iov[i].iov_len;
 		ssize_t took = c->end->ops->push(c->end, iov, n);
 		if (took < 0 && took != -EAGAIN) {
-			c->push_dead = true;
+			rcv_push_dead(c);
 			return;
 		}
 		if (took < 0)
