@@ -245,7 +245,10 @@ int resolvbind_apply(const struct resolvbind *c, const char **ret_missing, struc
 		goto out;
 	}
 	r = resolv ? bind_text(c, stage, "resolv.conf", resolv, resolvbind_resolv_text) : 0;
-	if (r < 0)
+	if (r == -EOVERFLOW)
+		r = error_set(err, "the caller's user has no id in that user namespace, so that it "
+				   "cannot run a command there");
+	else if (r < 0)
 		r = error_set_errno(err, r, "cannot bind over %s", resolv);
 	if (r == 0 && hosts) {
 		r = bind_text(c, stage, "hosts", hosts, resolvbind_hosts_text);
