@@ -23,16 +23,16 @@ BUILD := build
 MESON_ARGS :=
 endif
 
-.PHONY: all check check-all demo bench bench-quick fuzz format install clean tools
+.PHONY: all check check-all demo bench bench-quick fuzz format install clean have-tools
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
 
-$(BUILD)/build.ninja: | tools
+$(BUILD)/build.ninja: | have-tools
 	meson setup --prefix=$(PREFIX) $(MESON_ARGS) $(BUILD)
 
 # One clear line instead of the first error of a tool that is not there.
-tools:
+have-tools:
 	@for t in meson ninja pkg-config cc; do \
 		command -v $$t >/dev/null || { \
 			echo "weir: $$t is missing; 'tools/setup build' installs what a build needs" >&2; exit 1; }; \
@@ -55,7 +55,7 @@ bench:
 bench-quick:
 	bench/run --quick
 
-fuzz: | tools
+fuzz: | have-tools
 	[ -e build-fuzz/build.ninja ] || CC=clang meson setup --buildtype=debugoptimized -Dfuzz=true \
 		-Db_sanitize=address,undefined -Db_lundef=false build-fuzz
 	ninja -C build-fuzz
