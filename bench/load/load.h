@@ -22,7 +22,7 @@ enum {
 	PORT_UDP_SINK = 7005,   /* UDP: counts a run's datagrams, and tells the count when asked */
 	PORT_UDP_SOURCE = 7006, /* UDP: sends a run of datagrams to who asks */
 	PORT_IDLE = 7008,       /* TCP: accepts, and keeps silent until the client closes */
-	PORT_GREET = 7009,      /* TCP: sends one byte as soon as it has accepted */
+	PORT_GREET = 7009,      /* TCP: sends one byte as soon as it has accepted, and closes */
 	PORT_BURST = 7010,      /* TCP: sends 8 MiB at once, then keeps silent */
 	PORT_SHORT = 7100, /* TCP: reads a request, answers, closes first; SHORT_PORTS of them in a
 			      row */

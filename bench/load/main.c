@@ -55,10 +55,19 @@ int cmd_spawn(int argc, char **argv)
 {
 	long count = strtol(argv[0], NULL, 10);
 	posix_spawn_file_actions_t quiet;
+	posix_spawnattr_t attr;
+	sigset_t pipe_signal;
 	struct samples s = {0};
 	unsigned failed = 0;
 
 	(void)argc;
+	/* The command is to find SIGPIPE as a shell leaves it: pasta refuses to start where it is
+	 * ignored. */
+	sigemptyset(&pipe_signal);
+	sigaddset(&pipe_signal, SIGPIPE);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setsigdefault(&attr, &pipe_signal);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF);
 	posix_spawn_file_actions_init(&quiet);
 	for (int fd = 0; fd < 3; fd++)
 		posix_spawn_file_actions_addopen(&quiet, fd, "/dev/null", fd ? O_WRONLY : O_RDONLY,
@@ -68,7 +77,7 @@ int cmd_spawn(int argc, char **argv)
 		pid_t pid;
 		int status;
 
-		errno = posix_spawnp(&pid, argv[1], &quiet, NULL, argv + 1, environ);
+		errno = posix_spawnp(&pid, argv[1], &quiet, &attr, argv + 1, environ);
 		if (errno)
 			die("cannot start %s: %s", argv[1], strerror(errno));
 		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)

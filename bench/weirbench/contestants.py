@@ -72,7 +72,8 @@ class Guest:
     def said(self):
         """The last lines that the gateway wrote to its standard error."""
         text = os.pread(self.stderr, 65536, 0).decode(errors="replace").strip()
-        return " | ".join(text.splitlines()[-3:])
+        ends = [f"ended with {p.returncode}" for p in self.procs if p.poll()]
+        return " | ".join(ends + text.splitlines()[-3:])
 
     def find_holder(self):
         """The holder's process, once it runs in a network namespace that is not the host's."""
@@ -80,7 +81,7 @@ class Guest:
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline:
             if self.procs and self.procs[0].poll() is not None:
-                raise Unavailable(f"exit status {self.procs[0].returncode}: {self.said()}")
+                raise Unavailable(self.said())
             for pid in proc.pids():
                 try:
                     if proc.cmdline(pid) == want and \
