@@ -49,10 +49,10 @@ check-all:
 demo:
 	tools/demo
 
-bench:
+bench: all
 	bench/run
 
-bench-quick:
+bench-quick: all
 	bench/run --quick
 
 fuzz: | have-tools
