@@ -94,7 +94,7 @@ static bool covers_guarded(const struct rule *a, uint8_t names, const struct rul
 		return true;
 	if (b->allow)
 		return !(p->names & ~names);
-	return !(p->names & ~GROUP_BIT(GROUP_HOST));
+	return !p->touches;
 }
 
 static bool covers_prefix(const struct rule *a, const struct rule *b, const struct rule_prefix *p)

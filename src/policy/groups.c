@@ -10,51 +10,52 @@
 #include "policy/rule.h"
 
 struct range {
-	uint8_t b[16];
+	uint64_t hi, lo; /* as in struct addr_key */
 	uint8_t bits;
 	uint8_t group;
 };
 
+#define V4(a, b, c, d) \
+	(uint64_t)(a) << 56 | (uint64_t)(b) << 48 | (uint64_t)(c) << 40 | (uint64_t)(d) << 32, 0
+#define V6(a, b, c, lo) (uint64_t)(a) << 48 | (uint64_t)(b) << 32 | (uint64_t)(c) << 16, lo
+
 /* Tested from the top: metadata addresses lie inside later ranges. */
 static const struct range ranges4[] = {
-	{{169, 254, 169, 254}, 32, GROUP_METADATA}, /* AWS, GCP, Azure, OpenStack, ... */
-	{{169, 254, 170, 2}, 32, GROUP_METADATA},   /* AWS ECS task credentials */
-	{{169, 254, 170, 23}, 32, GROUP_METADATA},  /* AWS EKS pod identity */
-	{{100, 100, 100, 200}, 32, GROUP_METADATA}, /* Alibaba Cloud */
-	{{168, 63, 129, 16}, 32, GROUP_METADATA},   /* Azure wire server */
-	{{192, 0, 0, 192}, 32, GROUP_METADATA},     /* Oracle Cloud */
-	{{127}, 8, GROUP_LOOPBACK},
-	{{10}, 8, GROUP_PRIVATE},           /* RFC 1918 */
-	{{172, 16}, 12, GROUP_PRIVATE},     /* RFC 1918 */
-	{{192, 168}, 16, GROUP_PRIVATE},    /* RFC 1918 */
-	{{100, 64}, 10, GROUP_PRIVATE},     /* RFC 6598 */
-	{{169, 254}, 16, GROUP_LINK_LOCAL}, /* RFC 3927 */
-	{{224}, 4, GROUP_MULTICAST},
+	{V4(169, 254, 169, 254), 32, GROUP_METADATA}, /* AWS, GCP, Azure, OpenStack, ... */
+	{V4(169, 254, 170, 2), 32, GROUP_METADATA},   /* AWS ECS task credentials */
+	{V4(169, 254, 170, 23), 32, GROUP_METADATA},  /* AWS EKS pod identity */
+	{V4(100, 100, 100, 200), 32, GROUP_METADATA}, /* Alibaba Cloud */
+	{V4(168, 63, 129, 16), 32, GROUP_METADATA},   /* Azure wire server */
+	{V4(192, 0, 0, 192), 32, GROUP_METADATA},     /* Oracle Cloud */
+	{V4(127, 0, 0, 0), 8, GROUP_LOOPBACK},
+	{V4(10, 0, 0, 0), 8, GROUP_PRIVATE},        /* RFC 1918 */
+	{V4(172, 16, 0, 0), 12, GROUP_PRIVATE},     /* RFC 1918 */
+	{V4(192, 168, 0, 0), 16, GROUP_PRIVATE},    /* RFC 1918 */
+	{V4(100, 64, 0, 0), 10, GROUP_PRIVATE},     /* RFC 6598 */
+	{V4(169, 254, 0, 0), 16, GROUP_LINK_LOCAL}, /* RFC 3927 */
+	{V4(224, 0, 0, 0), 4, GROUP_MULTICAST},
 };
 static const struct range ranges6[] = {
-	/* fd00:ec2::254 (AWS) and fd20:ce::254 (GCP) */
-	{{0xfd, 0, 0x0e, 0xc2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x54}, 128, GROUP_METADATA},
-	{{0xfd, 0x20, 0, 0xce, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x54}, 128, GROUP_METADATA},
-	{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, 128, GROUP_LOOPBACK},
-	{{0xfc}, 7, GROUP_PRIVATE},           /* RFC 4193 */
-	{{0xfe, 0x80}, 10, GROUP_LINK_LOCAL}, /* RFC 4291 2.5.6 */
-	{{0xff}, 8, GROUP_MULTICAST},
+	{V6(0xfd00, 0xec2, 0, 0x254), 128, GROUP_METADATA}, /* AWS */
+	{V6(0xfd20, 0xce, 0, 0x254), 128, GROUP_METADATA},  /* GCP */
+	{V6(0, 0, 0, 1), 128, GROUP_LOOPBACK},
+	{V6(0xfc00, 0, 0, 0), 7, GROUP_PRIVATE},     /* RFC 4193 */
+	{V6(0xfe80, 0, 0, 0), 10, GROUP_LINK_LOCAL}, /* RFC 4291 2.5.6 */
+	{V6(0xff00, 0, 0, 0), 8, GROUP_MULTICAST},
 };
 
-/* True where the first `bits` bits are the same: whole bytes, then what is left of one. */
-static bool bits_eq(const uint8_t *a, const uint8_t *b, unsigned bits)
+/* True where the first `bits` bits are the same. */
+static bool bits_eq(const struct addr_key *a, const struct range *r, unsigned bits)
 {
-	unsigned whole = bits / 8, rest = bits % 8;
+	struct addr_key mask = addr_key_mask(a->family, bits);
 
-	if (memcmp(a, b, whole) != 0)
-		return false;
-	return rest == 0 || ((a[whole] ^ b[whole]) & (0xff00 >> rest) & 0xff) == 0;
+	return ((a->hi ^ r->hi) & mask.hi) == 0 && ((a->lo ^ r->lo) & mask.lo) == 0;
 }
 
-static enum policy_group group_by_range(const struct range *r, size_t n, const uint8_t *b)
+static enum policy_group group_by_range(const struct range *r, size_t n, const struct addr_key *a)
 {
 	for (size_t i = 0; i < n; i++)
-		if (bits_eq(b, r[i].b, r[i].bits))
+		if (bits_eq(a, &r[i], r[i].bits))
 			return (enum policy_group)r[i].group;
 	return GROUP_PUBLIC;
 }
@@ -64,13 +65,16 @@ bool group_is_gateway(const struct policy_env *env, const struct ipaddr *a)
 	return env && a->family && (ipaddr_eq(a, &env->gw4) || ipaddr_eq(a, &env->gw6));
 }
 
-static bool is_host(const struct policy_env *env, const struct ipaddr *a)
+static bool is_host(const struct policy_env *env, const struct ipaddr *a, const struct addr_key *k)
 {
 	if (group_is_gateway(env, a))
 		return true;
-	for (size_t i = 0; env && i < env->host_count; i++)
-		if (ipaddr_eq(a, &env->host[i]))
+	for (size_t i = 0; env && i < env->host_count; i++) {
+		struct addr_key h = addr_key(&env->host[i]);
+
+		if (h.hi == k->hi && h.lo == k->lo && h.family == k->family)
 			return true;
+	}
 	return false;
 }
 
@@ -80,31 +84,53 @@ static bool is_nowhere(const struct ipaddr *a)
 	return a->family == 4 ? a->b[0] == 0 : a->family != 6 || ipaddr_is_unspecified(a);
 }
 
+static const struct range *ranges_of(const struct ipaddr *a, size_t *ret_n)
+{
+	*ret_n = a->family == 4 ? sizeof(ranges4) / sizeof(ranges4[0])
+				: sizeof(ranges6) / sizeof(ranges6[0]);
+	return a->family == 4 ? ranges4 : ranges6;
+}
+
 enum policy_group policy_group_of(const struct policy_env *env, const struct ipaddr *a)
 {
+	struct addr_key k = addr_key(a);
+	size_t n;
+	const struct range *r = ranges_of(a, &n);
+
 	if (is_nowhere(a))
 		return GROUP_NONE;
-	if (is_host(env, a))
+	if (is_host(env, a, &k))
 		return GROUP_HOST;
-	if (a->family == 4)
-		return group_by_range(ranges4, sizeof(ranges4) / sizeof(ranges4[0]), a->b);
-	return group_by_range(ranges6, sizeof(ranges6) / sizeof(ranges6[0]), a->b);
+	return group_by_range(r, n, &k);
 }
 
 uint8_t group_named_by(const struct ipaddr *net, unsigned bits)
 {
+	struct addr_key k = addr_key(net);
 	uint8_t names = 0;
-	const struct range *r = net->family == 4 ? ranges4 : ranges6;
-	size_t n = net->family == 4 ? sizeof(ranges4) / sizeof(ranges4[0])
-				    : sizeof(ranges6) / sizeof(ranges6[0]);
+	size_t n;
+	const struct range *r = ranges_of(net, &n);
 
 	/* One address alone may be the host's own, which changes while the policy stays. */
 	if (bits == ipaddr_len(net) * 8)
 		names |= GROUP_BIT(GROUP_HOST);
 	for (size_t i = 0; i < n; i++)
-		if (bits >= r[i].bits && bits_eq(net->b, r[i].b, r[i].bits))
+		if (bits >= r[i].bits && bits_eq(&k, &r[i], r[i].bits))
 			names |= GROUP_BIT(r[i].group);
 	return names & GROUPS_GUARDED;
+}
+
+uint8_t group_touched_by(const struct ipaddr *net, unsigned bits)
+{
+	struct addr_key k = addr_key(net);
+	uint8_t touches = 0;
+	size_t n;
+	const struct range *r = ranges_of(net, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (bits_eq(&k, &r[i], bits < r[i].bits ? bits : r[i].bits))
+			touches |= GROUP_BIT(r[i].group);
+	return touches & GROUPS_GUARDED;
 }
 
 bool policy_embedded_v4(const struct ipaddr *a, struct ipaddr *ret)

@@ -16,5 +16,8 @@ bool group_is_gateway(const struct policy_env *env, const struct ipaddr *a);
  * a single address names whatever it is, the host's own included.
  */
 uint8_t group_named_by(const struct ipaddr *net, unsigned bits);
+/* The guarded groups (bits) that have an address in the prefix; the host's own are not looked at.
+ */
+uint8_t group_touched_by(const struct ipaddr *net, unsigned bits);
 
 #endif

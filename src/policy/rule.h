@@ -38,8 +38,8 @@
 struct rule_prefix {
 	struct addr_key net, mask;
 	uint8_t bits;
-	uint8_t names; /* the guarded groups (GROUP_BIT) that this prefix is narrow enough to name
-			*/
+	uint8_t names;   /* guarded groups (GROUP_BIT) that this prefix is narrow enough to name */
+	uint8_t touches; /* guarded groups, but host, that have addresses in it */
 };
 
 struct rule_ports {

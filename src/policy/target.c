@@ -21,8 +21,14 @@ static const char *const target_words[] = {"any",      "dns",     "host",       
 
 #define ADDR_TEXT_MAX 64 /* longer text is no address */
 
-/* The address and prefix length in the text, host bits and all. */
-static bool parse_prefix(struct span s, struct ipaddr *ret, unsigned *ret_bits)
+/* A prefix as read. */
+struct prefix_text {
+	struct ipaddr net; /* without what lies behind the prefix */
+	unsigned bits;
+	bool exact; /* nothing lies behind it */
+};
+
+static bool parse_prefix(struct span s, struct prefix_text *ret)
 {
 	char text[ADDR_TEXT_MAX];
 
@@ -30,35 +36,31 @@ static bool parse_prefix(struct span s, struct ipaddr *ret, unsigned *ret_bits)
 		return false;
 	memcpy(text, s.p, s.n);
 	text[s.n] = 0;
-	return ipaddr_parse_prefix(text, false, ret, ret_bits);
+	ret->exact = ipaddr_parse_prefix(text, true, &ret->net, &ret->bits);
+	return ret->exact || ipaddr_parse_prefix(text, false, &ret->net, &ret->bits);
 }
 
 bool target_is_bare_v6(struct span item)
 {
-	struct ipaddr a;
-	unsigned bits;
+	struct prefix_text t;
 
-	return parse_prefix(item, &a, &bits) && a.family == 6;
+	return parse_prefix(item, &t) && t.net.family == 6;
 }
 
-static int add_prefix(struct rule *r, struct span item, const struct ipaddr *a, unsigned bits,
+static int add_prefix(struct rule *r, struct span item, const struct prefix_text *t,
 		      struct error *err)
 {
+	const struct ipaddr *a = &t->net;
+	unsigned bits = t->bits;
 	struct rule_prefix p = {.bits = (uint8_t)bits};
-	struct addr_key key = addr_key(a);
+	char text[IPADDR_STRLEN];
 
-	p.mask = addr_key_mask(a->family, bits);
-	p.net = (struct addr_key){key.hi & p.mask.hi, key.lo & p.mask.lo, a->family};
-	if (p.net.hi != key.hi || p.net.lo != key.lo) {
-		uint64_t w[2] = {htobe64(p.net.hi), htobe64(p.net.lo)};
-		struct ipaddr net = {.family = a->family};
-		char text[IPADDR_STRLEN];
-
-		memcpy(net.b, w, sizeof(w));
+	if (!t->exact)
 		return error_set(
 			err, "target %s: the address has bits behind the prefix; expected %s/%u",
-			span_quote(item).s, ipaddr_str(&net, text), bits);
-	}
+			span_quote(item).s, ipaddr_str(a, text), bits);
+	p.mask = addr_key_mask(a->family, bits);
+	p.net = addr_key(a);
 	if ((a->family == 4 && a->b[0] == 0 && bits >= 8) ||
 	    (a->family == 6 && bits == 128 && ipaddr_is_unspecified(a)))
 		return error_set(err,
@@ -66,6 +68,7 @@ static int add_prefix(struct rule *r, struct span item, const struct ipaddr *a, 
 				 "expected another target (0.0.0.0/0 and ::/0 are all addresses)",
 				 span_quote(item).s);
 	p.names = group_named_by(a, bits);
+	p.touches = group_touched_by(a, bits);
 
 	struct rule_prefix *grown = realloc(r->prefixes, (r->prefix_count + 1) * sizeof(*grown));
 	if (!grown)
@@ -131,12 +134,11 @@ static int unknown_target(struct span item, struct error *err)
 static int add_bracketed(struct rule *r, struct span item, struct error *err)
 {
 	struct span inside = {item.p + 1, item.n > 1 ? item.n - 2 : 0};
-	struct ipaddr a;
-	unsigned bits;
+	struct prefix_text t;
 
-	if (item.p[item.n - 1] == ']' && parse_prefix(inside, &a, &bits)) {
-		if (a.family == 6)
-			return add_prefix(r, item, &a, bits, err);
+	if (item.p[item.n - 1] == ']' && parse_prefix(inside, &t)) {
+		if (t.net.family == 6)
+			return add_prefix(r, item, &t, err);
 		return error_set(err, "target %s: brackets are for IPv6; expected %.*s",
 				 span_quote(item).s, (int)inside.n, inside.p);
 	}
@@ -149,8 +151,7 @@ static int add_bracketed(struct rule *r, struct span item, struct error *err)
 int rule_add_target(struct rule *r, struct span item, struct error *err)
 {
 	enum policy_group g = policy_group_parse(item);
-	struct ipaddr a;
-	unsigned bits;
+	struct prefix_text t;
 
 	if (g != GROUP_NONE)
 		r->groups |= GROUP_BIT(g);
@@ -160,8 +161,8 @@ int rule_add_target(struct rule *r, struct span item, struct error *err)
 		r->dns = true;
 	else if (item.p[0] == '[')
 		return add_bracketed(r, item, err);
-	else if (parse_prefix(item, &a, &bits))
-		return add_prefix(r, item, &a, bits, err);
+	else if (parse_prefix(item, &t))
+		return add_prefix(r, item, &t, err);
 	else
 		return unknown_target(item, err);
 	return 0;

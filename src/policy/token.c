@@ -216,6 +216,10 @@ static int cut_tail(struct span tail, struct span *target, struct span *proto, s
 				 "follows: [%.*s]",
 				 span_quote(bare).s, (int)bare.n, bare.p);
 	at = colon_outside(tail, 0);
+	if (at == tail.n)
+		return error_set(err,
+				 "target %s: a bracket is not closed; expected [2001:db8::/32]",
+				 span_quote(tail).s);
 	target->n = at;
 	rest = (struct span){tail.p + at + 1, tail.n - at - 1};
 	bool has_ports = span_cut(&rest, ':', proto);
