@@ -56,12 +56,6 @@ struct dns_tcp {
 	uint8_t in[2 + DNS_QUERY_MAX];
 };
 
-static void due(struct dns_tcp *t, unsigned what)
-{
-	t->due |= what;
-	timer_set(&t->d->sb->loop->wheel, &t->call_timer, 0);
-}
-
 static void moved(struct dns_tcp *t)
 {
 	struct loop *l = t->d->sb->loop;
@@ -82,6 +76,14 @@ static bool is_full(const struct dns_tcp *t)
 static bool at_end(const struct dns_tcp *t)
 {
 	return t->closing || (t->guest_shut && t->pending == 0);
+}
+
+static void due(struct dns_tcp *t, unsigned what)
+{
+	t->due |= what;
+	/* Behind the last bytes the stack has to ask once more, to find the end of the stream. */
+	t->end.eof_near = at_end(t);
+	timer_set(&t->d->sb->loop->wheel, &t->call_timer, 0);
 }
 
 static void tcp_call(struct timer *timer)

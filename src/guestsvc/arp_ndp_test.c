@@ -87,6 +87,10 @@ static void arp_probes_replies_and_announcements_are_left_alone(void **state)
 	assert_int_equal(rig.out_n, 0);
 	arp_send(1, &svc_guest4, &svc_guest4);
 	assert_int_equal(rig.out_n, 0);
+	rig.svc.proxy_arp = true;
+	struct ipaddr other = {4, {172, 16, 0, 3}};
+	arp_send(1, &other, &other);
+	assert_int_equal(rig.out_n, 0);
 	arp_send(2, &svc_guest4, &svc_gw4);
 	assert_int_equal(rig.out_n, 0);
 	/* A probe for the gateway's address finds the conflict that it looks for. */

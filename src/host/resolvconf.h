@@ -38,12 +38,12 @@ struct resolver_list {
 void resolvconf_parse(const char *text, size_t len, struct resolver_list *ret);
 
 struct resolvconf {
-	const char *path;           /* the caller's */
-	struct resolver_list list;  /* what the file said last; the local host where it names none */
-	int inotify_fd;             /* -1: no watching, only the status is compared */
-	struct stat seen;           /* of the file as last read; st_ino 0: there was none */
-	uint64_t checked_us;        /* time of the last comparison */
-	bool changed;               /* inotify has said something since the last reading */
+	const char *path;          /* the caller's */
+	struct resolver_list list; /* what the file said last; the local host where it names none */
+	int inotify_fd;            /* -1: no watching, only the status is compared */
+	struct stat seen;          /* of the file as last read; st_ino 0: there was none */
+	uint64_t checked_us;       /* time of the last comparison */
+	bool changed;              /* inotify has said something since the last reading */
 };
 
 /* Reads the file for the first time. A file that does not exist (yet) is no error. */
