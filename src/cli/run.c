@@ -34,6 +34,7 @@
 #include "flow/denials.h"
 #include "flow/sandbox.h"
 #include "host/keeper.h"
+#include "link/behind.h"
 #include "observe/stats.h"
 
 /* How long the end waits without anything moving: a peer that has stalled this long may as well be
@@ -469,6 +470,8 @@ int cmd_run(int argc, char **argv)
 		goto out;
 	}
 	status = run_main(r);
+	if (r->sb && !r->conf.netns_path && !r->conf.pid)
+		link_close_behind(r->sb->link);
 	sandbox_free(r->sb);
 	if (r->signal_fd >= 0)
 		close(r->signal_fd);
