@@ -252,7 +252,7 @@ int cmd_idle(int argc, char **argv)
 	for (; open < count; open++) {
 		if (peer_connect(&p) < 0)
 			break;
-		if (now_ns() - start > 30000000000u) {
+		if (now_ns() - start > 20000000000u) {
 			errno = ETIME;
 			break;
 		}
