@@ -414,12 +414,16 @@ static void guarded_groups_open_only_to_their_name(void **state)
 	policy_free(p);
 
 	/* Prefixes: a part of the group opens it, a wider one does not. */
-	const char *wide[] = {"allow@0.0.0.0/0", "allow@::/0", NULL};
+	const char *wide[] = {"allow@169.254.0.0/15", "allow@fe80::/9", "allow@0.0.0.0/0",
+			      "allow@::/0", NULL};
 	static const struct ask wide_asks[] = {
 		ALLOWED("10.0.0.1", 80, "allow@0.0.0.0/0"),
 		ALLOWED("2001:db8::1", 80, "allow@::/0"),
 		DENIED("127.0.0.1", 80, REASON_DEFAULT, "default"),
 		DENIED("::1", 80, REASON_DEFAULT, "default"),
+		DENIED("169.254.1.1", 80, REASON_DEFAULT, "default"),
+		DENIED("fe80::1", 80, REASON_DEFAULT, "default"),
+		ALLOWED("169.255.1.1", 80, "allow@169.254.0.0/15"),
 		DENIED("192.168.7.5", 80, REASON_DEFAULT, "default"),
 		META("169.254.169.254", 80),
 		END,
