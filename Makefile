@@ -62,7 +62,7 @@ fuzz: | have-tools
 	set -e; for f in build-fuzz/*_fuzz; do \
 		n=$${f##*/}; n=$${n%_fuzz}; mkdir -p build-fuzz/corpus/$$n fuzz/corpus/$$n; \
 		echo "== $$n"; \
-		$$f -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 build-fuzz/corpus/$$n fuzz/corpus/$$n; \
+		$$f -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -artifact_prefix=build-fuzz/ build-fuzz/corpus/$$n fuzz/corpus/$$n; \
 	done
 
 format:

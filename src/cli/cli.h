@@ -34,6 +34,8 @@ int cmd_help(int argc, char **argv);    /* help.c */
 
 /* Prints "weir: MESSAGE" to stderr; returns CLI_EXIT_FAILURE. */
 int cli_fail(const struct error *err);
+/* Complains that there is no such command, with the nearest one; returns CLI_EXIT_FAILURE. */
+int cli_unknown_command(const char *name);
 
 /* help.c: `weir --help`, `weir run --help`, and the option section of weir-run(1) in scdoc's
  * language. */

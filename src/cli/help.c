@@ -181,8 +181,7 @@ int cmd_help(int argc, char **argv)
 			return cli_fail(&err);
 		}
 	} else {
-		error_set(&err, "help: '%s': no such command; 'weir help' lists them", argv[1]);
-		return cli_fail(&err);
+		return cli_unknown_command(argv[1]);
 	}
 	return 0;
 }

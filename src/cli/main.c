@@ -30,7 +30,7 @@ int cli_fail(const struct error *err)
 	return CLI_EXIT_FAILURE;
 }
 
-static int unknown_command(const char *name)
+int cli_unknown_command(const char *name)
 {
 	const char *names[sizeof(cli_commands) / sizeof(cli_commands[0])];
 	struct error err;
@@ -62,5 +62,5 @@ int main(int argc, char **argv)
 		if (strcmp(name, c->name) == 0)
 			return c->fn(argc - 1, argv + 1);
 	}
-	return unknown_command(name);
+	return cli_unknown_command(name);
 }
