@@ -76,11 +76,7 @@ static int tap_open(struct error *err)
 				       "cannot open " TUN_DEVICE " (--link packet needs none)");
 	strcpy(ifr.ifr_name, GUESTIF_NAME);
 	if (ioctl(fd, TUNSETIFF, &ifr) < 0) {
-		if (errno == EBUSY)
-			error_set(err, "the network namespace has an interface " GUESTIF_NAME
-				       " already");
-		else
-			error_set_errno(err, errno, "cannot make the tap " GUESTIF_NAME);
+		error_set_errno(err, errno, "cannot make the tap " GUESTIF_NAME);
 		close(fd);
 		return -1;
 	}
@@ -105,12 +101,7 @@ static int tap_open_far(struct error *err)
 			netlink_done(&nl);
 		}
 		if (r < 0) {
-			if (r == -EEXIST)
-				error_set(err,
-					  "the network namespace has an interface " GUESTIF_NAME
-					  " already");
-			else
-				error_set_errno(err, r, "cannot move the tap to the guest");
+			error_set_errno(err, r, "cannot move the tap to the guest");
 			close(fd);
 			fd = -1;
 		}
@@ -165,12 +156,8 @@ static int pair_make(const struct guestif_config *c, int guest_netns, struct err
 		return error_set_errno(err, r, "cannot open a netlink socket");
 	r = netlink_veth_add(&nl, FAR_NAME, GUESTIF_NAME, guest_netns);
 	if (r < 0) {
-		if (r == -EEXIST)
-			error_set(err, "the network namespace has an interface " GUESTIF_NAME
-				       " already");
-		else
-			error_set_errno(err, r, "cannot make a veth pair%s",
-					r == -EOPNOTSUPP ? " (modprobe veth)" : "");
+		error_set_errno(err, r, "cannot make a veth pair%s",
+				r == -EOPNOTSUPP ? " (modprobe veth)" : "");
 		goto out;
 	}
 	int ifindex = (int)if_nametoindex(FAR_NAME);
@@ -310,11 +297,25 @@ static bool tun_usable(void)
 	return fd >= 0;
 }
 
+/* In a namespace that another gateway served a moment ago, the kernel may still be taking its
+ * interface away. */
+static int await_name(struct error *err)
+{
+	for (int tries = 0; tries < 30; tries++) {
+		if (if_nametoindex(GUESTIF_NAME) == 0)
+			return 0;
+		usleep(10000);
+	}
+	return error_set(err, "the network namespace has an interface " GUESTIF_NAME " already");
+}
+
 int guestif_create(const struct guestif_config *c, enum guestif_kind *ret_kind, struct error *err)
 {
 	enum guestif_kind kind = c->kind;
 	int fd;
 
+	if (!c->fresh && await_name(err) < 0)
+		return -1;
 	if (kind == GUESTIF_AUTO)
 		kind = tun_usable() ? GUESTIF_TAP : GUESTIF_PACKET;
 	if (kind == GUESTIF_PACKET)

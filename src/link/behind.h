@@ -14,9 +14,10 @@
 #include "link/link.h"
 
 /*
- * To be called just before link_free() where the interface need not be gone when that returns: in a
- * namespace of our own, which ends, but not in one where somebody may make the next eth0.
+ * Nothing goes over the link any more, and link_free() follows. For use where the interface need
+ * not be gone when that returns: in a namespace of our own, which ends, but not in one where
+ * somebody may make the next eth0.
  */
-void link_close_behind(const struct link *l);
+void link_close_behind(struct link *l);
 
 #endif

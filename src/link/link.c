@@ -2,6 +2,7 @@
 /* What all links have in common. */
 #include "link/link.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,7 +15,7 @@ void link_free(struct link *l)
 		l->ops->free(l);
 }
 
-void link_close_behind(const struct link *l)
+void link_close_behind(struct link *l)
 {
 	int pair[2];
 	char byte = 0;
@@ -38,8 +39,11 @@ void link_close_behind(const struct link *l)
 	c->cmsg_len = CMSG_LEN(2 * sizeof(int));
 	/* The receiving end lies in its own queue: nobody can take it out any more. */
 	memcpy(CMSG_DATA(c), (int[2]){pair[1], l->fd}, 2 * sizeof(int));
-	/* Where it is not taken, link_free() is merely slower. */
-	(void)!sendmsg(pair[0], &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	/* The number now stands for the sending end, whose close in link_free() sets the collector
+	 * to work. Where the message was not taken, nothing changes but that link_free() is slow.
+	 */
+	if (sendmsg(pair[0], &msg, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+		dup3(pair[0], l->fd, O_CLOEXEC);
 	close(pair[0]);
 	close(pair[1]);
 }
