@@ -14,7 +14,7 @@ made: nothing is cleaned up by hand, and nothing outside is changed.
      |                 +----- narrow            the same, behind a link with an MTU of 1300
      192.168.77.2, 2001:db8:77::2: where weir runs
 
-Nothing has a route to the world outside. r2 drops what goes to the `dead` addresses, and answers
+The host's default route leads to r1, and r1 has none: nothing has a route to the world outside. r2 drops what goes to the `dead` addresses, and answers
 "host unreachable" for the `unreachable` and "administratively prohibited" for the `prohibited`
 ones. Port 9 of every server refuses.
 """
@@ -45,6 +45,8 @@ UNREACH4, UNREACH6 = "198.51.100.67", "2001:db8:51::67"
 PROHIBIT4, PROHIBIT6 = "198.51.100.68", "2001:db8:51::68"
 NARROW4, NARROW6 = "198.51.100.70", "2001:db8:51:70::70"
 NARROW_MTU = 1300
+NOROUTE4, NOROUTE6 = "198.51.100.99", "2001:db8:51::99"  # what the host itself has no route to
+ELSEWHERE4, ELSEWHERE6 = "9.9.9.9", "2620:fe::9"  # what the first router has no route to
 SERVERS4 = [WEB4, ALT4, SSH4, DNS4]
 SERVERS6 = [WEB6, ALT6, SSH6, DNS6]
 NAMES = {  # NAME.test
@@ -170,7 +172,11 @@ class Lab:
         for a in (NARROW4 + "/32", NARROW6 + "/128"):
             ip("addr", "add", a, "dev", "lo", ns="narrow")
 
-        # The only routes that there are: the test nets, never a default.
+        # Beyond r1, routes lead to the test nets only; what is elsewhere, r1 calls unreachable.
+        ip("route", "add", "default", "via", R1_4)
+        ip("-6", "route", "add", "default", "via", R1_6)
+        ip("route", "add", "unreachable", NOROUTE4 + "/32")
+        ip("-6", "route", "add", "unreachable", NOROUTE6 + "/128")
         for via4, via6, ns in ((R1_4, R1_6, None), (R2_4, R2_6, "r1")):
             for net in ("198.51.100.0/24", "203.0.113.128/25" if ns else "203.0.113.0/24"):
                 ip("route", "add", net, "via", via4, ns=ns)

@@ -200,7 +200,11 @@ def test_an_existing_namespace_is_served_by_path(t):
     try:
         r = t.run("--netns", "/run/netns/" + ns, sh="ip -br link; curl -sS http://%s/" % lab.WEB4)
         assert "hello from the lab" in r.out and "eth0" in r.out, r
-        left = lab.sh(["ip", "-n", ns, "-br", "link"])
+        for _ in range(50):  # the kernel takes a namespace's devices down in its own time
+            left = lab.sh(["ip", "-n", ns, "-br", "link"])
+            if "eth0" not in left:
+                break
+            time.sleep(0.1)
         assert "eth0" not in left, "left in the namespace: " + left
     finally:
         lab.ip("netns", "del", ns)
@@ -266,13 +270,10 @@ def test_a_missing_tun_device_falls_back_to_the_packet_link(t):
 
 @test(smoke=True)
 def test_where_namespaces_are_forbidden_the_setting_is_named(t):
-    # A limit of a user namespace above: nobody below it may make another.
-    code = "echo 0 > /proc/sys/user/max_user_namespaces; exec setpriv --reuid=%d --clear-groups \"$@\"" % lab.USER_ID
-    r = t.host(["unshare", "--user", "--map-users=0,0,1", "--map-users=%d,%d,1" % (lab.USER_ID, lab.USER_ID), "sh", "-c", code, "sh",
-                t.weir, "run", "--", "true"], rc=None)
-    if "map-users" in r.err or "newuidmap" in r.err:
-        t.skip("unshare cannot map users here")
-    assert r.rc == 125 and "max_user_namespaces" in r.err, r
+    # In a user namespace whose limit is 0 nobody can make another one.
+    r = t.host(["unshare", "--user", "--map-root-user", "sh", "-c",
+                "echo 0 > /proc/sys/user/max_user_namespaces; exec \"$@\"", "sh", t.weir, "run", "--", "true"], rc=125)
+    assert "max_user_namespaces" in r.err, r
 
 
 class Terminal:
@@ -397,7 +398,7 @@ def test_job_control_outside_works(t):
 def test_version_and_help_answer(t):
     assert t.host([t.weir, "version"]).out.startswith("weir ")
     top = t.host([t.weir, "--help"]).out
-    assert "run" in top and "Usage" in top or "usage" in top, top
+    assert "weir run" in top and "weir version" in top, top
     for args in (["help", "run"], ["run", "--help"]):
         out = t.host([t.weir] + args).out
         for o in ("--publish", "--net", "--rule", "--allow", "--deny", "--map-root", "--netns", "--pid", "--link",
@@ -406,9 +407,10 @@ def test_version_and_help_answer(t):
 
 
 @test(smoke=True)
-def test_no_capability_is_left_to_weir_or_the_command(t):
-    r = t.run(sh="grep CapEff /proc/self/status; grep CapEff /proc/$PPID/status", user=True)
-    assert all(line.split()[1].strip("0") == "" for line in r.out.strip().split("\n")), r
+def test_no_capability_is_left_to_the_command_of_an_ordinary_user(t):
+    r = t.run(sh="grep Cap /proc/self/status", user=True)
+    caps = dict(line.split() for line in r.out.strip().split("\n"))
+    assert all(caps[k].strip("0") == "" for k in ("CapEff:", "CapPrm:", "CapInh:", "CapAmb:")), r
 
 
 @test(links=True)
