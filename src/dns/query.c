@@ -22,7 +22,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "conf/config.h"
 #include "dns/proxy.h"
 #include "flow/sandbox.h"
 

@@ -98,8 +98,8 @@ static bool send_broadcast(void)
 /* An option of the answer; length -1 where there is none. */
 static int reply_option(uint8_t code, const uint8_t **ret)
 {
-	struct view v = got.payload, o;
-	uint8_t c, len;
+	struct view v = got.payload, o = {0};
+	uint8_t c, len = 0;
 	view_skip(&v, 240);
 	while (view_get_u8(&v, &c) && c != 255) {
 		if (c == 0)

@@ -116,7 +116,7 @@ static bool send_all(void)
 /* The nth option of a code in `v`. */
 static bool find(struct view v, uint16_t code, int nth, struct view *ret)
 {
-	uint16_t c, len;
+	uint16_t c, len = 0;
 	while (view_get_be16(&v, &c)) {
 		assert_true(view_get_be16(&v, &len));
 		assert_true(view_take(&v, len, ret));
