@@ -24,6 +24,12 @@ const struct cli_command cli_commands[] = {
 	{0},
 };
 
+/* Commands that other versions have: naming one is no typing error. */
+static const char *const later_commands[] = {
+	"serve",  "check", "ca",      "ps",      "flows", "events",
+	"policy", "ports", "secrets", "metrics", NULL,
+};
+
 int cli_fail(const struct error *err)
 {
 	fprintf(stderr, "weir: %s\n", err->msg);
@@ -36,6 +42,12 @@ int cli_unknown_command(const char *name)
 	struct error err;
 	size_t n = 0;
 
+	for (const char *const *l = later_commands; *l; l++) {
+		if (strcmp(name, *l) == 0) {
+			error_set(&err, "%s: not in this version of weir", name);
+			return cli_fail(&err);
+		}
+	}
 	for (const struct cli_command *c = cli_commands; c->name; c++)
 		names[n++] = c->name;
 	names[n] = NULL;
