@@ -290,6 +290,8 @@ static void contradictions_are_refused(void **state)
 	REFUSED("--mtu: '1279': IPv6 needs at least 1280; add --no-ipv6 for less", "--mtu", "1279");
 	REFUSED("--publish: '8080-8090:80-90' and '8085:443' take the same host port", "-p",
 		"8080-8090:80-90", "-p", "8085:443");
+	REFUSED("--publish: '192.0.2.1:80:80' and '192.0.2.1:80:81' take the same host port", "-p",
+		"192.0.2.1:80:80", "-p", "192.0.2.1:80:81");
 	REFUSED("--publish: '0.0.0.0:80:80' and '80:81' take the same host port", "-p",
 		"0.0.0.0:80:80", "-p", "80:81");
 }
