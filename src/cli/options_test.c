@@ -301,7 +301,7 @@ static void what_only_looks_contradictory_is_taken(void **state)
 	struct parsed p;
 
 	PARSE(&p, "--mtu", "1279", "--no-ipv6", "-p", "80:80", "-p", "80:80/udp", "-p",
-	      "192.0.2.1:80:81", "-p", "0:1", "-p", "0:2");
+	      "192.0.2.1:80:81", "-p", "192.0.2.2:80:81", "-p", "0:1", "-p", "0:2");
 	assert_int_equal(p.rc, 0);
 	config_done(&p.c);
 }
