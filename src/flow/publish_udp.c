@@ -11,6 +11,7 @@
 #include "flow/publish_priv.h"
 
 #define CLIENT_IDLE_US (60 * UINT64_C(1000000))
+#define PORT_BUFFER    (4 << 20) /* a thousand clients at once, each with a datagram or two */
 
 /* A client while it talks. */
 struct publish_client {
@@ -226,6 +227,7 @@ int publish_udp_open(struct publish_port *pp)
 	int fd = sock_udp_open(pp->bind.family, SOCK_UDP_ERRORS | SOCK_UDP_PKTINFO);
 	if (fd < 0)
 		return fd;
+	sock_set_buffers(fd, PORT_BUFFER, PORT_BUFFER);
 	int r = 0;
 	if (bind(fd, (struct sockaddr *)&sa, len) || getsockname(fd, (struct sockaddr *)&sa, &len))
 		r = -errno;

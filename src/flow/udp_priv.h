@@ -37,6 +37,8 @@
 #define UDP_IDLE_BOTH_US (180 * UINT64_C(1000000))
 #define UDP_IDLE_DNS_US  (15 * UINT64_C(1000000))
 
+#define UDP_SOCKET_BUFFER (1 << 20) /* some milliseconds of a fast train */
+
 /* Someone whom a session has sent to. */
 struct udp_remote {
 	struct list by_use; /* in session.remotes, most recently used first */

@@ -138,6 +138,7 @@ struct udp_sock *udp_session_sock(struct udp_session *us, uint8_t family, int *r
 		*ret_err = fd;
 		return NULL;
 	}
+	sock_set_buffers(fd, UDP_SOCKET_BUFFER, UDP_SOCKET_BUFFER);
 	int r = udp_sock_attach(sock, fd);
 	if (r < 0) {
 		close(fd);

@@ -56,6 +56,12 @@ int sock_set_df(int fd, uint8_t family, bool df)
 	return set_int(fd, SOL_IPV6, IPV6_MTU_DISCOVER, df ? IPV6_PMTUDISC_DO : IPV6_PMTUDISC_WANT);
 }
 
+void sock_set_buffers(int fd, int receive, int send)
+{
+	(void)set_int(fd, SOL_SOCKET, SO_RCVBUF, receive);
+	(void)set_int(fd, SOL_SOCKET, SO_SNDBUF, send);
+}
+
 static int open_socket(uint8_t family, int type, int proto)
 {
 	int domain = family == 4 ? AF_INET : AF_INET6;

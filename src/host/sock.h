@@ -44,6 +44,13 @@ int sock_set_tos(int fd, uint8_t family, uint8_t tos);
  * kernel fragments. */
 int sock_set_df(int fd, uint8_t family, bool df);
 
+/*
+ * Asks for socket buffers of so many bytes, so that a burst survives until the loop comes round.
+ * The kernel gives what net.core.rmem_max and wmem_max allow, and uses memory only for what lies in
+ * them.
+ */
+void sock_set_buffers(int fd, int receive, int send);
+
 /* What the kernel calls a TTL and a TOS in control messages of a family. */
 int sock_level(uint8_t family);
 int sock_cmsg_ttl(uint8_t family);
