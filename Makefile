@@ -23,7 +23,7 @@ BUILD := build
 MESON_ARGS :=
 endif
 
-.PHONY: all check check-all demo bench bench-quick fuzz format install clean have-tools
+.PHONY: all check check-all demo bench bench-quick build-fuzz fuzz format install clean have-tools
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -55,15 +55,14 @@ bench: all
 bench-quick: all
 	bench/run --quick
 
-fuzz: | have-tools
+# With clang: its fuzzer, and the sanitizers.
+build-fuzz: | have-tools
 	[ -e build-fuzz/build.ninja ] || CC=clang meson setup --buildtype=debugoptimized -Dfuzz=true \
 		-Db_sanitize=address,undefined -Db_lundef=false build-fuzz
 	ninja -C build-fuzz
-	set -e; for f in build-fuzz/*_fuzz; do \
-		n=$${f##*/}; n=$${n%_fuzz}; mkdir -p build-fuzz/corpus/$$n fuzz/corpus/$$n; \
-		echo "== $$n"; \
-		$$f -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -artifact_prefix=build-fuzz/ build-fuzz/corpus/$$n fuzz/corpus/$$n; \
-	done
+
+fuzz: build-fuzz
+	fuzz/run $(FUZZ_SECONDS)
 
 format:
 	git ls-files '*.c' '*.h' | xargs clang-format -i
@@ -73,4 +72,4 @@ install: all
 	meson install -C $(BUILD)
 
 clean:
-	rm -rf build build-asan build-fuzz
+	rm -rf build build-asan build-fuzz build-check
