@@ -24,8 +24,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
+#include "host/ethtool.h"
 #include "host/netlink.h"
 
 #define TUN_DEVICE "/dev/net/tun"
@@ -189,6 +191,36 @@ static int pair_open(const struct guestif_config *c, struct error *err)
 	return fd;
 }
 
+/*
+ * The virtio-net header of packet sockets has no word for some kinds of super-frames, and the
+ * kernel would drop them on their way to us. So the guest's side is told to cut them up itself.
+ */
+static void forbid_unspeakable(void)
+{
+	static const char *const names[] = {
+		"tx-gre-segmentation",
+		"tx-gre-csum-segmentation",
+		"tx-ipxip4-segmentation",
+		"tx-ipxip6-segmentation",
+		"tx-udp_tnl-segmentation",
+		"tx-udp_tnl-csum-segmentation",
+		"tx-tunnel-remcsum-segmentation",
+		"tx-sctp-segmentation",
+		"tx-esp-segmentation",
+		"tx-gso-list",
+		NULL,
+	};
+	static const char *const udp[] = {"tx-udp-segmentation", NULL};
+	struct utsname u;
+	unsigned major = 0, minor = 0;
+
+	ethtool_features_off(GUESTIF_NAME, names);
+	/* Trains of UDP datagrams have one from Linux 6.2 on. */
+	if (uname(&u) == 0 && sscanf(u.release, "%u.%u", &major, &minor) == 2 &&
+	    (major < 6 || (major == 6 && minor < 2)))
+		ethtool_features_off(GUESTIF_NAME, udp);
+}
+
 /* A setting that is only asked for: in a container /proc/sys may be read-only. */
 static bool sysctl_put(const char *path, const char *value)
 {
@@ -324,6 +356,8 @@ int guestif_create(const struct guestif_config *c, enum guestif_kind *ret_kind, 
 		fd = c->may_vanish ? tap_open_far(err) : tap_open(err);
 	if (fd < 0)
 		return -1;
+	if (kind == GUESTIF_PACKET)
+		forbid_unspeakable();
 	if (c->fresh)
 		open_ping();
 	if (configure(c, err) < 0) {
