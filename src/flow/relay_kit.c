@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /* A sandbox without a guest, for tests. See relay_kit.h. */
 #include "flow/relay_kit.h"
+#include "flow/tcp_host.h"
 
-#include <arpa/inet.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -81,6 +86,8 @@ void kit_start(void)
 	cfg->guest6 = kit_addr("fd00::2");
 	cfg->gw6_ll = kit_addr("fe80::1");
 	cfg->mtu = 1500;
+	cfg->max_tcp = 4096;
+	cfg->max_half_open = 1024;
 }
 
 void kit_stop(void)
@@ -117,6 +124,44 @@ struct udp_datagram kit_datagram(const char *src, uint16_t sport, const char *ds
 	d.l3 = d.src.family == 4 ? view_make(header4, sizeof(header4))
 				 : view_make(header6, sizeof(header6));
 	return d;
+}
+
+bool kit_write(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+/* Sets the MTU of loopback and brings it up. */
+bool kit_lo_mtu(int mtu)
+{
+	struct ifreq ifr = {.ifr_name = "lo"};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	ifr.ifr_mtu = mtu;
+	bool ok = ioctl(fd, SIOCSIFMTU, &ifr) == 0;
+	ifr.ifr_flags = IFF_UP;
+	ok &= ioctl(fd, SIOCSIFFLAGS, &ifr) == 0;
+	close(fd);
+	return ok;
+}
+
+bool kit_own_net(void)
+{
+	unsigned uid = geteuid(), gid = getegid();
+	if (unshare(CLONE_NEWNET)) {
+		char map[64];
+		if (unshare(CLONE_NEWUSER | CLONE_NEWNET))
+			return false;
+		snprintf(map, sizeof(map), "0 %u 1", uid);
+		kit_write("/proc/self/uid_map", map);
+		kit_write("/proc/self/setgroups", "deny");
+		snprintf(map, sizeof(map), "0 %u 1", gid);
+		kit_write("/proc/self/gid_map", map);
+	}
+	return kit_lo_mtu(65536) && kit_write("/proc/sys/net/ipv4/ping_group_range", "0 0");
 }
 
 /* ---- what the relays call ---- */
@@ -214,4 +259,76 @@ void flow_count_refusal(struct sandbox *sb, enum policy_reason why, const struct
 	kit.refusals++;
 	kit.refusal = why;
 	kit.facts = *f;
+}
+
+bool stack_is_gateway(const struct stack *s, const struct ipaddr *a)
+{
+	return ipaddr_eq(a, &s->cfg.gw4) || ipaddr_eq(a, &s->cfg.gw6) ||
+	       ipaddr_eq(a, &s->cfg.gw6_ll);
+}
+
+struct tcp_conn *tcp_conn_open(struct stack *s, const struct ipaddr *src, uint16_t sport,
+			       const struct ipaddr *dst, uint16_t dport, struct flow_end *end)
+{
+	if (kit.refuse_opens) {
+		kit.refuse_opens--;
+		return NULL;
+	}
+	struct kit_record *r = record_packet(KIT_OPEN, src, sport, dst, dport, 0, 0, "", 0);
+	r->end = end;
+	end->conn = (struct tcp_conn *)r; /* never looked into */
+	return end->conn;
+}
+
+unsigned tcp_conn_count(const struct stack *s, unsigned *ret_half_open)
+{
+	if (ret_half_open)
+		*ret_half_open = kit.half_open;
+	return kit.half_open;
+}
+
+/* ---- the end of an accepted connection ---- */
+
+struct kit_end {
+	struct flow_end end;
+	int fd;
+};
+
+static ssize_t end_peek(struct flow_end *e, size_t off, const struct iovec *iov, int n)
+{
+	struct kit_end *ke = container_of(e, struct kit_end, end);
+	return recv(ke->fd, iov->iov_base, iov->iov_len, MSG_PEEK | MSG_DONTWAIT);
+}
+
+static void end_done(struct flow_end *e, enum kit_what what)
+{
+	struct kit_end *ke = container_of(e, struct kit_end, end);
+	struct linger now = {.l_onoff = what == KIT_RESET};
+	setsockopt(ke->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(ke->fd);
+	record(what)->end = e;
+	free(ke);
+}
+
+static void end_reset(struct flow_end *e)
+{
+	end_done(e, KIT_RESET);
+}
+
+static void end_close(struct flow_end *e)
+{
+	end_done(e, KIT_CLOSED);
+}
+
+struct flow_end *tcp_host_end_new(struct sandbox *sb, int fd)
+{
+	static const struct flow_end_ops ops = {.peek = end_peek,
+						.reset = end_reset,
+						.close = end_close};
+	struct kit_end *ke = calloc(1, sizeof(*ke));
+	if (!ke)
+		abort();
+	ke->end.ops = &ops;
+	ke->fd = fd;
+	return &ke->end;
 }

@@ -17,6 +17,8 @@ enum kit_what {
 	KIT_ERROR,   /* about a packet of the guest's that was at hand */
 	KIT_REBUILT, /* about one that is gone */
 	KIT_OPEN,    /* tcp_conn_open() */
+	KIT_RESET,   /* the socket end of an accepted connection was reset, ... */
+	KIT_CLOSED,  /* ... or closed */
 };
 
 /* One call down. */
@@ -41,7 +43,8 @@ struct kit {
 	unsigned admissions, refusals;
 	struct policy_facts facts; /* of the last question */
 	enum policy_reason refusal;
-	bool refuse_open; /* tcp_conn_open() answers NULL */
+	unsigned refuse_opens; /* so many calls of tcp_conn_open() answer NULL */
+	unsigned half_open;    /* what tcp_conn_count() says */
 	struct kit_record rec[KIT_RECORDS];
 	unsigned n;
 };
@@ -56,6 +59,16 @@ bool kit_run(unsigned want);
 void kit_run_ms(unsigned ms);
 /* Moves the timers forward without waiting. */
 void kit_advance(uint64_t us);
+/*
+ * Puts the process into a network namespace of its own, with loopback up and echo sockets
+ * permitted. False where the system does not let it.
+ */
+bool kit_own_net(void);
+/* The MTU of loopback, in a namespace of its own. */
+bool kit_lo_mtu(int mtu);
+/* Writes a file of /proc. */
+bool kit_write(const char *path, const char *text);
+
 uint64_t kit_hash(const void *p, size_t len);
 struct ipaddr kit_addr(const char *text);
 /* A bound UDP or listening TCP socket on addr; its port is stored. */

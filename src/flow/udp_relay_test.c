@@ -18,6 +18,7 @@
 #define G6 "fd00::2"
 
 static struct udp_relay *relay;
+static bool own_net;
 static uint8_t big[65507];
 
 static int setup(void **state)
@@ -389,21 +390,54 @@ static void other_loopback_is_tried_on_refusal(void **state)
 	assert_true(ipaddr_eq(&kit.rec[1].dst, &gw));
 }
 
-/* "Don't fragment" and over the MTU of the way: refused with the MTU. Loopback's is 65,536. */
+/* "Don't fragment" and over the MTU of the way: refused with the MTU; else the host fragments. */
 static void df_over_the_mtu_is_told_with_the_mtu(void **state)
 {
-	uint16_t port;
-	int fd = kit_server("127.0.0.1", SOCK_DGRAM, &port);
-	static uint8_t header[28] = {0x45, [6] = 0x40};
-	struct udp_datagram d = kit_datagram(G4, 1000, "10.0.0.1", port, big, 1000);
-	d.l3 = view_make(header, sizeof(header));
-	udp_relay_input(relay, &d);
-	udp_relay_flush(relay);
-	static uint8_t buf[65536];
-	struct sockaddr_storage from;
-	assert_int_equal(server_gets(fd, buf, sizeof(buf), &from), 1000);
-	assert_int_equal(kit.n, 0);
-	close(fd);
+	static const uint8_t df4[28] = {0x45, [6] = 0x40}, no_df4[28] = {0x45};
+	static const uint8_t df6[48] = {0x60, [6] = 17}, no_df6[48] = {0x60, [6] = 44};
+	if (!own_net || !kit_lo_mtu(1500))
+		skip();
+	for (int i = 0; i < 2; i++) {
+		uint16_t port;
+		int fd = kit_server(i ? "::1" : "127.0.0.1", SOCK_DGRAM, &port);
+		struct udp_datagram d = kit_datagram(i ? G6 : G4, 1000, i ? "fd00::1" : "10.0.0.1",
+						     port, big, 2000);
+		d.l3 = i ? view_make(df6, sizeof(df6)) : view_make(df4, sizeof(df4));
+		kit.n = 0;
+		udp_relay_input(relay, &d);
+		udp_relay_input(relay, &d); /* as a train, too */
+		udp_relay_flush(relay);
+		kit_run_ms(10);
+		assert_int_equal(kit.n, 2);
+		assert_int_equal(kit.rec[0].what, KIT_ERROR);
+		assert_int_equal(kit.rec[0].error, ICMP_ERR_TOO_BIG);
+		assert_int_equal(kit.rec[0].value, 1500);
+		d.l3 = i ? view_make(no_df6, sizeof(no_df6)) : view_make(no_df4, sizeof(no_df4));
+		udp_relay_input(relay, &d);
+		d.l3 = i ? view_make(df6, sizeof(df6)) : view_make(df4, sizeof(df4));
+		d.payload.len = 100;
+		udp_relay_input(relay, &d);
+		udp_relay_flush(relay);
+		uint8_t buf[4000];
+		struct sockaddr_storage from;
+		assert_int_equal(server_gets(fd, buf, sizeof(buf), &from), 2000);
+		assert_int_equal(server_gets(fd, buf, sizeof(buf), &from), 100);
+		assert_int_equal(kit.n, 2);
+		close(fd);
+	}
+	kit_lo_mtu(65536);
+}
+
+/* A host without a way there says so at once. */
+static void no_route_is_told(void **state)
+{
+	if (!own_net)
+		skip();
+	guest_sends(G4, 1000, "203.0.113.1", 9, "a", 1);
+	guest_sends(G6, 1000, "2001:db8::1", 9, "a", 1);
+	assert_int_equal(kit.n, 2);
+	assert_int_equal(kit.rec[0].error, ICMP_ERR_NET_UNREACH);
+	assert_int_equal(kit.rec[1].error, ICMP_ERR_NET_UNREACH);
 }
 
 static void sessions_age(void **state)
@@ -510,6 +544,7 @@ static void without_descriptors_old_sessions_live_on(void **state)
 
 int main(void)
 {
+	own_net = kit_own_net();
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(gateway_is_loopback_of_the_host),
@@ -527,6 +562,7 @@ int main(void)
 		T(error_of_one_spares_the_other),
 		T(other_loopback_is_tried_on_refusal),
 		T(df_over_the_mtu_is_told_with_the_mtu),
+		T(no_route_is_told),
 		T(sessions_age),
 		T(questions_to_port_53_age_fast),
 		T(oldest_session_makes_room),
