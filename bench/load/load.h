@@ -21,12 +21,14 @@ enum {
 	PORT_ECHO = 7003,       /* TCP and UDP: sends back what it gets */
 	PORT_UDP_SINK = 7005,   /* UDP: counts a run's datagrams, and tells the count when asked */
 	PORT_UDP_SOURCE = 7006, /* UDP: sends a run of datagrams to who asks */
-	PORT_IDLE = 7008,       /* TCP: accepts, and keeps silent until the client closes */
-	PORT_GREET = 7009,      /* TCP: sends one byte as soon as it has accepted, and closes */
-	PORT_BURST = 7010,      /* TCP: sends 8 MiB at once, then keeps silent */
+	PORT_IDLE = 7200,  /* TCP: accepts, and keeps silent until the client closes; IDLE_PORTS of
+			      them */
+	PORT_GREET = 7009, /* TCP: sends one byte as soon as it has accepted, and closes */
+	PORT_BURST = 7010, /* TCP: sends 8 MiB at once, then keeps silent */
 	PORT_SHORT = 7100, /* TCP: reads a request, answers, closes first; SHORT_PORTS of them in a
 			      row */
-	SHORT_PORTS = 32,  /* several, so that a port in TIME_WAIT is not met again at once */
+	IDLE_PORTS = 16,
+	SHORT_PORTS = 32, /* several, so that a port in TIME_WAIT is not met again at once */
 };
 
 #define REQUEST_BYTES      64    /* of connect/request/close: about the smallest HTTP request */

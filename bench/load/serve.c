@@ -149,11 +149,20 @@ static void epoll_watch(int ep, int fd)
 		die("epoll: %s", strerror(errno));
 }
 
+static bool is_one_of(int fd, const int *list, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (list[i] == fd)
+			return true;
+	return false;
+}
+
 __attribute__((noreturn)) static void *idle_thread(void *arg)
 {
-	int listener = *(int *)arg, ep = epoll_create1(EPOLL_CLOEXEC);
+	int *listeners = arg, ep = epoll_create1(EPOLL_CLOEXEC);
 
-	epoll_watch(ep, listener);
+	for (int i = 0; i < IDLE_PORTS; i++)
+		epoll_watch(ep, listeners[i]);
 	for (;;) {
 		struct epoll_event ev[64];
 		int n = epoll_wait(ep, ev, 64, -1);
@@ -162,8 +171,8 @@ __attribute__((noreturn)) static void *idle_thread(void *arg)
 			char buf[64];
 			int fd = ev[i].data.fd;
 
-			if (fd == listener) {
-				fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+			if (is_one_of(fd, listeners, IDLE_PORTS)) {
+				fd = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
 				if (fd >= 0)
 					epoll_watch(ep, fd);
 			} else if (read(fd, buf, sizeof(buf)) <= 0) {
@@ -293,7 +302,7 @@ int cmd_serve(int argc, char **argv)
 				       {PORT_SOURCE, serve_source},
 				       {PORT_ECHO, serve_echo},
 				       {PORT_BURST, serve_burst}};
-	static int short_fds[SHORT_PORTS], idle_fd, greet_fd, udp_fds[3];
+	static int short_fds[SHORT_PORTS], idle_fds[IDLE_PORTS], greet_fd, udp_fds[3];
 
 	(void)argc;
 	(void)argv;
@@ -303,8 +312,9 @@ int cmd_serve(int argc, char **argv)
 	}
 	greet_fd = bind_any(PORT_GREET, SOCK_STREAM);
 	thread_start(greet_thread, &greet_fd);
-	idle_fd = bind_any(PORT_IDLE, SOCK_STREAM);
-	thread_start(idle_thread, &idle_fd);
+	for (int i = 0; i < IDLE_PORTS; i++)
+		idle_fds[i] = bind_any((uint16_t)(PORT_IDLE + i), SOCK_STREAM);
+	thread_start(idle_thread, idle_fds);
 	for (int i = 0; i < SHORT_PORTS; i++)
 		short_fds[i] = bind_any((uint16_t)(PORT_SHORT + i), SOCK_STREAM);
 	thread_start(short_thread, short_fds);

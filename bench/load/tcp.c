@@ -243,14 +243,18 @@ int cmd_reopen(int argc, char **argv)
  */
 int cmd_idle(int argc, char **argv)
 {
-	struct peer p = peer_parse(argv[0], PORT_IDLE);
+	struct peer ports[IDLE_PORTS];
 	long count = strtol(argv[1], NULL, 10), open = 0;
 	uint64_t start = now_ns();
 	char c;
 
 	(void)argc;
+	/* Several ports: one contestant's connections in TIME_WAIT must not use up the next one's
+	 * source ports. */
+	for (uint16_t i = 0; i < IDLE_PORTS; i++)
+		ports[i] = peer_parse(argv[0], (uint16_t)(PORT_IDLE + i));
 	for (; open < count; open++) {
-		if (peer_connect(&p) < 0)
+		if (peer_connect(&ports[open % IDLE_PORTS]) < 0)
 			break;
 		if (now_ns() - start > 20000000000u) {
 			errno = ETIME;

@@ -5,7 +5,7 @@ Every ratio is "how much better weir is": 2 is twice the rate or half the time, 
 """
 from statistics import median
 
-from .rows import BY_ID, GBIT_OF, ROWS, goal_text
+from .rows import BY_ID, GBIT_OF, ROWS, full_label, goal_text
 
 PEERS = ("pasta", "slirp4netns")
 
@@ -104,7 +104,7 @@ class Results:
                                      "failures": failed}
             if not cells:
                 continue
-            entry = {"label": row.label.strip(), "unit": row.unit, "higher_is_better": row.higher,
+            entry = {"label": full_label(row), "unit": row.unit, "higher_is_better": row.higher,
                      "contestants": cells}
             if "weir" in cells:
                 ratio, peer, verdict = self.bar(row)
