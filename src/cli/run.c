@@ -220,38 +220,48 @@ static int early_signal(void)
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
+/* What is left to wait for when the command is over. */
+struct undelivered {
+	unsigned flows;
+	uint64_t taken; /* bytes that their far ends have taken so far: the measure of progress */
+};
+
 static void note_undelivered(struct stack *s, struct tcp_conn *c, void *arg)
 {
+	struct undelivered *u = arg;
 	struct tcp_facts f;
 
 	tcp_conn_facts(c, &f);
-	if (!f.delivered)
-		*(bool *)arg = true;
+	if (f.delivered)
+		return;
+	u->flows++;
+	u->taken += f.bytes_out;
+}
+
+static struct undelivered undelivered_now(struct run *r)
+{
+	struct undelivered u = {0};
+
+	tcp_conn_each(&r->sb->stack, note_undelivered, &u);
+	return u;
 }
 
 /* True where nothing that the guest sent is still on its way to a host socket. */
 static bool all_delivered(struct run *r)
 {
 	struct pollfd p = {.fd = r->sb->link->fd, .events = POLLIN};
-	bool undelivered = false;
 
 	if (r->sb->link_gone)
 		return true;
 	if (poll(&p, 1, 0) > 0 && (p.revents & POLLIN))
 		return false;
-	tcp_conn_each(&r->sb->stack, note_undelivered, &undelivered);
-	return !undelivered;
-}
-
-static uint64_t bytes_moved(const struct run *r)
-{
-	return r->sb->stack.cnt.rx_bytes + r->sb->stack.cnt.tx_bytes;
+	return undelivered_now(r).flows == 0;
 }
 
 static void linger_check(struct timer *t)
 {
 	struct run *r = container_of(t, struct run, linger_timer);
-	uint64_t now = bytes_moved(r);
+	uint64_t now = undelivered_now(r).taken;
 
 	if (now != r->moved) {
 		r->moved = now;
@@ -294,7 +304,7 @@ static void stop_too(struct run *r)
 static void linger(struct run *r)
 {
 	r->lingering = true;
-	r->moved = bytes_moved(r);
+	r->moved = undelivered_now(r).taken;
 	r->moved_us = r->loop.now_us;
 	timer_set(&r->loop.wheel, &r->linger_timer, r->loop.now_us + LINGER_CHECK_US);
 }

@@ -156,6 +156,11 @@ static int derive_macs(const struct config *c, struct stack_config *sc, struct e
 	if (!c->has_mac)
 		return 0;
 	memcpy(sc->guest_mac, c->mac, 6);
+	if (c->mac[0] & 1 || memcmp(c->mac, (uint8_t[6]){0}, 6) == 0)
+		return error_set(err,
+				 "--mac %s is no address of a single interface: expected one "
+				 "such as 02:00:00:00:00:01",
+				 mac_str(c->mac, text));
 	if (memcmp(c->mac, sc->gw_mac, 6) == 0)
 		return error_set(err, "--mac %s is the gateway's own; take another one",
 				 mac_str(c->mac, text));

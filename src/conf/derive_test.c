@@ -179,12 +179,16 @@ static void a_small_mtu_turns_ipv6_off(void **state)
 	config_done(&f.c);
 }
 
-static void the_gateways_mac_is_refused(void **state)
+static void a_mac_that_cannot_be_the_guests_is_refused(void **state)
 {
 	struct fixture f = fixture();
 
 	f.c.has_mac = true;
 	assert_true(mac_parse("02:77:72:00:00:01", f.c.mac));
+	assert_int_equal(derive_stack_config(&f.c, &both, &f.sc, &f.err), -1);
+	assert_true(mac_parse("03:00:00:00:00:09", f.c.mac));
+	assert_int_equal(derive_stack_config(&f.c, &both, &f.sc, &f.err), -1);
+	assert_true(mac_parse("00:00:00:00:00:00", f.c.mac));
 	assert_int_equal(derive_stack_config(&f.c, &both, &f.sc, &f.err), -1);
 	assert_true(mac_parse("02:00:00:00:00:09", f.c.mac));
 	assert_int_equal(derive_stack_config(&f.c, &both, &f.sc, &f.err), 0);
@@ -202,7 +206,7 @@ int main(void)
 		cmocka_unit_test(an_explicit_ipv6_address_has_its_gateway_at_one),
 		cmocka_unit_test(a_family_is_on_where_the_host_has_a_route),
 		cmocka_unit_test(a_small_mtu_turns_ipv6_off),
-		cmocka_unit_test(the_gateways_mac_is_refused),
+		cmocka_unit_test(a_mac_that_cannot_be_the_guests_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
