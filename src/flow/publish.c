@@ -168,11 +168,6 @@ static int bind_loopback(struct publish_set *set, const struct config_publish *c
 
 static int publish_one(struct publish_set *set, const struct config_publish *cp, struct error *err)
 {
-	if (cp->bind.family && !ipaddr_is_loopback(&cp->bind)) {
-		char addr[IPADDR_STRLEN];
-		log_warning("published port '%s' is bound to %s: other machines may reach it",
-			    cp->text, ipaddr_str(&cp->bind, addr));
-	}
 	for (unsigned i = 0; i < cp->count; i++) {
 		uint16_t host_port = cp->host_port ? (uint16_t)(cp->host_port + i) : 0;
 		uint16_t guest_port = (uint16_t)(cp->guest_port + i);
@@ -180,6 +175,11 @@ static int publish_one(struct publish_set *set, const struct config_publish *cp,
 					: bind_loopback(set, cp, host_port, guest_port, err);
 		if (r < 0)
 			return r;
+	}
+	if (cp->bind.family && !ipaddr_is_loopback(&cp->bind)) {
+		char addr[IPADDR_STRLEN];
+		log_warning("published port '%s' is bound to %s: other machines may reach it",
+			    cp->text, ipaddr_str(&cp->bind, addr));
 	}
 	return 0;
 }

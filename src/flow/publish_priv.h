@@ -11,7 +11,8 @@
  * guest's datagrams to there go back to that client from the address that it had sent to.
  *
  * A client whose address cannot be kept may be carried over the guest's other address family: a
- * service that listens on one family only is reached by clients of both (publish_end.c).
+ * service that listens on one family only is reached by clients of both (publish_end.c,
+ * publish_error.c).
  *
  * Bounds: a listener takes ACCEPT_BURST connections a wake and pauses while three quarters of the
  * half-open connections are in use, so that a crowd waits in the kernel's backlog (4,096) instead
@@ -91,5 +92,11 @@ void publish_end_forget(struct publish_set *set);
 int publish_udp_open(struct publish_port *pp);
 void publish_udp_close(struct publish_port *pp);
 void publish_udp_forget(struct publish_set *set);
+/*
+ * The guest refused what came from side:side_port: the client moves to the guest's other family, if
+ * it may. payload: the refused datagram, to be sent again; NULL where it is not known whole.
+ */
+void publish_udp_refused(struct publish_set *set, const struct ipaddr *side, uint16_t side_port,
+			 uint16_t guest_port, const struct view *payload);
 
 #endif

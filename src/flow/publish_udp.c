@@ -23,6 +23,7 @@ struct publish_client {
 	struct ipaddr guest;
 	struct ipaddr side; /* what the guest sees of it: its own address, or the gateway's */
 	uint16_t side_port;
+	bool moved; /* the guest's other family is in use, because the first refused */
 	uint64_t client_hash, side_hash;
 	uint64_t used_us;
 	struct timer idle;
@@ -114,28 +115,39 @@ static void idle_fire(struct timer *t)
 		client_free(pc);
 }
 
-/* What the guest will see: the client itself where that can be, else a free port of the gateway's.
- */
+/* A free port of the gateway's stands for the client, toward this address of the guest's. */
+static bool choose_gateway_side(struct publish_client *pc, const struct ipaddr *guest)
+{
+	struct publish_set *set = pc->port->set;
+	struct ipaddr gw = publish_gateway(set->sb, guest->family);
+	for (unsigned i = 0; i < PUBLISH_PORT_TRIES; i++) {
+		uint16_t port = publish_port_try(i, pc->client_port);
+		uint64_t hash;
+		if (find_side(set, &gw, port, pc->port->guest_port, &hash))
+			continue;
+		pc->guest = *guest;
+		pc->side = gw;
+		pc->side_port = port;
+		pc->side_hash = hash;
+		return true;
+	}
+	return false;
+}
+
+/* What the guest will see: the client itself where that can be, else the gateway. */
 static bool choose_side(struct publish_client *pc)
 {
 	struct publish_set *set = pc->port->set;
-	uint16_t guest_port = pc->port->guest_port;
+	struct ipaddr guest = publish_guest_any(set->sb, pc->client.family);
 	if (publish_keeps(set->sb, &pc->client)) {
 		pc->side = pc->client;
 		pc->side_port = pc->client_port;
-		pc->guest = publish_guest(set->sb, pc->client.family);
-		if (!find_side(set, &pc->side, pc->side_port, guest_port, &pc->side_hash))
+		pc->guest = guest;
+		if (!find_side(set, &pc->side, pc->side_port, pc->port->guest_port, &pc->side_hash))
 			return true; /* else it talks to the same guest port by two published ports
 				      */
 	}
-	pc->guest = publish_guest_any(set->sb, pc->client.family);
-	pc->side = publish_gateway(set->sb, pc->guest.family);
-	for (unsigned i = 0; i < PUBLISH_PORT_TRIES; i++) {
-		pc->side_port = publish_port_try(i, pc->client_port);
-		if (!find_side(set, &pc->side, pc->side_port, guest_port, &pc->side_hash))
-			return true;
-	}
-	return false;
+	return choose_gateway_side(pc, &guest);
 }
 
 static struct publish_client *client_new(struct publish_port *pp, const struct udp_in *in)
@@ -216,6 +228,29 @@ bool publish_udp_from_guest(struct publish_set *set, const struct udp_datagram *
 	client_touch(pc);
 	udp_sock_gather(&pc->port->sock, &pc->client, pc->client_port, &pc->local, d);
 	return true;
+}
+
+void publish_udp_refused(struct publish_set *set, const struct ipaddr *side, uint16_t side_port,
+			 uint16_t guest_port, const struct view *payload)
+{
+	struct sandbox *sb = set->sb;
+	uint64_t hash;
+	struct publish_client *pc = find_side(set, side, side_port, guest_port, &hash);
+	if (!pc || pc->moved || ipaddr_eq(&pc->side, &pc->client))
+		return;
+	struct ipaddr other = publish_guest(sb, pc->guest.family == 4 ? 6 : 4);
+	if (!other.family)
+		return;
+	table_remove(&set->by_side, pc->side_hash, pc);
+	if (!choose_gateway_side(pc, &other) || !table_insert(&set->by_side, pc->side_hash, pc)) {
+		client_free(pc);
+		return;
+	}
+	pc->moved = true;
+	if (!payload)
+		return;
+	struct udp_in again = {.data = payload->p, .len = payload->len};
+	udp_in_to_guest(sb, &again, &pc->side, pc->side_port, &pc->guest, guest_port);
 }
 
 int publish_udp_open(struct publish_port *pp)

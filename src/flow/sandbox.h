@@ -102,5 +102,7 @@ void publish_free(struct publish_set *p);
 /* A datagram from the guest that belongs to a published UDP port's client: true where it was taken.
  */
 bool publish_udp_from_guest(struct publish_set *p, const struct udp_datagram *d);
+/* An ICMP error of the guest's (stack_ops.guest_icmp_error): it refused a client's datagram. */
+void publish_guest_error(struct publish_set *p, const struct packet *pkt);
 
 #endif
