@@ -466,8 +466,40 @@ static void other_datagrams_are_left_to_the_relay(void **state)
 	r = kit.rec[0];
 	r.sport++;
 	assert_false(guest_answers(&r, "a", 1));
+	r = kit.rec[0];
+	r.dst.b[3]++; /* from an address that the guest does not have */
+	assert_false(guest_answers(&r, "a", 1));
 	assert_true(guest_answers(&kit.rec[0], "a", 1));
 	close(c);
+}
+
+/* Two clients with the same port are two to the guest. */
+static void udp_clients_with_one_port_are_kept_apart(void **state)
+{
+	uint16_t port = free_port(SOCK_DGRAM), own;
+	publish(NULL, port, 53, 1, true);
+	must_start();
+	int c1 = client_from("127.0.0.1", "127.0.0.1", port, SOCK_DGRAM, &own);
+	int c2 = socket(AF_INET, SOCK_DGRAM, 0);
+	struct ipaddr a = kit_addr("127.0.0.2"), to = kit_addr("127.0.0.1");
+	struct sockaddr_storage sa;
+	socklen_t len = ipaddr_to_sockaddr(&a, own, &sa);
+	assert_int_equal(bind(c2, (struct sockaddr *)&sa, len), 0);
+	len = ipaddr_to_sockaddr(&to, port, &sa);
+	assert_int_equal(connect(c2, (struct sockaddr *)&sa, len), 0);
+	assert_int_equal(send(c1, "1", 1, 0), 1);
+	assert_int_equal(send(c2, "2", 1, 0), 1);
+	assert_true(kit_run(2));
+	assert_int_not_equal(kit.rec[0].sport, kit.rec[1].sport);
+	assert_true(guest_answers(&kit.rec[1], "b", 1));
+	assert_true(guest_answers(&kit.rec[0], "a", 1));
+	char buf[2][4];
+	assert_int_equal(recv(c1, buf[0], 4, 0), 1);
+	assert_int_equal(recv(c2, buf[1], 4, 0), 1);
+	assert_int_equal(buf[0][0], 'a');
+	assert_int_equal(buf[1][0], 'b');
+	close(c1);
+	close(c2);
 }
 
 static void udp_denied_reaches_nobody(void **state)
@@ -537,6 +569,23 @@ static struct packet unreachable6(uint8_t b[64], const struct kit_record *r, cha
 	return (struct packet){.src = r->dst, .dst = r->src, .proto = 58, .l4 = view_make(b, 57)};
 }
 
+/* The same over IPv4 (RFC 792). */
+static struct packet unreachable4(uint8_t b[64], const struct kit_record *r, char payload)
+{
+	memset(b, 0, 64);
+	b[0] = b[1] = 3;
+	uint8_t *ip = b + 8, *udp = ip + 20;
+	ip[0] = 0x45;
+	ip[9] = IPPROTO_UDP;
+	memcpy(ip + 12, r->src.b, 4);
+	memcpy(ip + 16, r->dst.b, 4);
+	put_be16(udp, r->sport);
+	put_be16(udp + 2, r->dport);
+	put_be16(udp + 4, 9);
+	udp[8] = (uint8_t)payload;
+	return (struct packet){.src = r->dst, .dst = r->src, .proto = 1, .l4 = view_make(b, 37)};
+}
+
 static void udp_client_moves_to_the_family_that_listens(void **state)
 {
 	uint16_t port = free_port(SOCK_DGRAM);
@@ -562,6 +611,27 @@ static void udp_client_moves_to_the_family_that_listens(void **state)
 	char buf[4];
 	assert_int_equal(recv(c, buf, sizeof(buf), 0), 1);
 	assert_int_equal(buf[0], 'a');
+	p = unreachable4(b, &kit.rec[1], 'q'); /* refused by both: it stays there */
+	publish_guest_error(set, &p);
+	assert_int_equal(kit.n, 2);
+	assert_true(guest_answers(&kit.rec[1], "a", 1));
+	close(c);
+}
+
+static void udp_client_moves_from_ipv4_too(void **state)
+{
+	uint16_t port = free_port(SOCK_DGRAM);
+	publish(NULL, port, 53, 1, true);
+	must_start();
+	int c = client_from(NULL, "127.0.0.1", port, SOCK_DGRAM, NULL);
+	assert_int_equal(send(c, "q", 1, 0), 1);
+	assert_true(kit_run(1));
+	uint8_t b[64];
+	struct packet p = unreachable4(b, &kit.rec[0], 'q');
+	publish_guest_error(set, &p);
+	assert_int_equal(kit.n, 2);
+	expect_way(&kit.rec[1], KIT_UDP, "fd00::1", "fd00::2", 53);
+	assert_int_equal(kit.rec[1].hash, kit_hash("q", 1));
 	close(c);
 }
 
@@ -603,6 +673,8 @@ int main(void)
 		T(a_chosen_port_is_told),
 		T(udp_clients_have_one_guest_side_port_each),
 		T(other_datagrams_are_left_to_the_relay),
+		T(udp_clients_with_one_port_are_kept_apart),
+		T(udp_client_moves_from_ipv4_too),
 		T(udp_denied_reaches_nobody),
 		T(udp_clients_are_forgotten_after_a_minute),
 		T(udp_answers_leave_from_the_right_address),

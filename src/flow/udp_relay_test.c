@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "flow/relay_kit.h"
+#include "flow/udp_priv.h"
 
 #define G4 "10.0.0.2"
 #define G6 "fd00::2"
@@ -512,7 +513,16 @@ static void remotes_are_bounded(void **state)
 		}
 	}
 	udp_relay_flush(relay);
-	assert_true(kit.admissions > 2000);
+	/* Each session lives within its share; none is refused and none loses its place. */
+	assert_int_equal(kit.refusals, 0);
+	assert_int_equal(kit.sb.cnt.udp_sessions, 3);
+	assert_true(relay->remotes.count <= 8 * UDP_REMOTES_SHARE);
+	/* The newest are the ones that are kept. */
+	unsigned before = kit.admissions;
+	guest_sends(G4, 1000 + 1499 % 3, "127.0.6.250", 9, "a", 1);
+	assert_int_equal(kit.admissions, before);
+	guest_sends(G4, 1000, "127.0.1.1", 9, "a", 1);
+	assert_int_equal(kit.admissions, before + 1);
 }
 
 static void without_descriptors_old_sessions_live_on(void **state)
