@@ -55,6 +55,9 @@ static void sandbox_receive(struct sandbox *sb)
 		}
 		udp_relay_flush(sb->udp);
 		stack_burst_end(&sb->stack);
+		/* A burst that is not full has emptied the link, or its share of a turn. */
+		if (n < LINK_BURST)
+			return;
 	}
 }
 
@@ -260,6 +263,7 @@ struct sandbox *sandbox_new(struct loop *l, struct link *link, const struct conf
 	}
 	tcp_set_gone_hook(&sb->stack, op_tcp_gone);
 	guestsvc_init(&sb->svc, &sb->stack);
+	sb->svc.proxy_arp = c->proxy_arp;
 	if (!(sb->policy = sandbox_policy(c, err)) || sandbox_start(sb, c, err) < 0) {
 		sandbox_free(sb);
 		return NULL;

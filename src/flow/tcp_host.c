@@ -22,13 +22,22 @@
 #define SCRATCH      65536
 #define PEEK_IOV_MAX 64
 
+enum peek_mode {
+	PEEK_START,  /* SO_PEEK_OFF is off: a peek begins at the first byte */
+	PEEK_OFFSET, /* it is on: a peek begins at peek_off and moves it */
+	PEEK_SKIP,   /* the kernel does not have it */
+};
+
 struct tcp_host {
 	struct flow_end end;
 	struct loop_source src;
 	struct sandbox *sb;
 	int fd;
-	bool has_peek_off;
+	enum peek_mode peek;
 	size_t peek_off; /* where the kernel's next peek begins */
+	/* while dialling */
+	tcp_dialed_fn *dialed; /* NULL: connected */
+	void *arg;
 };
 
 /* Where skipped bytes go; its contents are never read. */
@@ -39,8 +48,7 @@ static struct tcp_host *host_of(struct flow_end *e)
 	return container_of(e, struct tcp_host, end);
 }
 
-/* ---- bytes for the guest
- * ----------------------------------------------------------------------------- */
+/* ---- bytes for the guest ---- */
 
 static ssize_t host_recv(int fd, struct iovec *iov, size_t n)
 {
@@ -91,16 +99,20 @@ static ssize_t host_peek(struct flow_end *e, size_t off, const struct iovec *iov
 {
 	struct tcp_host *h = host_of(e);
 
-	if (!h->has_peek_off)
-		return host_peek_skipping(h, off, iov, n);
-	if (h->peek_off != off) {
+	/* A short exchange never peeks anywhere but at the start, and is spared the call. */
+	if (h->peek_off != off && h->peek != PEEK_SKIP) {
 		int v = (int)off;
-		if (setsockopt(h->fd, SOL_SOCKET, SO_PEEK_OFF, &v, sizeof(v)) < 0)
-			return -errno;
-		h->peek_off = off;
+		if (setsockopt(h->fd, SOL_SOCKET, SO_PEEK_OFF, &v, sizeof(v)) == 0) {
+			h->peek = PEEK_OFFSET;
+			h->peek_off = off;
+		} else {
+			h->peek = PEEK_SKIP;
+		}
 	}
+	if (h->peek == PEEK_SKIP)
+		return host_peek_skipping(h, off, iov, n);
 	ssize_t got = host_recv(h->fd, (struct iovec *)iov, (size_t)n);
-	if (got > 0)
+	if (got > 0 && h->peek == PEEK_OFFSET)
 		h->peek_off += (size_t)got;
 	return got;
 }
@@ -121,8 +133,7 @@ static void host_consume(struct flow_end *e, size_t n)
 	}
 }
 
-/* ---- bytes from the guest
- * ----------------------------------------------------------------------------- */
+/* ---- bytes from the guest ---- */
 
 static ssize_t host_push(struct flow_end *e, const struct iovec *iov, int n)
 {
@@ -140,12 +151,12 @@ static void host_shut(struct flow_end *e)
 	shutdown(host_of(e)->fd, SHUT_WR);
 }
 
-/* ---- the end
- * -------------------------------------------------------------------------------------------- */
+/* ---- the end ---- */
 
 static void host_free(struct tcp_host *h)
 {
-	loop_del(h->sb->loop, &h->src);
+	/* Closing takes the only reference to the socket out of the loop's set, too. */
+	loop_forget(h->sb->loop, &h->src);
 	close(h->fd);
 	free(h);
 }
@@ -172,26 +183,56 @@ static const struct flow_end_ops host_ops = {
 	.close = host_close,
 };
 
-static void host_event(struct loop_source *src, uint32_t events)
+static void host_readiness(struct tcp_host *h, uint32_t events)
 {
-	struct tcp_host *h = container_of(src, struct tcp_host, src);
 	struct stack *s = &h->sb->stack;
 
 	if (!h->end.conn)
 		return;
-	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-		h->end.eof_near = true;
 	if (events & EPOLLOUT)
 		tcp_end_writable(s, h->end.conn);
 	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		tcp_end_readable(s, h->end.conn);
 }
 
-/* The end's struct over a socket that is in the loop already, or not yet. */
+/* The dial is over, for better or worse. */
+static void host_dialed(struct tcp_host *h, uint32_t events)
+{
+	struct sandbox *sb = h->sb;
+	tcp_dialed_fn *dialed = h->dialed;
+	void *arg = h->arg;
+	int err = 0;
+	socklen_t len = sizeof(err);
+
+	if (!(events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
+		return;
+	if (events & (EPOLLERR | EPOLLHUP) &&
+	    getsockopt(h->fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0)
+		err = errno;
+	h->dialed = NULL;
+	if (err)
+		host_free(h);
+	dialed(sb, arg, err ? NULL : &h->end, err);
+}
+
+static void host_event(struct loop_source *src, uint32_t events)
+{
+	struct tcp_host *h = container_of(src, struct tcp_host, src);
+
+	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		h->end.eof_near = true;
+	if (h->dialed)
+		host_dialed(h, events);
+	else
+		host_readiness(h, events);
+}
+
+/* ---- making one ---- */
+
 static struct tcp_host *host_new(struct sandbox *sb, int fd)
 {
 	struct tcp_host *h = calloc(1, sizeof(*h));
-	int one = 1, zero = 0;
+	int one = 1;
 
 	if (!h)
 		return NULL;
@@ -199,8 +240,12 @@ static struct tcp_host *host_new(struct sandbox *sb, int fd)
 	h->sb = sb;
 	h->fd = fd;
 	h->src = (struct loop_source){.fd = -1, .fn = host_event};
+	/* The guest's own stack has decided already when its bytes go out. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	h->has_peek_off = setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &zero, sizeof(zero)) == 0;
+	if (loop_add(sb->loop, &h->src, fd, HOST_EVENTS) < 0) {
+		free(h);
+		return NULL;
+	}
 	return h;
 }
 
@@ -208,94 +253,40 @@ struct flow_end *tcp_host_end_new(struct sandbox *sb, int fd)
 {
 	struct tcp_host *h = host_new(sb, fd);
 
-	if (!h)
-		return NULL;
-	if (loop_add(sb->loop, &h->src, fd, HOST_EVENTS) < 0) {
-		free(h);
-		return NULL;
-	}
-	return &h->end;
+	return h ? &h->end : NULL;
 }
 
-/* ---- dialling
- * --------------------------------------------------------------------------------------------- */
-
-struct tcp_dial {
-	struct loop_source src;
-	struct sandbox *sb;
-	int fd;
-	tcp_dialed_fn *fn;
-	void *arg;
-};
-
-static void dial_event(struct loop_source *src, uint32_t events)
-{
-	struct tcp_dial *d = container_of(src, struct tcp_dial, src);
-	struct sandbox *sb = d->sb;
-	struct flow_end *end = NULL;
-	int err = 0;
-	socklen_t len = sizeof(err);
-
-	if (getsockopt(d->fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0)
-		err = errno;
-	loop_del(sb->loop, &d->src);
-	if (!err && !(end = tcp_host_end_new(sb, d->fd)))
-		err = ENOMEM;
-	if (err)
-		close(d->fd);
-	tcp_dialed_fn *fn = d->fn;
-	void *arg = d->arg;
-	free(d);
-	fn(sb, arg, end, err);
-}
-
-static int dial_socket(const struct ipaddr *to, uint16_t port)
+struct tcp_host *tcp_host_dial(struct sandbox *sb, const struct ipaddr *to, uint16_t port,
+			       tcp_dialed_fn *fn, void *arg, int *ret_err)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = ipaddr_to_sockaddr(to, port, &ss);
 	int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, (struct sockaddr *)&ss, len) < 0 && errno != EINPROGRESS) {
-		int err = errno;
-		close(fd);
-		return -err;
-	}
-	return fd;
-}
-
-struct tcp_dial *tcp_host_dial(struct sandbox *sb, const struct ipaddr *to, uint16_t port,
-			       tcp_dialed_fn *fn, void *arg, int *ret_err)
-{
-	int fd = dial_socket(to, port);
-	struct tcp_dial *d = NULL;
-	int r = fd;
-
-	if (fd >= 0) {
-		r = -ENOMEM;
-		d = malloc(sizeof(*d));
-	}
-	if (d) {
-		*d = (struct tcp_dial){.sb = sb, .fd = fd, .fn = fn, .arg = arg};
-		d->src = (struct loop_source){.fd = -1, .fn = dial_event};
-		r = loop_add(sb->loop, &d->src, fd, EPOLLOUT);
-	}
-	if (r < 0) {
-		if (fd >= 0)
-			close(fd);
-		free(d);
-		*ret_err = -r;
+	if (fd < 0) {
+		*ret_err = errno;
 		return NULL;
 	}
-	return d;
+	if (connect(fd, (struct sockaddr *)&ss, len) < 0 && errno != EINPROGRESS) {
+		*ret_err = errno;
+		close(fd);
+		return NULL;
+	}
+	/* Edges count from here on: one that came before is delivered by the registration itself.
+	 */
+	struct tcp_host *h = host_new(sb, fd);
+	if (!h) {
+		*ret_err = ENOMEM;
+		close(fd);
+		return NULL;
+	}
+	h->dialed = fn;
+	h->arg = arg;
+	return h;
 }
 
-void tcp_dial_cancel(struct tcp_dial *d)
+void tcp_host_cancel(struct tcp_host *h)
 {
-	if (!d)
-		return;
-	loop_del(d->sb->loop, &d->src);
-	close(d->fd);
-	free(d);
+	if (h)
+		host_free(h);
 }

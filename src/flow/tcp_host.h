@@ -17,11 +17,12 @@ struct flow_end *tcp_host_end_new(struct sandbox *sb, int fd);
  * (positive errno). */
 typedef void tcp_dialed_fn(struct sandbox *sb, void *arg, struct flow_end *end, int err);
 
-struct tcp_dial;
+struct tcp_host;
 /* Starts to connect. NULL and *ret_err (positive errno) where that fails at once; fn is then not
  * called. */
-struct tcp_dial *tcp_host_dial(struct sandbox *sb, const struct ipaddr *to, uint16_t port,
+struct tcp_host *tcp_host_dial(struct sandbox *sb, const struct ipaddr *to, uint16_t port,
 			       tcp_dialed_fn *fn, void *arg, int *ret_err);
-void tcp_dial_cancel(struct tcp_dial *d);
+/* Ends a dial whose fn was not called yet. NULL is fine. */
+void tcp_host_cancel(struct tcp_host *h);
 
 #endif

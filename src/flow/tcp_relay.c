@@ -17,7 +17,7 @@
 /* The owner of a connection while its dial lasts. */
 struct relay {
 	struct tcp_conn *conn;
-	struct tcp_dial *dial;
+	struct tcp_host *dial;
 	struct ipaddr other; /* host loopback of the other family, tried on refusal; family 0: none
 				(left) */
 	uint16_t port;
@@ -96,7 +96,7 @@ void tcp_relay_gone(struct sandbox *sb, struct tcp_conn *c)
 	if (!r)
 		return;
 	tcp_conn_set_owner(c, NULL);
-	tcp_dial_cancel(r->dial);
+	tcp_host_cancel(r->dial);
 	free(r);
 }
 

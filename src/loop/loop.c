@@ -50,16 +50,21 @@ int loop_mod(struct loop *l, struct loop_source *src, uint32_t events)
 	return epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, src->fd, &ev) < 0 ? -errno : 0;
 }
 
-void loop_del(struct loop *l, struct loop_source *src)
+void loop_forget(struct loop *l, struct loop_source *src)
 {
-	if (src->fd < 0)
-		return;
-	epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, src->fd, NULL);
 	src->fd = -1;
 	/* What this turn still holds for it must not be delivered. */
 	for (int i = l->event_i; i < l->event_n; i++)
 		if (l->events[i].data.ptr == src)
 			l->events[i].data.ptr = NULL;
+}
+
+void loop_del(struct loop *l, struct loop_source *src)
+{
+	if (src->fd < 0)
+		return;
+	epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, src->fd, NULL);
+	loop_forget(l, src);
 }
 
 static int loop_timeout_ms(const struct loop *l)

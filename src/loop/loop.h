@@ -45,6 +45,9 @@ int loop_add(struct loop *l, struct loop_source *src, int fd, uint32_t events);
 int loop_mod(struct loop *l, struct loop_source *src, uint32_t events);
 /* Harmless where src is not in the loop. The fd is not closed: call this before close(). */
 void loop_del(struct loop *l, struct loop_source *src);
+/* The same without a system call, for an fd that is closed right after and has no duplicate:
+ * closing takes it out of the set. */
+void loop_forget(struct loop *l, struct loop_source *src);
 /* Until l->stop. 0 or -errno. */
 int loop_run(struct loop *l);
 uint64_t clock_now_us(void); /* CLOCK_MONOTONIC */

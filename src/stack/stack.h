@@ -28,8 +28,10 @@
 #include "base/view.h"
 #include "base/wheel.h"
 
-#define STACK_TX_BURST 64                       /* frames that may wait for the link */
-#define STACK_TX_ARENA (16 * (FRAME_MAX + 256)) /* bytes that may wait for the link */
+#define STACK_TX_BURST 64 /* frames that may wait for the link */
+#define STACK_TX_ARENA    \
+	(5 * (FRAME_MAX + \
+	      256)) /* bytes that may wait: they stay in the cache until the link copies them */
 
 /* Why a frame or packet was dropped; also the metric's label (drop_reason_name). */
 enum drop_reason {

@@ -12,7 +12,8 @@
 
 #include "stack/checksum.h"
 
-#define OUT_FRAMES_TSO   8  /* super-segments a peek */
+#define OUT_FRAMES_TSO \
+	4 /* super-segments a peek: more would leave the cache before the link has them */
 #define OUT_FRAMES_PLAIN 32 /* ordinary segments a peek */
 #define OUT_TTL          64
 #define TOS_ECT0         2
