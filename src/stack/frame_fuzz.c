@@ -8,6 +8,7 @@
  * addresses of the link, checksums, the MTU. TCP connections end in a buffer that echoes.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "link/link.h"
@@ -70,11 +71,14 @@ struct fuzz {
 
 /* ---- what comes out ---- */
 
-static void require(bool ok)
+static void require_at(bool ok, int line)
 {
-	if (!ok)
-		abort();
+	if (ok)
+		return;
+	fprintf(stderr, "line %d does not hold\n", line);
+	abort();
 }
+#define require(ok) require_at(ok, __LINE__)
 
 static void check_l4(const struct frame *f, const struct ipaddr *src, const struct ipaddr *dst,
 		     uint8_t proto, const uint8_t *l4, size_t len)
