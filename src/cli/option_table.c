@@ -492,6 +492,11 @@ const struct option_def option_table[] = {
 	 .section = OPTION_INTERFACE,
 	 FLAG(allow_any_source),
 	 .help = "Do not drop frames from another MAC or IP address than the interface's own"},
+	{.name = "proxy-arp",
+	 .section = OPTION_INTERFACE,
+	 FLAG(proxy_arp),
+	 .help = "Answer ARP for every IPv4 address but the interface's own, for a command that configures a wider "
+		 "network than there is, or no gateway"},
 
 	/* namespaces */
 	{.name = "map-root",

@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "cli/options.h"
 
-#define ARGS_MAX 16
+#define ARGS_MAX 20
 
 struct parsed {
 	struct config c;
@@ -148,8 +148,9 @@ static void values_reach_their_fields(void **state)
 
 	PARSE(&p, "--pid", "42", "--pcap", "a", "--pcap", "b", "--max-connections", "10",
 	      "--max-half-open", "11", "--udp-sessions", "12", "--icmp-sessions", "13",
-	      "--no-config", "--map-root");
+	      "--no-config", "--map-root", "--proxy-arp");
 	assert_int_equal(p.rc, 0);
+	assert_true(p.c.proxy_arp);
 	assert_int_equal(p.c.pid, 42);
 	assert_string_equal(p.c.pcap_path, "b");
 	assert_int_equal(p.c.max_connections, 10);

@@ -50,6 +50,7 @@ struct config {
 	uint32_t slot;        /* 0..65535 */
 	bool no_ipv4, no_ipv6;
 	bool allow_any_source;
+	bool proxy_arp;       /* answer ARP for all but the guest's own address */
 
 	/* dns */
 	struct {
