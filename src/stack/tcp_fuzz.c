@@ -7,7 +7,8 @@
  * judged at once. Held to at every step:
  *   - the far end gets the guest's bytes in order, none twice, none beyond a FIN, and is told of
  * the end exactly where the FIN was;
- *   - no ACK covers what the guest has not sent, and the advertised right edge never moves left;
+ *   - no ACK covers what the guest has not sent or was not offered room for, and the advertised
+ *     right edge never moves left;
  *   - the guest gets the far end's bytes at their places, within the window it offered (but for a
  *     probe of one byte) and within its MSS, and a FIN only at the end of the stream;
  *   - every frame has right lengths and checksums.
@@ -74,6 +75,7 @@ struct port {
 	uint32_t fin;    /* where the stream ends, once that was said */
 	bool edge_known;
 	uint32_t edge;    /* right edge that weir advertised */
+	uint32_t limit;   /* right edge up to which it takes bytes */
 	uint32_t offered; /* right edge that the guest offered */
 	bool offered_known;
 	uint32_t made; /* of the far end, which may be gone */
@@ -291,7 +293,10 @@ static void check_ack(struct port *p, const struct tcp_conn *c, const uint8_t *t
 
 	require(off <= p->contig || (off == p->contig + 1 && p->contig == p->fin));
 	require(off <= p->fin || off == p->fin + 1);
-	/* A SYN that is sent again can only say so much (RFC 7323 2.2). */
+	/* Nothing is taken that was not advertised, but for a FIN behind the last byte. */
+	require(!p->edge_known || seq_le(ack, p->limit + 1));
+	/* A SYN cannot say all that is held ready (RFC 7323 2.2). */
+	p->limit = tcp[13] & TCP_SYN ? c->rcv_adv : edge;
 	if (tcp[13] & TCP_SYN && p->edge_known)
 		return;
 	require(!p->edge_known || seq_le(p->edge, edge));
