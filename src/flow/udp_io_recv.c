@@ -9,6 +9,7 @@
 #include "flow/udp_io.h"
 
 #define TTL_TO_GUEST  64
+#define TRAIN_MAX     (65535 - 40 - 8) /* with IPv6 and UDP headers a packet */
 #define TRIM_AFTER_US (5 * UINT64_C(1000000))
 #define ARENA_SIZE    ((size_t)UDP_RX_SLOTS * UDP_RX_SIZE)
 #define ERRORS_A_WAKE \
@@ -115,13 +116,55 @@ bool udp_in_to_guest(struct sandbox *sb, const struct udp_in *in, const struct i
 	return ok;
 }
 
-static void hand_over(struct udp_sock *us, struct mmsghdr *mm)
+/* Same sender, same control messages. */
+static bool same_origin(const struct msghdr *x, const struct msghdr *y)
+{
+	return x->msg_namelen == y->msg_namelen && x->msg_controllen == y->msg_controllen &&
+	       !memcmp(x->msg_name, y->msg_name, x->msg_namelen) &&
+	       !memcmp(x->msg_control, y->msg_control, x->msg_controllen);
+}
+
+/*
+ * Joins the datagrams that follow message i to it, as far as they make a train: from one sender, of
+ * one size, the last perhaps shorter. Each has a slot of the arena, so there is room behind the
+ * first one. Worth the copy only where the link takes a train whole. Returns how many there are now
+ * in it.
+ */
+static int join_train(struct udp_io *io, int i, int n)
+{
+	const struct stack_config *cfg = &io->sb->stack.cfg;
+	struct mmsghdr *first = &io->rx[i];
+	size_t size = first->msg_len, total = size;
+	size_t headers = first->msg_hdr.msg_namelen == sizeof(struct sockaddr_in) ? 20 + 8 : 40 + 8;
+	int pieces = 1;
+	if (!(cfg->link_caps & LINK_USO) || !size || size + headers > cfg->mtu)
+		return 1;
+	for (struct mmsghdr *mm = first + 1; i + pieces < n; mm++, pieces++) {
+		size_t len = mm->msg_len;
+		if (!len || len > size || total + len > TRAIN_MAX ||
+		    !same_origin(&first->msg_hdr, &mm->msg_hdr))
+			break;
+		memcpy((uint8_t *)first->msg_hdr.msg_iov->iov_base + total,
+		       mm->msg_hdr.msg_iov->iov_base, len);
+		total += len;
+		if (len < size) {
+			pieces++;
+			break;
+		}
+	}
+	first->msg_len = (unsigned)total;
+	return pieces;
+}
+
+static void hand_over(struct udp_sock *us, struct mmsghdr *mm, uint16_t gso_size)
 {
 	struct msghdr *m = &mm->msg_hdr;
 	struct udp_in in = {.data = m->msg_iov->iov_base, .len = mm->msg_len};
 	if (!ipaddr_from_sockaddr(m->msg_name, &in.from, &in.port))
 		return;
 	in.info = sock_info_of(m);
+	if (gso_size)
+		in.info.gso_size = gso_size;
 	us->ops->datagram(us, &in);
 }
 
@@ -136,8 +179,12 @@ static int receive(struct udp_sock *us)
 	int n = recvmmsg(us->src.fd, io->rx, UDP_RX_SLOTS, MSG_DONTWAIT, NULL);
 	if (n < 0)
 		return -errno;
-	for (int i = 0; i < n; i++)
-		hand_over(us, &io->rx[i]);
+	for (int i = 0; i < n;) {
+		uint16_t size = (uint16_t)io->rx[i].msg_len;
+		int pieces = sock_info_of(&io->rx[i].msg_hdr).gso_size ? 1 : join_train(io, i, n);
+		hand_over(us, &io->rx[i], pieces > 1 ? size : 0);
+		i += pieces;
+	}
 	return n;
 }
 

@@ -274,6 +274,46 @@ static void trains_from_the_host_stay_whole(void **state)
 	close(fd);
 }
 
+/* What came one by one is joined where the link takes trains, and stays in order. */
+static void equal_datagrams_are_joined_for_a_link_with_uso(void **state)
+{
+	static const size_t sizes[] = {1000, 1000, 1000, 400, 1000, 0, 1472, 1472, 9000, 9000, 30};
+	enum {
+		N = sizeof(sizes) / sizeof(sizes[0])
+	};
+	kit.sb.stack.cfg.link_caps = LINK_USO;
+	uint16_t p1, p2;
+	int s1 = kit_server("127.0.0.1", SOCK_DGRAM, &p1),
+	    s2 = kit_server("127.0.0.1", SOCK_DGRAM, &p2);
+	struct sockaddr_storage from;
+	char buf[4];
+	guest_sends(G4, 1000, "10.0.0.1", p1, "a", 1);
+	guest_sends(G4, 1000, "10.0.0.1", p2, "a", 1);
+	assert_int_equal(server_gets(s1, buf, sizeof(buf), &from), 1);
+	size_t off = 0;
+	for (int i = 0; i < N; off += sizes[i++])
+		server_sends(s1, big + off, sizes[i], &from);
+	server_sends(s2, big, 30, &from); /* the same size, but of somebody else */
+	int tos = 4;
+	setsockopt(s2, SOL_IP, IP_TOS, &tos, sizeof(tos));
+	server_sends(s2, big, 30, &from); /* another TOS */
+	static const struct {
+		size_t off, len, gso_size;
+	} want[] = {{0, 3400, 1000},    {3400, 1000, 0}, {4400, 0, 0},
+		    {4400, 2944, 1472}, {7344, 9000, 0}, {16344, 9000, 0},
+		    {25344, 30, 0},     {0, 30, 0},      {0, 30, 0}};
+	assert_true(kit_run(9));
+	for (unsigned i = 0; i < 9; i++) {
+		assert_int_equal(kit.rec[i].what, want[i].gso_size ? KIT_TRAIN : KIT_UDP);
+		assert_int_equal(kit.rec[i].gso_size, want[i].gso_size);
+		assert_int_equal(kit.rec[i].len, want[i].len);
+		assert_int_equal(kit.rec[i].hash, kit_hash(big + want[i].off, want[i].len));
+	}
+	assert_int_equal(kit.sb.cnt.udp_in, N + 2);
+	close(s1);
+	close(s2);
+}
+
 /* TTL (one hop less) and TOS are each datagram's own, also inside one burst. */
 static void ttl_and_tos_are_each_datagrams_own(void **state)
 {
@@ -566,6 +606,7 @@ int main(void)
 		T(burst_keeps_order_and_sizes),
 		T(trains_from_the_link_are_cut),
 		T(trains_from_the_host_stay_whole),
+		T(equal_datagrams_are_joined_for_a_link_with_uso),
 		T(ttl_and_tos_are_each_datagrams_own),
 		T(tos_of_replies_reaches_the_guest),
 		T(closed_port_is_told_from_the_far_end),
