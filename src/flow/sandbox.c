@@ -10,11 +10,13 @@
 #include "dns/dns.h"
 #include "flow/denials.h"
 #include "host/addrs.h"
+#include "host/resolvconf.h"
 #include "observe/pcap.h"
 
 #define TURN_BURSTS 4        /* bursts taken from the link before others have their turn */
 #define QUIET_US    1000000u /* without a frame for so long, buffers are given back */
 #define DNS_PORT    53
+#define RESOLV_CONF "/etc/resolv.conf"
 
 /* ---- link -> stack
  * --------------------------------------------------------------------------------------- */
@@ -223,6 +225,20 @@ static int sandbox_start(struct sandbox *sb, const struct config *c, struct erro
 	if (!(sb->dns = dns_proxy_new(sb, c, err)))
 		return -1;
 	sb->udp = udp_relay_new(sb, c->max_udp_sessions);
+/* What the guest services say beside addresses. Completing names is the guest's own affair, so it
+ * gets the host's search list whatever resolvers are asked. */
+static void sandbox_services(struct sandbox *sb, const struct config *c)
+{
+	struct resolvconf host;
+
+	guestsvc_init(&sb->svc, &sb->stack);
+	sb->svc.proxy_arp = c->proxy_arp;
+	resolvconf_init(&host, RESOLV_CONF, sb->loop->now_us);
+	_Static_assert(sizeof(sb->svc.search) >= sizeof(host.list.search), "a list fits");
+	memcpy(sb->svc.search, host.list.search, sizeof(host.list.search));
+	resolvconf_done(&host);
+}
+
 	sb->echo = echo_relay_new(sb, c->max_icmp_sessions);
 	sb->denials = denials_new();
 	if (!sb->udp || !sb->echo || !sb->denials)
@@ -262,8 +278,7 @@ struct sandbox *sandbox_new(struct loop *l, struct link *link, const struct conf
 		return NULL;
 	}
 	tcp_set_gone_hook(&sb->stack, op_tcp_gone);
-	guestsvc_init(&sb->svc, &sb->stack);
-	sb->svc.proxy_arp = c->proxy_arp;
+	sandbox_services(sb, c);
 	if (!(sb->policy = sandbox_policy(c, err)) || sandbox_start(sb, c, err) < 0) {
 		sandbox_free(sb);
 		return NULL;
