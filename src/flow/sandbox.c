@@ -179,6 +179,14 @@ static void op_tcp_gone(void *ctx, struct tcp_conn *c)
 	tcp_relay_gone(ctx, c);
 }
 
+static void op_guest_icmp_error(void *ctx, const struct packet *p)
+{
+	struct sandbox *sb = ctx;
+
+	if (sb->publish)
+		publish_guest_error(sb->publish, p);
+}
+
 static const struct stack_ops sandbox_ops = {
 	.tx = op_tx,
 	.arp = op_arp,
@@ -187,6 +195,7 @@ static const struct stack_ops sandbox_ops = {
 	.udp = op_udp,
 	.echo = op_echo,
 	.tcp_open = op_tcp_open,
+	.guest_icmp_error = op_guest_icmp_error,
 };
 
 void sandbox_begin(struct sandbox *sb)
@@ -216,15 +225,6 @@ static struct policy *sandbox_policy(const struct config *c, struct error *err)
 	return policy_new(&src, err);
 }
 
-static int sandbox_start(struct sandbox *sb, const struct config *c, struct error *err)
-{
-	if (c->pcap_path && !(sb->pcap = pcap_open(c->pcap_path, err)))
-		return -1;
-	if (!(sb->host_addrs = host_addrs_new(sb->loop, &sb->env.host, &sb->env.host_count, err)))
-		return -1;
-	if (!(sb->dns = dns_proxy_new(sb, c, err)))
-		return -1;
-	sb->udp = udp_relay_new(sb, c->max_udp_sessions);
 /* What the guest services say beside addresses. Completing names is the guest's own affair, so it
  * gets the host's search list whatever resolvers are asked. */
 static void sandbox_services(struct sandbox *sb, const struct config *c)
@@ -239,6 +239,15 @@ static void sandbox_services(struct sandbox *sb, const struct config *c)
 	resolvconf_done(&host);
 }
 
+static int sandbox_start(struct sandbox *sb, const struct config *c, struct error *err)
+{
+	if (c->pcap_path && !(sb->pcap = pcap_open(c->pcap_path, err)))
+		return -1;
+	if (!(sb->host_addrs = host_addrs_new(sb->loop, &sb->env.host, &sb->env.host_count, err)))
+		return -1;
+	if (!(sb->dns = dns_proxy_new(sb, c, err)))
+		return -1;
+	sb->udp = udp_relay_new(sb, c->max_udp_sessions);
 	sb->echo = echo_relay_new(sb, c->max_icmp_sessions);
 	sb->denials = denials_new();
 	if (!sb->udp || !sb->echo || !sb->denials)

@@ -27,3 +27,21 @@ def test_the_hosts_search_list_is_advertised(t):
     os.chmod(script, 0o755)
     r = t.run("--no-config", "--map-root", sh="udhcpc -f -q -n -i eth0 -t 3 -T 1 -O search -s " + script, timeout=40)
     assert "domain=test\n" in r.out and "search=test\n" in r.out, r
+
+
+@test(smoke=True)
+def test_a_udp_client_reaches_a_guest_that_listens_on_ipv4_alone(t):
+    n = t.port()
+    p = t.spawn_py("""
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.bind(("0.0.0.0", 7777))
+        print("ready", flush=True)
+        data, who = s.recvfrom(100)
+        s.sendto(b"got " + data, who)
+        time.sleep(1)
+    """, "-p", "%d:7777/udp" % n)
+    p.wait_for("ready")
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
+        s.settimeout(5)
+        s.sendto(b"this", ("::1", n))
+        assert s.recv(100) == b"got this"
