@@ -593,7 +593,7 @@ const struct option_def option_table[] = {
 	{.name = "quiet",
 	 .section = OPTION_WATCH,
 	 FLAG(quiet),
-	 .help = "Do not sum up at the end what was refused"},
+	 .help = "Do not sum up at the end what was refused, nor warn of rules that have no effect"},
 	{.name = "help", .letter = 'h', .section = OPTION_WATCH, .help = "Show this list"},
 	{0},
 };

@@ -431,6 +431,9 @@ static void run_warn(const struct run *r)
 		log_warning(
 			"this host has no %s to bind over: names may not resolve in the command",
 			r->keeper.resolv_missing);
+	size_t n = r->conf.quiet ? 0 : policy_warning_count(r->sb->policy);
+	for (size_t i = 0; i < n; i++)
+		log_warning("%s", policy_warning_text(r->sb->policy, i));
 	log_info("link %s, caps 0x%x", r->sb->link->ops->name, r->sb->link->caps);
 }
 

@@ -45,3 +45,16 @@ def test_a_udp_client_reaches_a_guest_that_listens_on_ipv4_alone(t):
         s.settimeout(5)
         s.sendto(b"this", ("::1", n))
         assert s.recv(100) == b"got this"
+
+
+@test(smoke=True)
+def test_rules_without_effect_are_warned_of_at_the_start(t):
+    rules = ("--allow", "192.0.2.0/24", "--deny", "192.0.2.7:tcp:80", "--deny", "192.0.2.8")
+    r = t.run(*rules, cmd=["true"])
+    lines = r.err.strip().split("\n")
+    assert len(lines) == 2 and all(x.startswith("weir: warning: rule ") for x in lines), r
+    assert "deny@192.0.2.7:tcp:80" in lines[0] and "deny@192.0.2.8" in lines[1] and "192.0.2.0/24" in lines[1], r
+    r = t.run("--quiet", *rules, cmd=["true"])
+    assert r.err == "", r
+    r = t.run("--allow", "192.0.2.0/24", cmd=["true"])
+    assert r.err == "", r
