@@ -169,6 +169,20 @@ static void wheel_callback_may_cancel_its_neighbour(void **state)
 	assert_int_equal(wheel.count, 0);
 }
 
+static void wheel_with_one_far_timer_wakes_once(void **state)
+{
+	wheel_init(&wheel, 777000);
+	timer_init(&victim, count_victim);
+	for (uint64_t in_ms = 1; in_ms < 1000000000; in_ms = in_ms * 3 + 1) {
+		uint64_t due = wheel.now_ms + in_ms;
+		timer_set(&wheel, &victim, due * 1000);
+		assert_int_equal(wheel_next_us(&wheel), due * 1000);
+		victim_fired = 0;
+		wheel_advance(&wheel, due * 1000);
+		assert_int_equal(victim_fired, 1);
+	}
+}
+
 static void siphash_depends_on_every_byte_and_the_key(void **state)
 {
 	uint8_t buf[64] = {0};
@@ -202,6 +216,7 @@ int main(void)
 		cmocka_unit_test(table_against_a_plain_array),
 		cmocka_unit_test(wheel_fires_each_timer_in_its_millisecond),
 		cmocka_unit_test(wheel_callback_may_cancel_its_neighbour),
+		cmocka_unit_test(wheel_with_one_far_timer_wakes_once),
 		cmocka_unit_test(siphash_depends_on_every_byte_and_the_key),
 		cmocka_unit_test(error_prefix_goes_in_front),
 	};

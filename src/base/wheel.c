@@ -72,23 +72,32 @@ void timer_cancel(struct wheel *w, struct timer *t)
 	w->count--;
 }
 
+/* The time at which the next slot of a level begins that holds something, and its index; UINT64_MAX
+ * for none. */
+static uint64_t wheel_level_next_ms(const struct wheel *w, unsigned level, unsigned *ret_index)
+{
+	if (!w->occupied[level])
+		return UINT64_MAX;
+	unsigned shift = LEVEL_SHIFT * level;
+	uint64_t base = w->now_ms >> shift;
+	unsigned cur = base & (WHEEL_SLOTS - 1);
+	/* Slots behind the cursor belong to the next round (top level only). */
+	uint64_t rot = cur == 63
+			       ? w->occupied[level]
+			       : w->occupied[level] >> (cur + 1) | w->occupied[level] << (63 - cur);
+	uint64_t at = base + (unsigned)__builtin_ctzll(rot) + 1;
+	*ret_index = at & (WHEEL_SLOTS - 1);
+	return at << shift;
+}
+
 /* The time of the next slot that holds something, at any level; UINT64_MAX for none. */
 static uint64_t wheel_next_slot_ms(const struct wheel *w)
 {
 	uint64_t best = UINT64_MAX;
+	unsigned index;
 
-	for (int l = 0; l < WHEEL_LEVELS; l++) {
-		if (!w->occupied[l])
-			continue;
-		unsigned shift = LEVEL_SHIFT * (unsigned)l;
-		unsigned cur = (w->now_ms >> shift) & (WHEEL_SLOTS - 1);
-		uint64_t base = w->now_ms >> shift;
-		/* Slots behind the cursor belong to the next round (top level only). */
-		uint64_t rot = cur == 63
-				       ? w->occupied[l]
-				       : w->occupied[l] >> (cur + 1) | w->occupied[l] << (63 - cur);
-		unsigned ahead = (unsigned)__builtin_ctzll(rot) + 1;
-		uint64_t at = (base + ahead) << shift;
+	for (unsigned l = 0; l < WHEEL_LEVELS; l++) {
+		uint64_t at = wheel_level_next_ms(w, l, &index);
 		if (at < best)
 			best = at;
 	}
@@ -134,8 +143,41 @@ void wheel_advance(struct wheel *w, uint64_t now_us)
 	}
 }
 
+#define EXACT_MAX 16 /* timers of a slot that are looked at one by one */
+
+/* The earliest deadline in a slot, or the slot's own beginning where it holds many. */
+static uint64_t wheel_slot_deadline_ms(const struct wheel *w, unsigned level, unsigned index,
+				       uint64_t begin)
+{
+	const struct list *slot = &w->slots[level][index];
+	uint64_t best = UINT64_MAX;
+	unsigned n = 0;
+
+	for (const struct list *it = slot->next; it != slot; it = it->next) {
+		const struct timer *t = container_of(it, struct timer, node);
+		if (++n > EXACT_MAX)
+			return begin;
+		if (t->deadline_ms < best)
+			best = t->deadline_ms;
+	}
+	return best > begin ? best : begin;
+}
+
 uint64_t wheel_next_us(const struct wheel *w)
 {
-	uint64_t ms = wheel_next_slot_ms(w);
-	return ms == UINT64_MAX ? UINT64_MAX : ms * 1000;
+	uint64_t best = UINT64_MAX;
+
+	/* A slot of a higher level begins before its timers are due: an idle owner need not wake
+	 * for that. */
+	for (unsigned l = 0; l < WHEEL_LEVELS; l++) {
+		unsigned index;
+		uint64_t at = wheel_level_next_ms(w, l, &index);
+		if (at == UINT64_MAX)
+			continue;
+		if (l > 0)
+			at = wheel_slot_deadline_ms(w, l, index, at);
+		if (at < best)
+			best = at;
+	}
+	return best == UINT64_MAX ? UINT64_MAX : best * 1000;
 }
