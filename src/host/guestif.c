@@ -338,7 +338,9 @@ static int await_name(struct error *err)
 			return 0;
 		usleep(10000);
 	}
-	return error_set(err, "the network namespace has an interface " GUESTIF_NAME " already");
+	return error_set(err, "the network namespace has an interface " GUESTIF_NAME
+			      " already: end the gateway that serves it, or rename it there (ip "
+			      "link set " GUESTIF_NAME " name NAME)");
 }
 
 int guestif_create(const struct guestif_config *c, enum guestif_kind *ret_kind, struct error *err)

@@ -58,3 +58,19 @@ def test_rules_without_effect_are_warned_of_at_the_start(t):
     assert r.err == "", r
     r = t.run("--allow", "192.0.2.0/24", cmd=["true"])
     assert r.err == "", r
+
+
+@test(links=True, smoke=True)
+def test_a_namespace_that_has_an_eth0_is_refused_with_the_remedy(t):
+    ns = "taken%d" % t.number
+    t.host(["ip", "netns", "add", ns])
+    try:
+        t.host(["ip", "-n", ns, "link", "add", "eth0", "type", "veth", "peer", "name", "other"])
+        for cmd in (["--", "true"], []):
+            r = t.host([t.weir, "run", "--link", t.link, "--netns", "/run/netns/" + ns] + cmd, rc=125)
+            assert len(r.err.strip().split("\n")) == 1, r
+            assert "has an interface eth0 already" in r.err and "ip link set eth0 name" in r.err, r
+        t.host(["ip", "-n", ns, "link", "set", "eth0", "name", "old0"])
+        t.run("--netns", "/run/netns/" + ns, sh="ip -br link show eth0")
+    finally:
+        t.host(["ip", "netns", "delete", ns])
