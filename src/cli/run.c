@@ -429,8 +429,9 @@ static void run_warn(const struct run *r)
 			"ADDR gives it one");
 	if (r->keeper.resolv_missing)
 		log_warning(
-			"this host has no %s to bind over: names may not resolve in the command",
-			r->keeper.resolv_missing);
+			"this host has no %s to bind over, so names may not resolve in the command; "
+			"an empty file is enough (as root: touch %s)",
+			r->keeper.resolv_missing, r->keeper.resolv_missing);
 	size_t n = r->conf.quiet ? 0 : policy_warning_count(r->sb->policy);
 	for (size_t i = 0; i < n; i++)
 		log_warning("%s", policy_warning_text(r->sb->policy, i));

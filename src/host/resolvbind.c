@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define RESOLV_CONF "/etc/resolv.conf"
@@ -160,6 +161,36 @@ static int spill(const char *path, const char *text)
 	return r;
 }
 
+/*
+ * Over a link itself, for one that leads nowhere: mount(2) would follow it. Linux 5.2 and later;
+ * what the path said before is hidden, and the place that it leads to is not touched.
+ */
+static int bind_over_link(const char *path, const char *link)
+{
+	int tree = (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+
+	if (tree < 0)
+		return -errno;
+	long r = syscall(SYS_move_mount, tree, "", AT_FDCWD, link, MOVE_MOUNT_F_EMPTY_PATH);
+	int err = errno;
+	close(tree);
+	return r < 0 ? -err : 0;
+}
+
+static bool is_link(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+}
+
+static int bind_over(const char *path, const char *target)
+{
+	if (is_link(target))
+		return bind_over_link(path, target);
+	return mount(path, target, NULL, MS_BIND, NULL) < 0 ? -errno : 0;
+}
+
 typedef bool text_fn(const struct resolvbind *c, const char *host, char *ret, size_t cap);
 
 /* Makes STAGE/NAME from the host's text and binds it over `target`. */
@@ -175,8 +206,8 @@ static int bind_text(const struct resolvbind *c, const char *stage, const char *
 	snprintf(path, sizeof(path), "%s/%s", stage, name);
 	if (text && make(c, host, text, cap)) {
 		r = spill(path, text);
-		if (r == 0 && mount(path, target, NULL, MS_BIND, NULL) < 0)
-			r = -errno;
+		if (r == 0)
+			r = bind_over(path, target);
 	}
 	free(text);
 	free(host);
@@ -221,6 +252,17 @@ static const char *staging_dir(const char *resolv, const char *hosts)
 	return NULL;
 }
 
+/* A resolv.conf that cannot be followed. Without one there is nothing to bind over, and on kernels
+ * that cannot bind over a link neither: then the command has none, as on the host. */
+static int bind_dangling(const struct resolvbind *c, const char *stage, const char **ret_missing)
+{
+	if (is_link(RESOLV_CONF) &&
+	    bind_text(c, stage, "resolv.conf", RESOLV_CONF, resolvbind_resolv_text) == 0)
+		return 0;
+	*ret_missing = RESOLV_CONF;
+	return 0;
+}
+
 int resolvbind_apply(const struct resolvbind *c, const char **ret_missing, struct error *err)
 {
 	char *resolv = realpath(RESOLV_CONF, NULL);
@@ -228,7 +270,7 @@ int resolvbind_apply(const struct resolvbind *c, const char **ret_missing, struc
 	const char *stage = staging_dir(resolv, hosts);
 	int r = -1;
 
-	*ret_missing = resolv ? NULL : RESOLV_CONF;
+	*ret_missing = NULL;
 	/* Nothing goes back to the host; what the host mounts later still appears here. */
 	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) {
 		error_set_errno(err, errno, "cannot make the mount namespace private");
@@ -244,7 +286,10 @@ int resolvbind_apply(const struct resolvbind *c, const char **ret_missing, struc
 		error_set_errno(err, errno, "cannot mount a tmpfs");
 		goto out;
 	}
-	r = resolv ? bind_text(c, stage, "resolv.conf", resolv, resolvbind_resolv_text) : 0;
+	if (resolv)
+		r = bind_text(c, stage, "resolv.conf", resolv, resolvbind_resolv_text);
+	else
+		r = bind_dangling(c, stage, ret_missing);
 	if (r == -EOVERFLOW)
 		r = error_set(err, "the caller's user has no id in that user namespace, so that it "
 				   "cannot run a command there");

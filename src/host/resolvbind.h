@@ -19,8 +19,11 @@ struct resolvbind {
 	const char *const *aliases;   /* names for the first nameserver's host, NULL-terminated */
 };
 
-/* Makes the caller's mount namespace (its own already) private, and binds. 0, or -1 with err. What
- * the host does not have (no /etc/resolv.conf) cannot be bound over: *ret_missing names it. */
+/*
+ * Makes the caller's mount namespace (its own already) private, and binds. 0, or -1 with err. A link
+ * that leads nowhere is bound over itself; where there is no /etc/resolv.conf at all nothing can be:
+ * *ret_missing names it, else it is NULL.
+ */
 int resolvbind_apply(const struct resolvbind *c, const char **ret_missing, struct error *err);
 
 /* The two texts, for the bind mounts and for tests: what of the host's text the command keeps, and

@@ -74,3 +74,27 @@ def test_a_namespace_that_has_an_eth0_is_refused_with_the_remedy(t):
         t.run("--netns", "/run/netns/" + ns, sh="ip -br link show eth0")
     finally:
         t.host(["ip", "netns", "delete", ns])
+
+
+def run_with_other_etc(t, change, cmd):
+    """weir run CMD on a host whose /etc was changed; as an ordinary user."""
+    etc = t.dir + "/etc"
+    script = """set -e
+        cp -a /etc %s
+        cd %s
+        %s
+        mount --bind %s /etc
+        exec %s""" % (etc, etc, change, etc, " ".join(t.argv(["--dns-upstream", lab.DNS4], cmd.split(), user=True)))
+    return t.host(["unshare", "-m", "sh", "-c", script])
+
+
+@test(smoke=True)
+def test_a_resolv_conf_that_leads_nowhere_is_covered_itself(t):
+    r = run_with_other_etc(t, "ln -sf ../run/none/stub-resolv.conf resolv.conf", "getent ahostsv4 web.test")
+    assert lab.WEB4 in r.out and r.err == "", r
+
+
+@test(smoke=True)
+def test_a_host_without_resolv_conf_is_told_what_to_do(t):
+    r = run_with_other_etc(t, "rm resolv.conf", "true")
+    assert r.err.count("\n") == 1 and "/etc/resolv.conf" in r.err and "touch" in r.err, r
