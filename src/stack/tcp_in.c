@@ -224,7 +224,9 @@ static void ack_duplicate(struct tcp_conn *c, const struct tcp_seg *seg, bool wn
 
 static void ack_window_update(struct tcp_conn *c, const struct tcp_seg *seg)
 {
-	if (!seq_lt(c->snd_wl1, seg->seq) &&
+	/* A new ACK counts also on an older segment, as of a hole that was sent again: its window
+	 * goes with its ACK. */
+	if (!seq_lt(c->snd_una, seg->ack) && !seq_lt(c->snd_wl1, seg->seq) &&
 	    !(c->snd_wl1 == seg->seq && seq_le(c->snd_wl2, seg->ack)))
 		return;
 	uint32_t before = c->snd_wnd;
@@ -235,6 +237,11 @@ static void ack_window_update(struct tcp_conn *c, const struct tcp_seg *seg)
 		c->snd_wnd_max = c->snd_wnd;
 	if (c->snd_wnd > before)
 		tcp_conn_dirty(c);
+	if (before == 0 && c->snd_wnd && c->rtx_mode == RTX_RTO && c->backoff) {
+		/* The probes of a shut window were no time-outs of an open one. */
+		c->backoff = 0;
+		tcp_rtx_arm(c);
+	}
 	if (c->snd_wnd && c->rtx_mode == RTX_PERSIST) {
 		c->rtx_mode = RTX_NONE;
 		c->backoff = 0;

@@ -19,7 +19,11 @@ void tcp_rtx_arm(struct tcp_conn *c)
 	struct stack *s = c->s;
 	uint32_t out = c->snd_nxt - c->snd_una;
 
-	if (c->rtx_mode == RTX_PERSIST && c->snd_wnd == 0)
+	/* What led here may have found the far end lost. */
+	if (c->state == TCP_CLOSED)
+		return;
+	/* Behind an acknowledged FIN there is nothing to ask for. */
+	if (c->rtx_mode == RTX_PERSIST && c->snd_wnd == 0 && !(c->fin_sent && out == 0))
 		return;
 	if (out == 0) {
 		c->rtx_mode = RTX_NONE;
@@ -58,23 +62,32 @@ static void rtx_rto(struct tcp_conn *c)
 {
 	struct stack *s = c->s;
 
-	if (c->backoff >= TCP_RTX_MAX) {
+	/* A guest that keeps its window shut over what is in flight may do so for as long as it
+	 * says so (RFC 9293 3.8.6.1). */
+	bool shut = c->snd_wnd == 0 && s->now_us - c->last_rx_us < 2ull * TCP_RTO_MAX_US;
+	if (c->backoff >= TCP_RTX_MAX && !shut) {
 		tcp_conn_kill(c, true);
 		return;
 	}
 	s->cnt.tcp_rto++;
 	cc_on_rto(c);
-	c->backoff++;
+	if (c->backoff < TCP_RTX_MAX)
+		c->backoff++;
 	c->recovering = c->rto_recovery = true;
 	c->recover = c->snd_nxt;
 	c->rtt_start_us = 0; /* Karn: what is sent again is not timed */
 	c->dupacks = 0;
+	/* A SACKed range right at SND.UNA was thrown away again: else the ACK would cover it. So
+	 * none of them can be relied on (RFC 2018 8). */
+	if (c->sb && c->sb->sacked_n && c->sb->sacked[0].start == c->snd_una)
+		sack_clear(c);
 	if (c->sb)
 		c->sb->rtx_n = 0;
 	if (c->snd_wnd == 0) {
 		/* The guest closed its window over what is in flight: one byte asks. */
 		tcp_send_probe(c, false);
-		timer_set(s->wheel, &c->rtx_timer, s->now_us + rto_backed_off(c));
+		if (c->state != TCP_CLOSED)
+			timer_set(s->wheel, &c->rtx_timer, s->now_us + rto_backed_off(c));
 		return;
 	}
 	tcp_output(c);
@@ -121,6 +134,13 @@ static void rtx_persist(struct tcp_conn *c)
 	tcp_send_probe(c, false);
 	if (c->state == TCP_CLOSED)
 		return;
+	if (c->snd_nxt == c->snd_una && !c->end_readable) {
+		/* There is nothing to ask for: the end says when there is. */
+		c->rtx_mode = RTX_NONE;
+		c->backoff = 0;
+		c->probes = 0;
+		return;
+	}
 	if (c->backoff < 12)
 		c->backoff++;
 	timer_set(s->wheel, &c->rtx_timer, s->now_us + rto_backed_off(c));

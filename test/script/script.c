@@ -200,6 +200,12 @@ static bool do_upstream(struct run *r, const char *text)
 		c->end.eof_near = true;
 		return up_wake(r, false);
 	}
+	if (strcmp(text, "dies silently") == 0) {
+		/* As if the loop had not yet told the stack: whoever asks next finds out. */
+		c->dead = true;
+		c->consumed = c->have;
+		return true;
+	}
 	if (strcmp(text, "was shut") == 0)
 		return c->shut ? true : fail(r, "the upstream has seen no end of stream");
 	if (strcmp(text, "was not shut") == 0)

@@ -20,6 +20,8 @@ static ssize_t up_peek(struct flow_end *e, size_t off, const struct iovec *iov, 
 	uint64_t at = c->consumed + off, left = c->have - at;
 	ssize_t sum = 0;
 
+	if (c->dead && at > c->have)
+		return -ECONNRESET;
 	if (at > c->have)
 		return -EINVAL;
 	if (left == 0)
