@@ -7,7 +7,7 @@
 #   make check          everything that must hold before a change lands, in a few minutes
 #   make check-all      the same without a bound on time
 #   make demo           the main job, offline, on an internet made of namespaces
-#   make bench          speed beside other gateways; `make bench-quick` for a first look
+#   make bench          speed beside other gateways; `make bench-quick` for a first look, `make bench-plot` draws
 #   make fuzz           every fuzzer for FUZZ_SECONDS each
 #   make format         clang-format over the tree
 #   make install        PREFIX (/usr/local) and DESTDIR are honoured
@@ -23,7 +23,7 @@ BUILD := build
 MESON_ARGS :=
 endif
 
-.PHONY: all check check-all demo bench bench-quick build-fuzz fuzz format install clean have-tools
+.PHONY: all check check-all demo bench bench-quick bench-plot build-fuzz fuzz format install clean have-tools
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -60,6 +60,9 @@ build-fuzz: | have-tools
 	[ -e build-fuzz/build.ninja ] || CC=clang meson setup --buildtype=debugoptimized -Dfuzz=true \
 		-Db_sanitize=address,undefined -Db_lundef=false build-fuzz
 	ninja -C build-fuzz
+
+bench-plot:
+	bench/plot
 
 fuzz: build-fuzz
 	fuzz/run $(FUZZ_SECONDS)
