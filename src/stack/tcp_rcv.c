@@ -463,7 +463,8 @@ bool tcp_rcv_push(struct tcp_conn *c)
 /* The right edge that could be advertised now, never left of the one that was. */
 static uint32_t rcv_right_edge(const struct tcp_conn *c)
 {
-	uint32_t queued = tcp_rcv_queued(c);
+	/* What this burst brought may have to be queued, too. */
+	uint32_t queued = tcp_rcv_queued(c) + c->slice_bytes;
 	uint32_t cap = c->rcv_cap;
 
 	/* While the end is behind, a quarter of the promise is backlog enough. */
