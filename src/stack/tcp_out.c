@@ -262,9 +262,13 @@ void tcp_send_probe(struct tcp_conn *c, bool keepalive)
 		conn_frame(c, frame, c->snd_una, TCP_ACK | TCP_PSH, 1);
 		if (c->snd_nxt == c->snd_una)
 			c->snd_nxt++;
-	} else if (n == 0) {
+	} else if (n == -EAGAIN) {
+		c->end_readable = false;
+	} else if (n == 0 && !c->push_dead) {
+		/* The FIN needs no window. */
 		c->end_eof = true;
-	} else if (n != -EAGAIN) {
+		tcp_conn_dirty(c);
+	} else {
 		tcp_conn_kill(c, true);
 	}
 }
