@@ -12,12 +12,8 @@
 
 #include "base/error.h"
 
-/* Exit statuses of weir's own, as in env(1); any other is the command's that weir ran. */
-enum {
-	CLI_EXIT_FAILURE = 125,     /* weir itself failed */
-	CLI_EXIT_CANNOT_EXEC = 126, /* the command was found and could not be executed */
-	CLI_EXIT_NOT_FOUND = 127,   /* no such command */
-};
+/* weir itself failed, as in env(1); any other exit status is the command's that weir ran. */
+#define CLI_EXIT_FAILURE 125
 
 struct cli_command {
 	const char *name;

@@ -33,6 +33,7 @@
 #include "conf/derive.h"
 #include "flow/denials.h"
 #include "flow/sandbox.h"
+#include "host/addrs.h"
 #include "host/keeper.h"
 #include "link/behind.h"
 #include "observe/stats.h"
@@ -96,7 +97,7 @@ static int run_parse(struct run *r, int argc, char **argv, int *ret_status)
 	}
 	if (p == 0) {
 		log_set_level((enum log_level)r->conf.log_level);
-		struct derive_routes routes = derive_host_routes();
+		struct derive_routes routes = {.v4 = host_has_route(4), .v6 = host_has_route(6)};
 		p = derive_stack_config(&r->conf, &routes, &r->sc, &err);
 	}
 	if (p < 0)
@@ -278,7 +279,7 @@ static void turn_begin(struct loop *l, void *ctx)
 {
 	struct run *r = ctx;
 
-	stack_set_now(&r->sb->stack, l->now_us);
+	sandbox_begin(r->sb);
 }
 
 static void turn_end(struct loop *l, void *ctx)

@@ -2,37 +2,9 @@
 /* Addresses of a sandbox, derived from its slot or taken from the configuration. */
 #include "conf/derive.h"
 
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include "base/view.h"
 
 #define SLOT_MAX 65535
-
-/* True where the kernel knows a way to a global address of this family. */
-static bool has_route(const char *probe)
-{
-	struct sockaddr_storage ss;
-	struct ipaddr a;
-
-	if (!ipaddr_parse(probe, &a))
-		return false;
-	int fd = socket(a.family == 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return false;
-	bool ok = connect(fd, (struct sockaddr *)&ss, ipaddr_to_sockaddr(&a, 443, &ss)) == 0;
-	close(fd);
-	return ok;
-}
-
-struct derive_routes derive_host_routes(void)
-{
-	/* TEST-NET-1 (RFC 5737) and the documentation prefix (RFC 3849) are nobody's. */
-	return (struct derive_routes){
-		.v4 = has_route("192.0.2.1"),
-		.v6 = has_route("2001:db8::1"),
-	};
-}
 
 static void derive_mac(uint32_t slot, uint8_t last, uint8_t ret[6])
 {

@@ -19,9 +19,6 @@ struct derive_routes {
 	bool v4, v6;
 };
 
-/* Asks the kernel by connecting UDP sockets to documentation addresses, which sends nothing. */
-struct derive_routes derive_host_routes(void);
-
 /*
  * Fills addresses, MTU and limits of a stack. A family is on where its address is explicit or the
  * host has a route for it. 0, or -1 with err; *ret is then untouched.

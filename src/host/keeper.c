@@ -159,11 +159,6 @@ void keeper_signal(struct keeper *k, int signo, bool by_kernel)
 	keeper_msg_send(k->fd, &m, -1);
 }
 
-void keeper_kill(struct keeper *k)
-{
-	keeper_msg_send(k->fd, &(struct keeper_msg){.type = MSG_KILL}, -1);
-}
-
 void keeper_done(struct keeper *k)
 {
 	if (k->fd >= 0)

@@ -70,8 +70,6 @@ int keeper_start(struct keeper *k, const struct keeper_config *c, struct error *
 int keeper_go(struct keeper *k);
 /* The gateway got this signal; by_kernel: from a terminal, as si_code says. */
 void keeper_signal(struct keeper *k, int signo, bool by_kernel);
-/* Ends the command and all that it started. */
-void keeper_kill(struct keeper *k);
 /* Closes the socket pair, upon which everything inside ends, and waits for that. */
 void keeper_done(struct keeper *k);
 

@@ -162,8 +162,6 @@ static bool obey(struct inside *in)
 		start_command(in);
 	else if (m.type == MSG_SIGNAL)
 		pass_signal(in, m.value, m.extra);
-	else if (m.type == MSG_KILL && in->command)
-		kill(in->command, SIGKILL);
 	return true;
 }
 

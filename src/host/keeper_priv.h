@@ -13,7 +13,6 @@ enum keeper_msg_type {
 	MSG_MAPPED, /* the id maps are written */
 	MSG_GO,     /* the command may start */
 	MSG_SIGNAL, /* value: a signal that the gateway got; extra: 1 where the kernel sent it */
-	MSG_KILL,   /* end everything */
 	/* to the gateway */
 	MSG_ERROR,  /* text: setting up failed */
 	MSG_MAP_ME, /* write my id maps */

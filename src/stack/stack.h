@@ -179,7 +179,6 @@ struct stack {
 	struct frame tx_q[STACK_TX_BURST];
 	int tx_n;
 	bool tx_blocked; /* the link takes nothing until stack_tx_unblocked() */
-	bool in_tx_unblocked;
 };
 
 /* Zero fields of cfg that have a default get it. False without memory. */
