@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The whole configuration of one gateway, as options give it: parsed and checked, before anything is started.
- * Strings are owned by the configuration (config_done()).
+ * The whole configuration of one gateway, as options give it: parsed and checked, before anything
+ * is started. Strings are owned by the configuration (config_done()).
  */
 #ifndef WEIR_CONF_CONFIG_H
 #define WEIR_CONF_CONFIG_H
@@ -20,12 +20,12 @@ enum config_link {
 };
 
 struct config_publish {
-	struct ipaddr bind;   /* family 0: 127.0.0.1 (and ::1 where both families are on) */
-	uint16_t host_port;   /* 0: any free one, reported */
+	struct ipaddr bind; /* family 0: 127.0.0.1 (and ::1 where both families are on) */
+	uint16_t host_port; /* 0: any free one, reported */
 	uint16_t guest_port;
-	uint16_t count;       /* ports in the range, >= 1 */
+	uint16_t count; /* ports in the range, >= 1 */
 	bool udp;
-	char *text;           /* as written, for messages */
+	char *text; /* as written, for messages */
 };
 
 struct strv { /* a growing list of strings */
@@ -35,22 +35,22 @@ struct strv { /* a growing list of strings */
 
 struct config {
 	/* policy */
-	char *net;            /* --net, NULL: not given */
-	struct strv rules;    /* --rule, --allow, --deny as tokens, in order */
-	int default_egress;   /* -1 not given, 0 deny, 1 allow */
+	char *net;          /* --net, NULL: not given */
+	struct strv rules;  /* --rule, --allow, --deny as tokens, in order */
+	int default_egress; /* -1 not given, 0 deny, 1 allow */
 	int default_ingress;
 
 	/* interface */
-	uint16_t mtu;         /* 1500 */
+	uint16_t mtu; /* 1500 */
 	bool has_mac;
-	uint8_t mac[6];       /* the guest's */
-	struct ipaddr ipv4, ipv6;          /* explicit guest addresses; family 0: derived */
+	uint8_t mac[6];                     /* the guest's */
+	struct ipaddr ipv4, ipv6;           /* explicit guest addresses; family 0: derived */
 	struct ipaddr ipv4_pool, ipv6_pool; /* 172.16.0.0/12, fd42:6d73:62::/48 */
 	unsigned ipv4_pool_bits, ipv6_pool_bits;
-	uint32_t slot;        /* 0..65535 */
+	uint32_t slot; /* 0..65535 */
 	bool no_ipv4, no_ipv6;
 	bool allow_any_source;
-	bool proxy_arp;       /* answer ARP for all but the guest's own address */
+	bool proxy_arp; /* answer ARP for all but the guest's own address */
 
 	/* dns */
 	struct {
@@ -63,23 +63,23 @@ struct config {
 	/* publishing, limits */
 	struct config_publish *publish;
 	size_t publish_count;
-	uint32_t max_connections;  /* 4096 */
-	uint32_t max_half_open;    /* 1024 */
-	uint32_t max_udp_sessions; /* 1024 */
-	uint32_t max_icmp_sessions;/* 256 */
+	uint32_t max_connections;   /* 4096 */
+	uint32_t max_half_open;     /* 1024 */
+	uint32_t max_udp_sessions;  /* 1024 */
+	uint32_t max_icmp_sessions; /* 256 */
 
 	/* run */
 	bool map_root;
-	char *netns_path;     /* --netns */
-	int pid;              /* --pid, 0: none */
+	char *netns_path; /* --netns */
+	int pid;          /* --pid, 0: none */
 	enum config_link link;
-	bool no_config;       /* --no-config */
+	bool no_config; /* --no-config */
 
 	/* observing */
-	char *pcap_path;      /* NULL: none */
-	int log_level;        /* enum log_level */
-	bool stats;           /* --stats */
-	bool quiet;           /* --quiet: no summary of refusals */
+	char *pcap_path; /* NULL: none */
+	int log_level;   /* enum log_level */
+	bool stats;      /* --stats */
+	bool quiet;      /* --quiet: no summary of refusals */
 };
 
 /* Defaults of every field. */
@@ -90,15 +90,17 @@ void config_done(struct config *c);
 bool strv_add(struct strv *v, const char *s);
 
 /*
- * Numbers as people write them; the whole text must be used. The message says what was expected, and
- * the caller, who knows what the number is for, adds an example. 0, or -1 and err.
- * Times: us, ms, s, m, h; a bare number is in units of `bare_unit_us`.
+ * Numbers as people write them; the whole text must be used. The message says what was expected,
+ * and the caller, who knows what the number is for, adds an example. 0, or -1 and err. Times: us,
+ * ms, s, m, h; a bare number is in units of `bare_unit_us`.
  */
-int config_parse_uint(const char *text, uint64_t min, uint64_t max, uint64_t *ret, struct error *err);
+int config_parse_uint(const char *text, uint64_t min, uint64_t max, uint64_t *ret,
+		      struct error *err);
 int config_parse_time_us(const char *text, uint64_t bare_unit_us, uint64_t *ret, struct error *err);
 /* "[BIND:]HOST:GUEST[/tcp|/udp]", "[v6]:HOST:GUEST", ranges "8000-8010:9000-9010". */
 int config_parse_publish(const char *text, struct config_publish *ret, struct error *err);
-/* The word of `words` (NULL-terminated) that is nearest to a mistyped `text`, or NULL where none is near. */
+/* The word of `words` (NULL-terminated) that is nearest to a mistyped `text`, or NULL where none is
+ * near. */
 const char *config_nearest(const char *text, const char *const *words);
 
 #endif

@@ -20,9 +20,9 @@ struct resolvbind {
 };
 
 /*
- * Makes the caller's mount namespace (its own already) private, and binds. 0, or -1 with err. A link
- * that leads nowhere is bound over itself; where there is no /etc/resolv.conf at all nothing can be:
- * *ret_missing names it, else it is NULL.
+ * Makes the caller's mount namespace (its own already) private, and binds. 0, or -1 with err. A
+ * link that leads nowhere is bound over itself; where there is no /etc/resolv.conf at all nothing
+ * can be: *ret_missing names it, else it is NULL.
  */
 int resolvbind_apply(const struct resolvbind *c, const char **ret_missing, struct error *err);
 

@@ -43,8 +43,8 @@ struct frag_set {
 	struct frag_cache *cache;
 	struct ipaddr src, dst;
 	uint32_t id;
-	uint8_t proto; /* IPv4: part of the key; then of the first fragment */
-	bool whole;    /* complete, handed up, waits for the wheel */
+	uint8_t proto;        /* IPv4: part of the key; then of the first fragment */
+	bool whole;           /* complete, handed up, waits for the wheel */
 	uint8_t tos, ttl;     /* of the first fragment, congestion marks of all */
 	uint32_t head;        /* IP header bytes of the first fragment */
 	uint32_t have, total; /* bytes that are there; bytes of the whole, 0 while not known */
