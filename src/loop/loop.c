@@ -89,10 +89,11 @@ int loop_run(struct loop *l)
 		l->now_us = clock_now_us();
 		l->turns++;
 		l->event_n = n < 0 ? 0 : n;
+		l->event_i = 0; /* timers may take sources out already */
 		if (l->turn_begin)
 			l->turn_begin(l, l->turn_ctx);
 		wheel_advance(&l->wheel, l->now_us);
-		for (l->event_i = 0; l->event_i < l->event_n;) {
+		while (l->event_i < l->event_n) {
 			struct epoll_event *ev = &l->events[l->event_i++];
 			struct loop_source *src = ev->data.ptr;
 			if (src)

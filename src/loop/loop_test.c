@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The event loop: who is called, and who is not any more. */
+#include "loop/loop.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <fcntl.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static struct loop loop;
+
+/* A source that is ready whenever something was written to its pipe. */
+struct pipe_source {
+	struct loop_source src;
+	int write_fd;
+	unsigned calls;
+	void (*then)(void);
+};
+static struct pipe_source first, second;
+static struct timer killer;
+
+static void pipe_event(struct loop_source *src, uint32_t events)
+{
+	struct pipe_source *p = container_of(src, struct pipe_source, src);
+	char c;
+
+	p->calls++;
+	assert_int_equal(read(src->fd, &c, 1), 1);
+	if (p->then)
+		p->then();
+}
+
+static void pipe_open(struct pipe_source *p, void (*then)(void))
+{
+	int fd[2];
+
+	assert_int_equal(pipe2(fd, O_CLOEXEC | O_NONBLOCK), 0);
+	*p = (struct pipe_source){.src = {.fd = -1, .fn = pipe_event},
+				  .write_fd = fd[1],
+				  .then = then};
+	assert_int_equal(loop_add(&loop, &p->src, fd[0], EPOLLIN), 0);
+}
+
+static void pipe_write(struct pipe_source *p)
+{
+	assert_int_equal(write(p->write_fd, "x", 1), 1);
+}
+
+static void stop(void)
+{
+	loop.stop = true;
+}
+
+static int set_up(void **state)
+{
+	struct error err;
+
+	return loop_init(&loop, &err);
+}
+
+static int tear_down(void **state)
+{
+	loop_done(&loop);
+	return 0;
+}
+
+static void kill_second(struct timer *t)
+{
+	loop_del(&loop, &second.src);
+	loop.stop = true;
+}
+
+/* The next turn has both the timer and the second source. */
+static void make_both_due(void)
+{
+	pipe_write(&second);
+	timer_set(&loop.wheel, &killer, loop.now_us + 1000);
+	usleep(5000);
+}
+
+static void a_source_that_a_timer_took_out_is_not_called_in_that_turn(void **state)
+{
+	pipe_open(&first, make_both_due);
+	pipe_open(&second, NULL);
+	timer_init(&killer, kill_second);
+	pipe_write(&first);
+	assert_int_equal(loop_run(&loop), 0);
+	assert_int_equal(first.calls, 1);
+	assert_int_equal(second.calls, 0);
+}
+
+static void take_each_other_out(void)
+{
+	loop_del(&loop, first.calls ? &second.src : &first.src);
+	loop.stop = true;
+}
+
+static void a_source_that_another_took_out_is_not_called_in_that_turn(void **state)
+{
+	pipe_open(&first, take_each_other_out);
+	pipe_open(&second, take_each_other_out);
+	pipe_write(&first);
+	pipe_write(&second);
+	assert_int_equal(loop_run(&loop), 0);
+	assert_int_equal(first.calls + second.calls, 1);
+}
+
+static void forgotten_and_closed_a_source_is_not_called(void **state)
+{
+	pipe_open(&first, stop);
+	pipe_open(&second, NULL);
+	int fd = second.src.fd;
+	pipe_write(&second);
+	loop_forget(&loop, &second.src);
+	close(fd);
+	pipe_write(&first);
+	assert_int_equal(loop_run(&loop), 0);
+	assert_int_equal(second.calls, 0);
+}
+
+int main(void)
+{
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(a_source_that_a_timer_took_out_is_not_called_in_that_turn),
+		TEST(a_source_that_another_took_out_is_not_called_in_that_turn),
+		TEST(forgotten_and_closed_a_source_is_not_called),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
