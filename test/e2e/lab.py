@@ -87,8 +87,13 @@ def enter():
                               PYTHON] + sys.argv)
     pid = os.fork()
     if pid:  # the namespace's init: reaps, passes signals on, and takes everything with it when it goes
+        def pass_on(sig, frame):
+            try:
+                os.kill(pid, sig)
+            except ProcessLookupError:
+                pass
         for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(s, lambda sig, frame: os.kill(pid, sig))
+            signal.signal(s, pass_on)
         while True:
             try:
                 got, status = os.wait()

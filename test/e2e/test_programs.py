@@ -124,7 +124,7 @@ def iperf(t, *args, addr=lab.WEB4, timeout=40):
     """One run against a server of its own; its report."""
     t.need("iperf3")
     port = t.port()
-    t.internet_go(["iperf3", "-s", "-1", "-p", str(port)])
+    t.internet_go(["iperf3", "-s", "-1", "-B", addr, "-p", str(port)])
     for _ in range(100):
         if "LISTEN" in t.internet(["ss", "-Hltn", "sport = :%d" % port]).out:
             break
@@ -159,8 +159,11 @@ def test_iperf3_eight_streams_share(t):
 def test_iperf3_udp_both_ways_loses_little(t):
     for addr in (lab.WEB4, lab.WEB6):
         for way in ([], ["-R"]):
-            s = iperf(t, "-u", "-b", "50M", *way, addr=addr)["sum"]
-            assert s["lost_percent"] < 2 and s["packets"] > 10000, s
+            for _ in range(4):  # a busy machine loses some in the programs' own buffers
+                s = iperf(t, "-u", "-b", "50M", *way, addr=addr)["sum"]
+                if s["lost_percent"] < 1:
+                    break
+            assert s["lost_percent"] < 1 and s["packets"] > 10000, s
 
 
 @test(links=True, smoke=True)
@@ -355,9 +358,9 @@ esac
         dhclient -4 -1 -d --no-pid -lf l4 -sf %s eth0 >o4 2>&1 & a=$!
         for i in $(seq 50); do ip -4 addr show dev eth0 | grep -q inet && break; sleep 0.2; done
         curl -sS http://%s/
-        sleep 1.5
+        for i in $(seq 50); do ip -6 addr show dev eth0 scope link -tentative | grep -q inet6 && break; sleep 0.2; done
         dhclient -6 -1 -d --no-pid -lf l6 -sf %s eth0 >o6 2>&1 & b=$!
-        for i in $(seq 75); do ip -6 addr show dev eth0 scope global | grep -q /64 && break; sleep 0.2; done
+        for i in $(seq 75); do grep -q ^lease6 o6 && break; sleep 0.2; done
         curl -sS http://[%s]/
         kill -9 $a $b; cat o4 o6
         """ % (t.dir, script, lab.WEB4, script, lab.WEB6), timeout=50, rc=None)

@@ -2,6 +2,7 @@
 """Ports of the guest, on the host."""
 import hashlib
 import json
+import re
 import socket
 import struct
 import time
@@ -170,7 +171,6 @@ def test_a_port_range_is_published_one_to_one(t):
 @test(smoke=True)
 def test_port_0_picks_one_and_says_which(t):
     p = serve(t, "0:8000")
-    import re
     m = re.search(r"127\.0\.0\.1[: ](?:port )?(\d+)", p.err) or re.search(r"port (\d+)", p.err)
     assert m, p.err
     assert talk("127.0.0.1", int(m.group(1)), "source 10") == pattern(10)
