@@ -18,7 +18,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define HOST_EVENTS  (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+/* EPOLLPRI: a read stops before urgent data, so that a short answer is no end of it. */
+#define HOST_EVENTS  (EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET)
 #define SCRATCH      65536
 #define PEEK_IOV_MAX 64
 
@@ -219,7 +220,7 @@ static void host_event(struct loop_source *src, uint32_t events)
 {
 	struct tcp_host *h = container_of(src, struct tcp_host, src);
 
-	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+	if (events & (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		h->end.eof_near = true;
 	if (h->dialed)
 		host_dialed(h, events);
@@ -242,6 +243,8 @@ static struct tcp_host *host_new(struct sandbox *sb, int fd)
 	h->src = (struct loop_source){.fd = -1, .fn = host_event};
 	/* The guest's own stack has decided already when its bytes go out. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	/* Urgent data is data like any other: taken out, it would be lost to the guest. */
+	setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &one, sizeof(one));
 	if (loop_add(sb->loop, &h->src, fd, HOST_EVENTS) < 0) {
 		free(h);
 		return NULL;

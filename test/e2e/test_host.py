@@ -2,6 +2,8 @@
 """What the sandbox gets from the host it stands on, and how weir meets a host that is different."""
 import os
 import socket
+import threading
+import time
 
 import lab
 from harness import test
@@ -98,3 +100,30 @@ def test_a_resolv_conf_that_leads_nowhere_is_covered_itself(t):
 def test_a_host_without_resolv_conf_is_told_what_to_do(t):
     r = run_with_other_etc(t, "rm resolv.conf", "true")
     assert r.err.count("\n") == 1 and "/etc/resolv.conf" in r.err and "touch" in r.err, r
+
+
+@test(smoke=True)
+def test_urgent_data_of_a_server_comes_in_line_and_at_once(t):
+    def serve(c, gap):
+        with c:
+            c.sendall(b"abc")
+            time.sleep(gap)
+            c.send(b"x", socket.MSG_OOB)
+            c.sendall(b"def")
+            c.recv(1)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        def accept():
+            for gap in (0, 0.2):
+                serve(listener.accept()[0], gap)
+        threading.Thread(target=accept, daemon=True).start()
+        got = t.py("""
+            r = []
+            for i in range(2):
+                with socket.create_connection((default_gateway(4), %d), 5) as s:
+                    data = b""
+                    while len(data) < 7:
+                        data += s.recv(100)
+                    r.append(data.decode())
+            out(r)
+        """ % listener.getsockname()[1], "--net", "all", timeout=20)
+    assert got == ["abcxdef"] * 2, got
