@@ -241,6 +241,36 @@ static bool rcv_queue_at(struct tcp_conn *c, uint32_t seq, struct view data)
 	return rcvq_write(c->rcvq, seq, data.p, (uint32_t)data.len);
 }
 
+/*
+ * Queues what is not there yet: up to the next range that is, then behind it. Where ranges overlap
+ * the first copy is kept. seq lies in no range. False without memory.
+ */
+static bool rcv_fill(struct tcp_conn *c, uint32_t seq, struct view data)
+{
+	while (data.len) {
+		const struct tcp_sack_block *next = NULL;
+		for (unsigned i = 0; c->rcvq && i < c->rcvq->ooo_n && !next; i++)
+			if (seq_le(seq, c->rcvq->ooo[i].start))
+				next = &c->rcvq->ooo[i];
+		uint32_t len = (uint32_t)data.len;
+		if (next && next->start - seq < len)
+			len = next->start - seq;
+		struct view part;
+		view_take(&data, len, &part);
+		if (len && !rcv_queue_at(c, seq, part))
+			return false;
+		seq += len;
+		if (data.len && next) {
+			uint32_t skip = next->end - next->start;
+			if (skip > data.len)
+				skip = (uint32_t)data.len;
+			view_skip(&data, skip);
+			seq += skip;
+		}
+	}
+	return true;
+}
+
 static void rcv_out_of_order(struct tcp_conn *c, uint32_t seq, struct view data)
 {
 	uint32_t end = seq + (uint32_t)data.len;
@@ -251,7 +281,7 @@ static void rcv_out_of_order(struct tcp_conn *c, uint32_t seq, struct view data)
 	if (c->slice_bytes && !tcp_rcv_push(c))
 		return;
 	if (c->rcvq) {
-		/* The first copy is kept where ranges overlap: write only what is missing. */
+		/* The part that is in a range already. */
 		const struct tcp_sack_block *have = ooo_find(c->rcvq, seq);
 		if (have && seq_le(end, have->end)) {
 			c->s->cnt.tcp_dup++;
@@ -265,36 +295,15 @@ static void rcv_out_of_order(struct tcp_conn *c, uint32_t seq, struct view data)
 			seq = have->end;
 		}
 	}
-	uint32_t first = seq;
-	while (data.len) {
-		/* Up to the next range that is there already, then behind it. */
-		const struct tcp_sack_block *next = NULL;
-		for (unsigned i = 0; c->rcvq && i < c->rcvq->ooo_n && !next; i++)
-			if (seq_le(seq, c->rcvq->ooo[i].start))
-				next = &c->rcvq->ooo[i];
-		uint32_t len = (uint32_t)data.len;
-		if (next && next->start - seq < len)
-			len = next->start - seq;
-		struct view part;
-		view_take(&data, len, &part);
-		if (len && !rcv_queue_at(c, seq, part)) {
-			stack_drop(c->s, DROP_TCP_LIMIT);
-			return;
-		}
-		seq += len;
-		if (data.len && next) {
-			uint32_t skip = next->end - next->start;
-			if (skip > data.len)
-				skip = (uint32_t)data.len;
-			view_skip(&data, skip);
-			seq += skip;
-		}
-	}
-	if (!ooo_add(c->rcvq, first, end)) {
+	if (!rcv_fill(c, seq, data)) {
 		stack_drop(c->s, DROP_TCP_LIMIT);
 		return;
 	}
-	ooo_touch(c->rcvq, first);
+	if (!ooo_add(c->rcvq, seq, end)) {
+		stack_drop(c->s, DROP_TCP_LIMIT);
+		return;
+	}
+	ooo_touch(c->rcvq, seq);
 }
 
 static bool rcv_slice(struct tcp_conn *c, struct view data)
@@ -328,7 +337,7 @@ void tcp_rcv_data(struct tcp_conn *c, uint32_t seq, struct view data, bool stabl
 		/* A gap is filled, or older bytes still wait: behind them, in order. */
 		if (c->rcvq->ooo_n)
 			c->ack_now = true;
-		if (!rcv_queue_at(c, seq, data)) {
+		if (!rcv_fill(c, seq, data)) {
 			stack_drop(c->s, DROP_TCP_LIMIT);
 			return;
 		}

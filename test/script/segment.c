@@ -28,7 +28,12 @@ const char *segment_parse(const char *text, struct script_segment *ret)
 			s.more = true, p += 5;
 		else if (strncmp(p, "offset ", 7) == 0)
 			s.data_offset = (unsigned)strtoul(p + 7, (char **)&p, 10), p++;
-		else
+		else if (strncmp(p, "other ", 6) == 0) {
+			int n = 0;
+			if (sscanf(p, "other %u:%u %n", &s.other_from, &s.other_to, &n) != 2 || !n)
+				return "expected other FROM:TO";
+			p += n;
+		} else
 			break;
 	}
 	for (; *p && *p != ' '; p++) {
@@ -203,8 +208,10 @@ const char *segment_send(struct world *w, struct world_conn *c, const struct scr
 	put_be16(tcp + 14, seg->win < 0 ? 65535 : (uint16_t)seg->win);
 	put_be16(tcp + 16, 0);
 	put_be16(tcp + 18, (uint16_t)seg->urg);
-	for (uint32_t i = 0; i < seg->len; i++)
-		tcp[header + i] = world_byte((uint64_t)seg->seq - 1 + i);
+	for (uint32_t i = 0; i < seg->len; i++) {
+		bool other = seg->seq + i >= seg->other_from && seg->seq + i < seg->other_to;
+		tcp[header + i] = world_byte((uint64_t)seg->seq - 1 + i) ^ (other ? 0xff : 0);
+	}
 	uint16_t sum = fold(sum16(pseudo(&w->guest, &w->remote, l4), tcp, l4));
 	put_be16(tcp + 16, seg->bad_csum ? (uint16_t)(sum + 1) : sum);
 	world_from_guest(w, frame, ETH_HLEN + ip_len + l4, seg->more);

@@ -21,7 +21,8 @@ struct script_segment {
 	bool has_opts;
 	char opts[256]; /* between < and >, as written */
 	bool bad_csum, ce, more;
-	unsigned data_offset; /* 0: right */
+	unsigned data_offset;          /* 0: right */
+	unsigned other_from, other_to; /* bytes that are not the stream's */
 };
 
 /* Parses the text behind "guest > " or "guest < ". NULL, or what is wrong with it. */
