@@ -255,10 +255,9 @@ static bool rcv_fill(struct tcp_conn *c, uint32_t seq, struct view data)
 		uint32_t len = (uint32_t)data.len;
 		if (next && next->start - seq < len)
 			len = next->start - seq;
-		struct view part;
-		view_take(&data, len, &part);
-		if (len && !rcv_queue_at(c, seq, part))
+		if (len && !rcv_queue_at(c, seq, view_make(data.p, len)))
 			return false;
+		view_skip(&data, len);
 		seq += len;
 		if (data.len && next) {
 			uint32_t skip = next->end - next->start;
