@@ -19,7 +19,6 @@ The host's default route leads to r1, and r1 has none: nothing has a route to th
 ones. Port 9 of every server refuses.
 """
 import grp
-import json
 import os
 import pwd
 import shutil

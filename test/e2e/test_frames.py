@@ -658,3 +658,198 @@ FACTS.update(n=n, m=m + 1, eight=len(W.ask(chain(8, 4002), until=lambda p: UDP i
 ''')
     s = f["stats"]
     assert s["dropped: ip-options"] == f["n"] and s["dropped: extension-headers"] == f["m"] and f["eight"] == 1, (f, s)
+
+
+@test(links=True, timeout=90)
+def test_answers_have_the_bytes_that_are_due(t):
+    f = attack(t, r"""
+bad = []
+def check(name, got, **want):
+    # Exactly one answer with these properties, or none where nothing is wanted.
+    if len(got) != (1 if want else 0):
+        bad.append([name, len(got), [p.summary() for p in got]])
+        return
+    bad.extend([name, k, got[0].summary(), bytes(got[0]).hex()] for k, v in want.items() if not v(got[0]))
+def icmp(p):
+    return bytes(p[IPv6].payload)
+def err4(p):
+    return ICMP in p and p[IP].dst == ME4 and p[ICMP].type in (3, 11, 12)
+def err6(p):
+    return IPv6 in p and p[IPv6].nh == 58 and p[IPv6].dst == ME6 and icmp(p)[0] < 128
+def said4(sent, kind, code):
+    q = bytes(sent)[14:]
+    return dict(kind=lambda p: (p[ICMP].type, p[ICMP].code) == (kind, code), src=lambda p: p[IP].src == GW4, size=lambda p: p[IP].len <= 576,
+                unused=lambda p: bytes(p[ICMP])[4:8] == bytes(4), quote=lambda p: bytes(p[ICMP])[8:p[IP].len - 20] == q[:548])
+def said6(sent, kind, code, value=0):
+    q = bytes(sent)[14:]
+    return dict(kind=lambda p: tuple(icmp(p)[:2]) == (kind, code), src=lambda p: p[IPv6].src == GW6, size=lambda p: p[IPv6].plen <= 1240,
+                value=lambda p: struct.unpack("!I", icmp(p)[4:8])[0] == value, quote=lambda p: icmp(p)[8:p[IPv6].plen] == q[:1232])
+
+for size in (0, 1, 55, 1452, 1472):         # echo to the gateway: all is kept
+    body = pattern(size)
+    got = [p for p in W.ask(v4(GW4) / ICMP(id=77, seq=size + 1) / body) if ICMP in p and p[ICMP].id == 77]
+    check("echo %d" % size, got, kind=lambda p: (p[ICMP].type, p[ICMP].code) == (0, 0), who=lambda p: (p[IP].src, p[IP].dst) == (GW4, ME4),
+          same=lambda p: bytes(p[ICMP])[4:p[IP].len - 20] == struct.pack("!HH", 77, size + 1) + body)
+    got = [p for p in W.ask(v6(GW6) / ICMPv6EchoRequest(id=77, seq=size, data=body)) if IPv6 in p and icmp(p)[:2] == b"\x81\0"] if size < 1453 else []
+    if size < 1453:
+        check("echo6 %d" % size, got, same=lambda p: icmp(p)[4:p[IPv6].plen] == struct.pack("!HH", 77, size) + body)
+for p in (ICMP(id=77, chksum=1), ICMP(id=77, code=1), ICMP(type=0, id=77)):
+    check("a bad echo", [x for x in W.ask(v4(GW4) / p) if ICMP in x and x[ICMP].id == 77])
+
+for proto in (0, 2, 3, 41, 47, 58, 132, 253, 255):
+    for dst in (GW4, WEB4):
+        for size in (0, 20, 1000):
+            sent = v4(dst, proto=proto) / Raw(bytes(size))
+            check("protocol %d" % proto, W.ask(sent, until=err4), **said4(sent, 3, 2))
+for nh in (1, 2, 41, 47, 132, 253, 255):
+    for dst in (GW6, WEB6):
+        sent = v6(dst, nh=nh) / Raw(bytes(20))
+        check("next header %d" % nh, W.ask(sent, until=err6), **said6(sent, 4, 1, 6))
+sent = v6(WEB6) / IPv6ExtHdrDestOpt(nh=253, options=[PadN(optdata=bytes(4))]) / Raw(bytes(1400))
+check("behind an extension header", W.ask(sent, until=err6), **said6(sent, 4, 1, 40))
+check("no next header", [p for p in W.ask(v6(WEB6, nh=59) / Raw(bytes(8))) if err6(p)])
+for kind, pointer in ((0x1e, None), (0x5e, None), (0x9e, 42), (0xde, 42)):     # unknown options, by their two highest bits
+    sent = v6(GW6) / IPv6ExtHdrDestOpt(options=[HBHOptUnknown(otype=kind, optlen=4, optdata=bytes(4))]) / ICMPv6EchoRequest(id=3)
+    got = W.ask(sent)
+    check("option %x" % kind, [p for p in got if err6(p)], **(said6(sent, 4, 2, pointer) if pointer else {}))
+    if (kind == 0x1e) != any(IPv6 in p and icmp(p)[:1] == b"\x81" for p in got):
+        bad.append(["option %x" % kind, "echo"])
+
+for ttl in (0, 1):
+    for p in (TCP(sport=5000, dport=80, flags="S"), UDP(sport=5000, dport=7000) / Raw(bytes(1000)), ICMP(id=9) / b"x"):
+        sent = v4(WEB4, ttl=ttl) / p
+        check("ttl %d" % ttl, W.ask(sent, until=err4), **said4(sent, 11, 0))
+    for p in (TCP(sport=5000, dport=80, flags="S"), UDP(sport=5000, dport=7000) / Raw(bytes(1300)), ICMPv6EchoRequest(id=9)):
+        sent = v6(WEB6, hlim=ttl) / p
+        check("hop limit %d" % ttl, W.ask(sent, until=err6), **said6(sent, 3, 0))
+check("an error about an error", [p for p in W.ask(v4(WEB4, ttl=1) / ICMP(type=3, code=1) / IP(src=WEB4, dst=ME4) / UDP()) if err4(p)])
+check("about a later fragment", [p for p in W.ask(v4(WEB4, ttl=1, frag=100, proto=17) / Raw(bytes(64))) if err4(p)])
+sent = v4("10.1.2.3") / UDP(sport=5001, dport=80) / b"?"
+check("denied", W.ask(sent, until=err4), **said4(sent, 3, 13))
+sent = v6("fd01::1") / UDP(sport=5001, dport=80) / b"?"
+check("denied6", W.ask(sent, until=err6), **said6(sent, 1, 1))
+for dst, is_err, kind in ((WEB4, err4, b"\3\3"), (WEB6, err6, b"\1\4")):      # said by the far host, about our ports
+    sent = (v4(dst) if "." in dst else v6(dst)) / UDP(sport=5002, dport=9) / b"closed?"
+    check("closed " + dst, W.ask(sent, until=is_err), src=lambda p: p.getlayer(1).src == dst, kind=lambda p: bytes(p.getlayer(1).payload)[:2] == kind,
+          ports=lambda p: b"\x13\x8a\0\x09" in bytes(p)[60:])
+
+sports = itertools.count(40000)
+def resets(fam, flags, seq=1000, ack=2000, data=b"", dst=None):
+    sport, to = next(sports), dst or (WEB4 if fam == 4 else WEB6)
+    sent = (v4(to) if fam == 4 else v6(to)) / TCP(sport=sport, dport=9, flags=flags, seq=seq, ack=ack) / data
+    return [p for p in W.ask(sent) if TCP in p and p[TCP].dport == sport]
+for fam in (4, 6):                          # RFC 9293 3.10.7.1
+    for flags, data in (("A", b""), ("A", b"12345"), ("FA", b""), ("PA", b"x" * 100), ("SA", b""), ("UA", b"1")):
+        check("reset for %s" % flags, resets(fam, flags, data=data), flags=lambda p: p[TCP].flags == "R", seq=lambda p: p[TCP].seq == 2000,
+              port=lambda p: p[TCP].sport == 9)
+    for flags, data, n in (("", b"", 0), ("", b"12345", 5), ("F", b"", 1), ("F", b"12345", 6), ("P", b"1", 1)):
+        for seq in (1000, 0xfffffffe):
+            check("reset for %s+%d" % (flags, n), resets(fam, flags, data=data, seq=seq), flags=lambda p: p[TCP].flags == "RA",
+                  seq=lambda p: p[TCP].seq == 0, ack=lambda p: p[TCP].ack == (seq + n) & 0xffffffff)
+    for flags in ("R", "RA", "RF", "RS"):
+        check("no reset for " + flags, resets(fam, flags, data=b"12"))
+    check("denied syn", resets(fam, "S", dst="10.1.2.3" if fam == 4 else "fd01::1"), flags=lambda p: p[TCP].flags == "RA",
+          seq=lambda p: p[TCP].seq == 0, ack=lambda p: p[TCP].ack == 1001)
+
+bcast = Ether(src=MYMAC, dst="ff:ff:ff:ff:ff:ff")
+check("arp", [p for p in W.ask(bcast / ARP(hwsrc=MYMAC, psrc=ME4, pdst=GW4)) if ARP in p and p[ARP].op == 2], to=lambda p: p.dst == MYMAC,
+      is_at=lambda p: (p[ARP].psrc, p[ARP].hwsrc, p[ARP].pdst, p[ARP].hwdst) == (GW4, GWMAC, ME4, MYMAC))
+for a in (WEB4, ME4, "0.0.0.0", str(ipaddress.ip_address(ME4) + 1)):
+    check("arp for " + a, [p for p in W.ask(bcast / ARP(hwsrc=MYMAC, psrc=ME4, pdst=a)) if ARP in p and p[ARP].op == 2])
+def ns(**kw):
+    tgt = kw.pop("tgt", GW6)
+    return [p for p in W.ask(v6(GW6, **dict(dict(hlim=255), **kw)) / ICMPv6ND_NS(tgt=tgt) / ICMPv6NDOptSrcLLAddr(lladdr=MYMAC)) if ICMPv6ND_NA in p]
+check("ns", ns(), tgt=lambda p: p[ICMPv6ND_NA].tgt == GW6 and p[ICMPv6ND_NA].S == 1, hlim=lambda p: p[IPv6].hlim == 255,
+      lladdr=lambda p: p[ICMPv6NDOptDstLLAddr].lladdr == GWMAC, to=lambda p: p[IPv6].dst == ME6)
+check("ns from beyond", ns(hlim=254))
+check("ns for another", ns(tgt=WEB6))
+FACTS["bad"] = bad
+""")
+    assert f["bad"] == [], "%d wrong: %s" % (len(f["bad"]), json.dumps(f["bad"][:12]))
+
+
+FLOOD = r"""
+def patched(frame, start, sum_at, fields):
+    # A frame maker: fills in the 16-bit fields, and the checksum over all from `start` on.
+    f = bytearray(bytes(frame))
+    six = f[12:14] == b"\x86\xdd"
+    proto = f[20] if six else f[23]
+    for o in fields + [sum_at]:
+        f[o:o + 2] = b"\0\0"
+    base = words(bytes(f[start:]))
+    if proto != 1:
+        base += words(bytes(f[22:54] if six else f[26:34])) + proto + len(f) - start
+    def make(*values):
+        for o, v in zip(fields, values):
+            struct.pack_into("!H", f, o, v)
+        struct.pack_into("!H", f, sum_at, (0xffff ^ fold(base + sum(values))) or 0xffff)
+        return f
+    return make
+
+def flood(make, values, seconds=10):
+    # As fast as they can be sent: what does not fit is lost, as on a wire.
+    n, end = 0, time.monotonic() + seconds
+    for v in values:
+        W.send(make(*v))
+        n += 1
+        if n % 256 == 0:
+            if time.monotonic() > end:
+                break
+            while select.select([W.s], [], [], 0)[0]:      # what comes back is not to fill our own queue
+                W.s.recv(70000)
+    W.barrier(30)
+    FACTS["flooded"] = FACTS.get("flooded", 0) + n
+
+def syns(dst, dport):
+    if ":" in dst:       # from an address that nobody answers for
+        return patched(v6(dst, src=GHOST6) / TCP(sport=1, dport=dport, flags="S", seq=7, options=[("MSS", 1440)]), 54, 70, [54, 56])
+    return patched(v4(dst) / TCP(sport=1, dport=dport, flags="S", seq=7, options=[("MSS", 1460)]), 34, 50, [34, 36])
+"""
+
+
+@test(timeout=120)
+def test_a_flood_of_syns_to_servers(t):
+    f = attack(t, FLOOD + r"""
+for dst, dport in ((WEB4, 7000), (WEB6, 7000), (WEB4, 9)):
+    flood(syns(dst, dport), ((p, dport) for p in range(10000, 30000)))
+""", timeout=100, gap=8)
+    assert f["flooded"] > 5000 and f["stats"]["tcp connections"] > 2000, f["stats"]
+
+
+@test(timeout=120)
+def test_a_hundred_thousand_half_open_connections(t):
+    f = attack(t, FLOOD + r"""
+for dst in (DEAD4, DEAD6):
+    flood(syns(dst, 80), ((p, q) for q in (80, 81) for p in range(10000, 60000)), 20)
+""", timeout=100, gap=8)
+    s = f["stats"]
+    # At most 1,024 wait at a time; the oldest go with a reset.
+    assert s["tcp connections"] > 2000 and s["tcp resets sent"] > s["tcp connections"] - 1024 - 200, s
+
+
+@test(timeout=120)
+def test_a_flood_of_datagrams_to_and_from_twenty_thousand_ports(t):
+    f = attack(t, FLOOD + r"""
+for dst in (WEB4, WEB6):
+    at = 54 if ":" in dst else 34
+    make = patched((v6(dst, src=GHOST6) if ":" in dst else v4(dst)) / UDP(sport=1, dport=1) / b"flood", at, at + 6, [at, at + 2])
+    flood(make, ((5000, i) for i in range(10000, 30000)))
+    flood(make, ((i, 7000) for i in range(10000, 30000)))
+""", timeout=100, gap=8)
+    s = f["stats"]
+    assert s["udp sessions"] > 1500 and s["refused: limit-udp"] > 400, s
+
+
+@test(timeout=120)
+def test_a_flood_of_echo_requests_of_every_size(t):
+    f = attack(t, FLOOD + r"""
+for dst in (GW4, WEB4):
+    flood(patched(v4(dst) / ICMP(id=1, seq=1) / bytes(56), 34, 36, [38, 40]), ((i, 1) for i in range(20000)))
+for dst in (GW6, WEB6):
+    flood(patched(v6(dst, src=GHOST6) / ICMPv6EchoRequest(id=1, seq=1, data=bytes(56)), 54, 56, [58, 60]), ((i, 1) for i in range(20000)))
+for size in (1472, 8000, 65487):           # a tunnel's worth
+    for dst in (WEB4, WEB6):
+        sh("ping", "-q", "-f", "-c", "300", "-w", "4", "-s", str(size), dst)
+""", timeout=100, gap=8, pings=0.3)
+    s = f["stats"]
+    assert s["echo sessions"] > 300 and s["refused: limit-icmp"] > 100, s
