@@ -166,14 +166,14 @@ class Wire:
         again = time.monotonic() + 1
         while time.monotonic() < end:
             f = self.recv(0.2)
+            if time.monotonic() > again:  # a full queue drops it
+                self.send(ping)
+                again = time.monotonic() + 1
             if f is None:
-                if time.monotonic() > again:  # a full queue drops it
-                    self.send(ping)
-                    again = time.monotonic() + 1
-            elif mark in f and f[12:14] == b"\x08\x00" and f[23] == 1 and f[34] == 0:
+                continue
+            if mark in f and f[12:14] == b"\x08\x00" and f[23] == 1 and f[34] == 0:
                 return got
-            else:
-                got.append(f)
+            got.append(f)
         raise AssertionError("weir does not answer any more")
 
     def ask(self, *frames, until=None, timeout=5):
