@@ -443,8 +443,8 @@ void tcp_conn_facts(const struct tcp_conn *c, struct tcp_facts *ret)
 		.bytes_in = c->bytes_in,
 		.bytes_out = c->bytes_out,
 		.srtt_us = c->srtt_us,
-		.delivered = c->state < TCP_SYN_RCVD || c->state == TCP_TIME_WAIT || c->shut_done ||
-			     c->push_dead,
+		.delivered = c->state <= TCP_SYN_RCVD || c->state == TCP_TIME_WAIT ||
+			     c->shut_done || c->push_dead,
 	};
 }
 
