@@ -174,6 +174,16 @@ static void op_tcp_open(void *ctx, struct tcp_conn *c)
 	tcp_relay_open(ctx, c);
 }
 
+static void op_tcp_limit(void *ctx, const struct tcp_facts *t, bool half_open)
+{
+	struct policy_facts f = {.dir = t->from_guest ? POLICY_EGRESS : POLICY_INGRESS,
+				 .proto = POLICY_TCP,
+				 .remote = t->remote,
+				 .port = t->from_guest ? t->remote_port : t->guest_port};
+
+	flow_count_refusal(ctx, half_open ? REASON_LIMIT_HALF_OPEN : REASON_LIMIT_CONNECTIONS, &f);
+}
+
 static void op_tcp_gone(void *ctx, struct tcp_conn *c)
 {
 	tcp_relay_gone(ctx, c);
@@ -287,6 +297,7 @@ struct sandbox *sandbox_new(struct loop *l, struct link *link, const struct conf
 		return NULL;
 	}
 	tcp_set_gone_hook(&sb->stack, op_tcp_gone);
+	tcp_set_limit_hook(&sb->stack, op_tcp_limit);
 	sandbox_services(sb, c);
 	if (!(sb->policy = sandbox_policy(c, err)) || sandbox_start(sb, c, err) < 0) {
 		sandbox_free(sb);

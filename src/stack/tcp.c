@@ -86,6 +86,33 @@ static bool table_make_room(struct stack *s)
 	return true;
 }
 
+/* The oldest connection that is being opened leaves, told by a reset. */
+static void half_evict(struct tcp_conn *c)
+{
+	struct tcp_facts f;
+
+	tcp_conn_facts(c, &f);
+	if (c->s->tcp->limit)
+		c->s->tcp->limit(c->s->ctx, &f, true);
+	tcp_conn_kill(c, true);
+}
+
+/* A SYN of the guest's that found no room. */
+static void table_refuse(struct stack *s, const struct tcp_key *key)
+{
+	struct tcp_facts f = {
+		.guest = key->guest,
+		.remote = key->remote,
+		.guest_port = key->guest_port,
+		.remote_port = key->remote_port,
+		.from_guest = true,
+	};
+
+	stack_drop(s, DROP_TCP_LIMIT);
+	if (s->tcp->limit)
+		s->tcp->limit(s->ctx, &f, false);
+}
+
 static struct tcp_conn *conn_new(struct stack *s, const struct tcp_key *key, uint64_t hash)
 {
 	struct tcp_table *t = s->tcp;
@@ -121,7 +148,7 @@ static struct tcp_conn *conn_new(struct stack *s, const struct tcp_key *key, uin
 	/* Too many half-open: the oldest makes room (it may be this very one where the limit is 0).
 	 */
 	if (t->half_n > s->cfg.max_half_open)
-		tcp_conn_kill(container_of(t->half.next, struct tcp_conn, half), true);
+		half_evict(container_of(t->half.next, struct tcp_conn, half));
 	return c;
 }
 
@@ -193,7 +220,7 @@ void tcp_conn_syn(struct stack *s, const struct packet *p, const struct tcp_key 
 	struct tcp_conn *c = conn_new(s, key, hash);
 
 	if (!c) {
-		stack_drop(s, DROP_TCP_LIMIT);
+		table_refuse(s, key);
 		tcp_send_rst_for(s, p, seg);
 		return;
 	}
@@ -468,6 +495,11 @@ unsigned tcp_conn_count(const struct stack *s, unsigned *ret_half_open)
 void tcp_set_gone_hook(struct stack *s, tcp_gone_fn *fn)
 {
 	s->tcp->gone = fn;
+}
+
+void tcp_set_limit_hook(struct stack *s, tcp_limit_fn *fn)
+{
+	s->tcp->limit = fn;
 }
 
 void tcp_conn_each(struct stack *s, void (*fn)(struct stack *, struct tcp_conn *, void *),

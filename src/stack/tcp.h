@@ -83,6 +83,10 @@ unsigned tcp_conn_count(const struct stack *s, unsigned *ret_half_open);
  * gave up, the table was full): cancel the dial. */
 typedef void tcp_gone_fn(void *ctx, struct tcp_conn *c);
 void tcp_set_gone_hook(struct stack *s, tcp_gone_fn *fn);
+/* A limit took effect: a SYN of the guest's found the table full, or (half_open) this connection
+ * made room for a newer one that is being opened. For counting only. */
+typedef void tcp_limit_fn(void *ctx, const struct tcp_facts *f, bool half_open);
+void tcp_set_limit_hook(struct stack *s, tcp_limit_fn *fn);
 /* Calls fn for each connection; fn may abort the one that it is given. */
 void tcp_conn_each(struct stack *s, void (*fn)(struct stack *, struct tcp_conn *, void *),
 		   void *arg);

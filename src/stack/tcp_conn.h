@@ -236,6 +236,7 @@ struct tcp_table {
 	struct list all, half, timewait, dirty, dead, tx_wait;
 	unsigned half_n, timewait_n;
 	tcp_gone_fn *gone;
+	tcp_limit_fn *limit;
 	/* Promised receive memory: half of cfg.tcp_queue_total is each connection's floor, the
 	 * other half is lent on demand. */
 	uint64_t pool_lent;

@@ -826,6 +826,7 @@ for dst in (DEAD4, DEAD6):
     # At most 1,024 wait at a time; the oldest go with a reset.
     assert f["flooded"] > 50000 and s["tcp connections"] > 2000, (f["flooded"], s)
     assert s["tcp resets sent"] > s["tcp connections"] - 1024 - 200, s
+    assert s["refused: limit-half-open"] > s["tcp connections"] - 1024 - 200, s
 
 
 @test(timeout=120)
