@@ -15,7 +15,6 @@ import textwrap
 import threading
 import time
 
-import lab
 from harness import test
 
 RAW = r'''
