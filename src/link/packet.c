@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "base/list.h"
+#include "base/view.h"
 #include "link/vnet.h"
 
 /* Frame slots: header and frame, with the IP header on a 16-byte boundary, in whole pages. */
@@ -46,6 +47,14 @@
 
 _Static_assert(SLOT_DATA + FRAME_MAX <= SLOT_LEN, "a frame fits its slot");
 
+#define VLAN_TPID 0x8100
+
+/* Control messages of one received frame: what the kernel took off it. */
+union packet_aux {
+	uint8_t buf[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
+	struct cmsghdr align;
+};
+
 struct packet_link {
 	struct link link;
 	uint8_t *arena;      /* LINK_BURST slots, mapped on demand */
@@ -58,7 +67,8 @@ static struct packet_link *packet_of(struct link *l)
 }
 
 /* One recvmmsg() into the slots from `slot` on. Messages, 0, or -errno. */
-static int packet_take(struct packet_link *p, int slot, int max, struct mmsghdr *msgs)
+static int packet_take(struct packet_link *p, int slot, int max, struct mmsghdr *msgs,
+		       union packet_aux *aux)
 {
 	struct iovec iov[CALL_SLOTS];
 	int n;
@@ -66,7 +76,10 @@ static int packet_take(struct packet_link *p, int slot, int max, struct mmsghdr 
 	for (int i = 0; i < max; i++) {
 		iov[i].iov_base = p->arena + (size_t)(slot + i) * SLOT_LEN + SLOT_HDR;
 		iov[i].iov_len = VNET_HLEN_SHORT + FRAME_MAX;
-		msgs[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &iov[i], .msg_iovlen = 1}};
+		msgs[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &iov[i],
+						       .msg_iovlen = 1,
+						       .msg_control = aux[i].buf,
+						       .msg_controllen = sizeof(aux[i].buf)}};
 	}
 	n = recvmmsg(p->link.fd, msgs, (unsigned)max, MSG_DONTWAIT, NULL);
 	if (n >= 0)
@@ -77,10 +90,24 @@ static int packet_take(struct packet_link *p, int slot, int max, struct mmsghdr 
 	return -errno;
 }
 
+/* The kernel hands a VLAN tag over beside the frame, which then looks as if it had none. */
+static bool packet_was_tagged(struct msghdr *m)
+{
+	struct cmsghdr *c = CMSG_FIRSTHDR(m);
+	struct tpacket_auxdata aux;
+
+	if (!c || c->cmsg_level != SOL_PACKET || c->cmsg_type != PACKET_AUXDATA ||
+	    c->cmsg_len < CMSG_LEN(sizeof(aux)))
+		return false;
+	memcpy(&aux, CMSG_DATA(c), sizeof(aux));
+	return aux.tp_status & TP_STATUS_VLAN_VALID;
+}
+
 static int packet_recv(struct link *l, struct frame *ret, int max)
 {
 	struct packet_link *p = packet_of(l);
 	struct mmsghdr msgs[CALL_SLOTS];
+	union packet_aux aux[CALL_SLOTS];
 	size_t bytes = 0;
 	int n = 0;
 
@@ -88,7 +115,7 @@ static int packet_recv(struct link *l, struct frame *ret, int max)
 		max = LINK_BURST;
 	for (int slot = 0; slot < max && bytes < BURST_BYTES;) {
 		int want = max - slot < CALL_SLOTS ? max - slot : CALL_SLOTS;
-		int got = packet_take(p, slot, want, msgs);
+		int got = packet_take(p, slot, want, msgs, aux);
 
 		if (got < 0 && n == 0)
 			return got;
@@ -99,10 +126,14 @@ static int packet_recv(struct link *l, struct frame *ret, int max)
 
 			bytes += len;
 			if ((msgs[i].msg_hdr.msg_flags & MSG_TRUNC) ||
-			    len < VNET_HLEN_SHORT + ETH_HLEN || !vnet_parse(base + SLOT_HDR, &f))
+			    len < VNET_HLEN_SHORT + ETH_HLEN || !vnet_parse(base + SLOT_HDR, &f)) {
 				p->rx_dropped++;
-			else
-				ret[n++] = f;
+				continue;
+			}
+			/* Its type says again that it is tagged: the stack drops and counts it. */
+			if (packet_was_tagged(&msgs[i].msg_hdr))
+				put_be16(f.data + 12, VLAN_TPID);
+			ret[n++] = f;
 		}
 		if (got < want)
 			break;
@@ -205,6 +236,10 @@ struct link *link_packet_new(int fd, struct error *err)
 	/* Harmless where the kernel lacks it: the frames then pass the (empty) queue of the pair.
 	 */
 	setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof(on));
+	if (setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &on, sizeof(on)) < 0) {
+		error_set_errno(err, errno, "cannot ask the packet socket for VLAN tags");
+		goto fail;
+	}
 	grow_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, RCVBUF_LEN);
 	grow_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, SNDBUF_LEN);
 	p->arena = mmap(NULL, ARENA_LEN, PROT_READ | PROT_WRITE,
