@@ -205,19 +205,19 @@ def test_a_server_that_speaks_first_is_heard_at_once(t):
 
 @test(links=True, timeout=90)
 def test_a_slow_reader_slows_the_sender_and_loses_nothing(t):
-    """The far side reads 2 MB/s: the guest's sender must feel it, not a buffer without an end."""
+    """The far side reads 4 MB/s: the guest's sender must feel it, not a buffer without an end."""
     got = t.py("""
         s = connect(WEB4, 7000, 60)
-        s.sendall(b"sink slow 2000000\\n")
+        s.sendall(b"sink slow 4000000\\n")
         t0 = time.monotonic()
-        s.sendall(pattern(20000000))
+        s.sendall(pattern(40000000))
         sent = time.monotonic() - t0
         s.shutdown(socket.SHUT_WR)
         out([sent, json.loads(recv_all(s))])
     """, timeout=80)
     sent, f = got
-    assert f["bytes"] == 20000000 and f["sha"] == sha(pattern(20000000)), f
-    assert sent > 2, "20 MB were taken in %.1f s though the server reads 2 MB/s" % sent
+    assert f["bytes"] == 40000000 and f["sha"] == sha(pattern(40000000)), f
+    assert sent > 3, "40 MB were taken in %.1f s though the server reads 4 MB/s" % sent
 
 
 @test(links=True, timeout=90)
