@@ -397,7 +397,7 @@ git clone -q --bare . %(b)s; git -C %(b)s config http.receivepack true; rm -rf %
             self.services()
             checks += [(WEB4, 873), (WEB4, 7000), (WEB6, 7005), (NARROW4, 7000)]
         self.wait(checks)
-        os.environ["HOME"] = ROOT + "/home"
+        os.environ.update(HOME=ROOT + "/home", TMPDIR=ROOT + "/tmp")  # what programs leave there goes with the lab
 
 
 def user_ids():
