@@ -3,6 +3,7 @@
 #include "flow/sandbox.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -86,6 +87,8 @@ static void sandbox_trim(struct timer *t)
 		return;
 	}
 	stack_trim(&sb->stack);
+	/* Queues of slow flows leave holes in the heap. */
+	malloc_trim(0);
 	if (sb->link->ops->trim)
 		sb->link->ops->trim(sb->link);
 	if (sb->pcap)

@@ -299,9 +299,15 @@ def test_connections_come_and_go_by_the_thousand(t):
     got = t.py("""
         bad, t0 = [], time.monotonic()
         for i in range(1500):
+            # The server may be late in closing its side: 500 that wait for that are 500 open ones.
+            end = time.monotonic() + 5
             r = attempt((WEB4, WEB6)[i % 2], 7002, 5)
+            while r[0] != "ok" and time.monotonic() < end:
+                time.sleep(0.05)
+                r = attempt((WEB4, WEB6)[i % 2], 7002, 5)
             if r[0] != "ok":
                 bad.append([i] + r)
+                break
         out([bad, time.monotonic() - t0])
     """, "--max-connections", "500", timeout=60)
     assert not got[0], got
