@@ -24,6 +24,14 @@ enum frame_gso {
 	FRAME_GSO_UDP_L4 = 5, /* USO: each piece is a datagram of its own */
 };
 
+/* What the far side of a link can take from us (and gives us). */
+enum link_caps {
+	LINK_CSUM = 1 << 0, /* frames with needs_csum */
+	LINK_TSO4 = 1 << 1,
+	LINK_TSO6 = 1 << 2,
+	LINK_USO = 1 << 3,
+};
+
 struct frame_meta {
 	bool needs_csum;      /* the L4 checksum field holds only the pseudo-header's sum */
 	bool csum_valid;      /* received: the link vouches for the L4 checksum */

@@ -19,8 +19,7 @@
 #define DNS_PORT    53
 #define RESOLV_CONF "/etc/resolv.conf"
 
-/* ---- link -> stack
- * --------------------------------------------------------------------------------------- */
+/* ---- link -> stack ---- */
 
 static void sandbox_link_lost(struct sandbox *sb, int err)
 {
@@ -95,8 +94,7 @@ static void sandbox_trim(struct timer *t)
 		pcap_flush(sb->pcap);
 }
 
-/* ---- stack -> everything
- * ---------------------------------------------------------------------------------- */
+/* ---- stack -> everything ---- */
 
 static int op_tx(void *ctx, struct frame *frames, int n)
 {
@@ -222,9 +220,7 @@ void sandbox_flush(struct sandbox *sb)
 	stack_flush(&sb->stack);
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- life ---- */
 
 static struct policy *sandbox_policy(const struct config *c, struct error *err)
 {

@@ -13,14 +13,6 @@
 #include "base/error.h"
 #include "base/frame.h"
 
-/* What the far side of a link can take from us (and gives us). */
-enum link_caps {
-	LINK_CSUM = 1 << 0, /* frames with needs_csum */
-	LINK_TSO4 = 1 << 1,
-	LINK_TSO6 = 1 << 2,
-	LINK_USO = 1 << 3,
-};
-
 #define LINK_BURST 64 /* most frames a call moves */
 
 struct link;

@@ -212,7 +212,7 @@ static inline void stack_drop(struct stack *s, enum drop_reason why)
 /* True for an address of the gateway (IPv4, IPv6, link-local IPv6). */
 bool stack_is_gateway(const struct stack *s, const struct ipaddr *a);
 
-/* ---- tx.c: for the protocols ------------------------------------------------------------------
+/* ---- tx.c: for the protocols ----
  * Contiguous room for one frame of at most `max` bytes (Ethernet header on). Flushes first where
  * the burst is full. NULL where the link is blocked and the burst is full: the caller drops
  * (DROP_TX_FULL) or waits. The room is the caller's until stack_tx_push() or the next
@@ -225,7 +225,7 @@ uint8_t *stack_tx_alloc(struct stack *s, size_t max);
  * in ascending order. */
 void stack_tx_push(struct stack *s, uint8_t *data, size_t len, const struct frame_meta *meta);
 
-/* ---- ip.c: output ------------------------------------------------------------------------------
+/* ---- ip.c: output ----
  * Writes Ethernet + IP header for a packet to the guest at `at`; returns their length (34 or 54).
  * payload_len is L4 header + data. IPv4: DF set, id 0 unless the packet will be fragmented.
  */
@@ -241,8 +241,7 @@ unsigned ip_put_headers(struct stack *s, uint8_t *at, const struct ipaddr *src,
 bool ip_output(struct stack *s, const struct ipaddr *src, const struct ipaddr *dst, uint8_t proto,
 	       uint8_t ttl, uint8_t tos, const uint8_t *l4, size_t len);
 
-/* ---- udp.c, icmp.c: output ---------------------------------------------------------------------
- */
+/* ---- udp.c, icmp.c: output ---- */
 /* A datagram to the guest; at most 65,507 (IPv4) or 65,487 (IPv6) bytes of payload; the checksum is
  * filled, the datagram fragmented at need. */
 bool udp_output(struct stack *s, const struct ipaddr *src, uint16_t sport, const struct ipaddr *dst,
@@ -287,8 +286,7 @@ void stack_icmp_error_rebuilt(struct stack *s, enum icmp_error e, const struct i
 			      const struct ipaddr *src, const struct ipaddr *dst, uint8_t proto,
 			      const uint8_t *l4, size_t l4_len, uint32_t value);
 
-/* ---- between the files of this room ------------------------------------------------------------
- */
+/* ---- between the files of this room ---- */
 void ip_input(struct stack *s, const struct frame *f, uint16_t ethertype, struct view payload,
 	      const uint8_t src_mac[6]);
 void udp_input(struct stack *s, const uint8_t src_mac[6], const struct packet *p);

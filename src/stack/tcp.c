@@ -44,8 +44,7 @@ void tcp_done(struct stack *s)
 	s->tcp = NULL;
 }
 
-/* ---- table
- * ------------------------------------------------------------------------------------------ */
+/* ---- table ---- */
 
 static bool conn_match(const void *item, const void *key)
 {
@@ -189,8 +188,7 @@ void tcp_conn_dirty(struct tcp_conn *c)
 		list_add_tail(&c->s->tcp->dirty, &c->dirty);
 }
 
-/* ---- opening
- * ---------------------------------------------------------------------------------------- */
+/* ---- opening ---- */
 
 void tcp_conn_options(struct tcp_conn *c, const struct tcp_seg *syn)
 {
@@ -317,8 +315,7 @@ void tcp_conn_established(struct tcp_conn *c)
 	tcp_conn_dirty(c);
 }
 
-/* ---- ending
- * ----------------------------------------------------------------------------------------- */
+/* ---- ending ---- */
 
 void tcp_conn_kill(struct tcp_conn *c, bool rst)
 {
@@ -383,8 +380,7 @@ static bool conn_finish(struct tcp_conn *c)
 	return false;
 }
 
-/* ---- bursts
- * ------------------------------------------------------------------------------------------ */
+/* ---- bursts ---- */
 
 static void conn_burst_end(struct tcp_conn *c)
 {
@@ -428,8 +424,7 @@ void tcp_tx_unblocked(struct stack *s)
 		tcp_output(container_of(n, struct tcp_conn, tx_wait));
 }
 
-/* ---- calls from the ends and the owner
- * ----------------------------------------------------------------- */
+/* ---- calls from the ends and the owner ---- */
 
 void tcp_end_readable(struct stack *s, struct tcp_conn *c)
 {

@@ -181,7 +181,6 @@ struct tcp_conn {
 	bool shut_done;        /* the end was told */
 	bool push_blocked;     /* the end took less than it was offered: wait for writable */
 	bool ack_now;          /* an ACK is due at the end of the burst */
-	bool wnd_closed;       /* the last advertised window was too small for a full segment */
 	bool ece;              /* CE was seen: echo until CWR (RFC 3168 6.1.3) */
 	bool cwr;              /* say CWR on the next new data */
 	bool dsack_set;

@@ -13,8 +13,7 @@
 #define TOS_ECN_MASK 3
 #define TOS_CE       3
 
-/* ---- no connection
- * -------------------------------------------------------------------------------- */
+/* ---- no connection ---- */
 
 static void in_no_conn(struct stack *s, const struct packet *p, const struct tcp_seg *seg)
 {
@@ -41,8 +40,7 @@ static bool in_restart(struct tcp_conn *c, const struct tcp_seg *seg)
 	return true;
 }
 
-/* ---- states before ESTABLISHED
- * -------------------------------------------------------------------- */
+/* ---- states before ESTABLISHED ---- */
 
 static void in_dialing(struct tcp_conn *c, const struct packet *p, const struct tcp_seg *seg)
 {
@@ -93,8 +91,7 @@ static void in_syn_sent(struct tcp_conn *c, const struct packet *p, const struct
 	tcp_conn_established(c);
 }
 
-/* ---- acceptability
- * --------------------------------------------------------------------------------- */
+/* ---- acceptability ---- */
 
 static bool paws_reject(struct tcp_conn *c, const struct tcp_seg *seg)
 {
@@ -138,8 +135,7 @@ static void in_unacceptable(struct tcp_conn *c, const struct tcp_seg *seg)
 	tcp_send_ack(c);
 }
 
-/* ---- the ACK field
- * ---------------------------------------------------------------------------------- */
+/* ---- the ACK field ---- */
 
 static void ack_leave_recovery(struct tcp_conn *c)
 {
@@ -300,8 +296,7 @@ static bool in_ack(struct tcp_conn *c, const struct tcp_seg *seg)
 	return true;
 }
 
-/* ---- data and FIN
- * ----------------------------------------------------------------------------------- */
+/* ---- data and FIN ---- */
 
 /* The guest's FIN has its turn: everything before it is there. */
 static void in_fin(struct tcp_conn *c)
@@ -367,8 +362,7 @@ static void in_data(struct tcp_conn *c, const struct tcp_seg *seg)
 		c->ack_now = true;
 }
 
-/* ---- synchronised states
- * ------------------------------------------------------------------------------ */
+/* ---- synchronised states ---- */
 
 static void in_rst(struct tcp_conn *c, const struct tcp_seg *seg)
 {

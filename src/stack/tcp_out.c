@@ -20,7 +20,7 @@
 
 static bool conn_tso(const struct tcp_conn *c)
 {
-	uint32_t cap = c->key.guest.family == 4 ? 1u << 1 : 1u << 2; /* LINK_TSO4, LINK_TSO6 */
+	uint32_t cap = c->key.guest.family == 4 ? LINK_TSO4 : LINK_TSO6;
 	return c->s->cfg.link_caps & cap;
 }
 
@@ -116,7 +116,7 @@ static void put_checksum(struct stack *s, uint8_t *frame, unsigned l4_at, size_t
 {
 	uint8_t *tcp = frame + l4_at;
 
-	if (s->cfg.link_caps & 1u) { /* LINK_CSUM */
+	if (s->cfg.link_caps & LINK_CSUM) {
 		put_be16(tcp + 16, csum_fold(csum_pseudo(src, dst, 6, (uint32_t)l4_len)));
 		meta->needs_csum = true;
 		meta->csum_start = (uint16_t)l4_at;

@@ -69,8 +69,7 @@ uint32_t tcp_rcv_queued(const struct tcp_conn *c)
 	return c->rcvq ? c->rcv_nxt - c->fin_taken - c->rcvq->head : 0;
 }
 
-/* ---- chunks ------------------------------------------------------------------------------------
- */
+/* ---- chunks ---- */
 
 static struct rcvq *rcvq_new(uint32_t head)
 {
@@ -145,8 +144,7 @@ static void rcvq_advance(struct rcvq *q, uint32_t n)
 	}
 }
 
-/* ---- out of order -------------------------------------------------------------------------------
- */
+/* ---- out of order ---- */
 
 /* Adds [start, end), merging; false at TCP_OOO_MAX or without memory. */
 static bool ooo_add(struct rcvq *q, uint32_t start, uint32_t end)
@@ -231,8 +229,7 @@ unsigned tcp_rcv_sack_blocks(const struct tcp_conn *c, struct tcp_sack_block ret
 	return n;
 }
 
-/* ---- arrival
- * ------------------------------------------------------------------------------------- */
+/* ---- arrival ---- */
 
 static bool rcv_queue_at(struct tcp_conn *c, uint32_t seq, struct view data)
 {
@@ -356,8 +353,7 @@ void tcp_rcv_data(struct tcp_conn *c, uint32_t seq, struct view data, bool stabl
 	tcp_conn_dirty(c);
 }
 
-/* ---- to the far end
- * ------------------------------------------------------------------------------ */
+/* ---- to the far end ---- */
 
 #define PUSH_IOV 64
 
@@ -465,8 +461,7 @@ bool tcp_rcv_push(struct tcp_conn *c)
 	return true;
 }
 
-/* ---- the window
- * ----------------------------------------------------------------------------------- */
+/* ---- the window ---- */
 
 /* The right edge that could be advertised now, never left of the one that was. */
 static uint32_t rcv_right_edge(const struct tcp_conn *c)
@@ -504,7 +499,6 @@ uint32_t tcp_rcv_window(struct tcp_conn *c)
 		window = max;
 	if (seq_lt(c->rcv_adv, c->rcv_nxt + window))
 		c->rcv_adv = c->rcv_nxt + window;
-	c->wnd_closed = window < c->rcv_mss;
 	return window;
 }
 

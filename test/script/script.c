@@ -29,8 +29,7 @@ static bool fail(struct run *r, const char *what)
 	return false;
 }
 
-/* ---- guest
- * ------------------------------------------------------------------------------------------- */
+/* ---- guest ---- */
 
 static bool do_send(struct run *r, const char *text)
 {
@@ -100,8 +99,7 @@ static bool do_expect(struct run *r, const char *text)
 	return !wrong;
 }
 
-/* ---- upstream
- * ----------------------------------------------------------------------------------------- */
+/* ---- upstream ---- */
 
 static bool answer_dial(struct run *r, int refusal)
 {
@@ -223,8 +221,7 @@ static bool do_upstream(struct run *r, const char *text)
 	return fail(r, "unknown words about the upstream");
 }
 
-/* ---- the stack as a whole
- * ------------------------------------------------------------------------------- */
+/* ---- the stack as a whole ---- */
 
 static bool check_number(struct run *r, const char *what, uint64_t is, const char *text)
 {

@@ -11,8 +11,7 @@ static const struct {
 } flag_letters[] = {{'F', 1},  {'S', 2},  {'R', 4},  {'P', 8},
 		    {'.', 16}, {'U', 32}, {'E', 64}, {'W', 128}};
 
-/* ---- parsing
- * --------------------------------------------------------------------------------------- */
+/* ---- parsing ---- */
 
 const char *segment_parse(const char *text, struct script_segment *ret)
 {
@@ -82,8 +81,7 @@ const char *segment_parse(const char *text, struct script_segment *ret)
 	return NULL;
 }
 
-/* ---- building
- * --------------------------------------------------------------------------------------- */
+/* ---- building ---- */
 
 static uint32_t sum16(uint32_t sum, const uint8_t *p, size_t len)
 {
@@ -218,8 +216,7 @@ const char *segment_send(struct world *w, struct world_conn *c, const struct scr
 	return NULL;
 }
 
-/* ---- reading weir's
- * ------------------------------------------------------------------------------------ */
+/* ---- reading weir's ---- */
 
 struct seen {
 	uint8_t flags, tos;

@@ -6,8 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* ---- the upstream's end
- * -------------------------------------------------------------------------- */
+/* ---- the upstream's end ---- */
 
 static struct world_conn *conn_of(struct flow_end *e)
 {
@@ -95,8 +94,7 @@ static const struct flow_end_ops up_ops = {
 	.close = up_close,
 };
 
-/* ---- the stack's callbacks
- * -------------------------------------------------------------------------- */
+/* ---- the stack's callbacks ---- */
 
 static int op_tx(void *ctx, struct frame *frames, int n)
 {
@@ -146,8 +144,7 @@ static void op_gone(void *ctx, struct tcp_conn *tc)
 
 static const struct stack_ops world_ops = {.tx = op_tx, .tcp_open = op_tcp_open};
 
-/* ---- life
- * --------------------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
 void world_init(struct world *w)
 {
