@@ -12,6 +12,8 @@
 
 #include "base/addr.h"
 #include "base/error.h"
+#include "base/name.h"
+#include "policy/policy.h"
 
 enum config_link {
 	CONFIG_LINK_AUTO, /* the better one that can be had */
@@ -33,12 +35,35 @@ struct strv { /* a growing list of strings */
 	size_t n;
 };
 
+struct config_prefix {
+	struct ipaddr net;
+	unsigned bits;
+};
+
+/* A record of `dns.records`, which weir answers itself. */
+struct config_record {
+	struct name name;
+	struct ipaddr addr;
+};
+
+enum config_dns_target {
+	CONFIG_DNS_HONOR, /* a resolver that the guest chose is asked, where the policy allows it */
+	CONFIG_DNS_GATEWAY, /* the configured resolvers, whomever the guest asked */
+};
+
 struct config {
+	char *path; /* --config, NULL: none */
+
 	/* policy */
 	char *net;          /* --net, NULL: not given */
 	struct strv rules;  /* --rule, --allow, --deny as tokens, in order */
 	int default_egress; /* -1 not given, 0 deny, 1 allow */
 	int default_ingress;
+	struct policy_rule_source *file_rules; /* of the file, with all their strings */
+	size_t file_rule_count;
+	bool deny_icmp; /* a refused SYN is answered with ICMP (administratively prohibited), then
+			   RST */
+	bool allow_ech; /* tls.allow_ech: a hidden name is no reason to deny */
 
 	/* interface */
 	uint16_t mtu; /* 1500 */
@@ -59,6 +84,23 @@ struct config {
 	} dns_upstream[8];
 	size_t dns_upstream_count; /* 0: the host's resolv.conf, followed live */
 	uint32_t dns_timeout_ms;   /* 5000 */
+	bool dns_rebind_protection;
+	struct config_prefix *dns_rebind_allow;
+	size_t dns_rebind_allow_count;
+	enum config_dns_target dns_target;
+	bool dns_deny_refused; /* a denied question gets REFUSED, not NXDOMAIN */
+	bool dns_cache;
+	uint32_t dns_cache_bytes;     /* 4 MiB */
+	struct strv dns_host_aliases; /* names of the host beside host.weir.internal; empty: the
+					 usual */
+	struct config_record *dns_records;
+	size_t dns_record_count;
+	struct strv
+		dns_forward_special; /* special-use names that do go to the resolvers ("local") */
+	uint32_t dns_rate;           /* queries a second; 0: no limit */
+	uint32_t dns_budget_names;   /* distinct names a minute under one registered domain; 0: no
+					limit */
+	uint32_t dns_budget_bytes;   /* bytes of labels a minute under one; 0: no limit */
 
 	/* publishing, limits */
 	struct config_publish *publish;
@@ -77,6 +119,7 @@ struct config {
 
 	/* observing */
 	char *pcap_path; /* NULL: none */
+	char *events;    /* --events: a path, "-", "fd:N"; NULL: none */
 	int log_level;   /* enum log_level */
 	bool stats;      /* --stats */
 	bool quiet;      /* --quiet: no summary of refusals */

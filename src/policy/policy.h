@@ -17,6 +17,7 @@
 
 #include "base/addr.h"
 #include "base/error.h"
+#include "base/name.h"
 
 enum policy_dir {
 	POLICY_EGRESS,  /* opened by the guest */
@@ -59,7 +60,18 @@ enum policy_reason {
 	REASON_PRESET,      /* no rule, the default of a preset denies */
 	REASON_METADATA,    /* like default/preset, for a metadata address */
 	REASON_UNSPECIFIED, /* 0.0.0.0/8 or :: */
-	REASON_ALT_DNS,     /* mDNS, LLMNR, NetBIOS, DoQ */
+	REASON_NO_BINDING,  /* a rule allows names here, but the guest never asked for one that has
+			       this address */
+	REASON_NAME_MISMATCH, /* the name on the wire is not the one that the address was asked for
+			       */
+	REASON_NO_NAME,       /* TLS or HTTP without the name that a rule needs */
+	REASON_ECH,           /* the real name is encrypted */
+	REASON_REBIND,        /* a name's answer holds an address that names may not have */
+	REASON_ALT_DNS,       /* mDNS, LLMNR, NetBIOS, DoQ; what is no DNS on port 53 */
+	REASON_DOT,           /* DNS over TLS, while weir does not intercept TLS */
+	REASON_DNS_BUDGET, /* more distinct names or label bytes under one domain than the budget */
+	REASON_QUIC,       /* QUIC that cannot be read where a rule needs a name */
+	REASON_BAD_HTTP,   /* a request that two parsers could read differently */
 	REASON_LIMIT_CONNECTIONS,
 	REASON_LIMIT_HALF_OPEN,
 	REASON_LIMIT_UDP,
@@ -78,16 +90,38 @@ struct policy_env {
 	size_t host_count;
 };
 
+/*
+ * What the bytes of a flow have shown so far.
+ *
+ * An allow rule for a name matches
+ *	UNSEEN, NONE  where a bound name matches it (NONE: not where the rule is strict)
+ *	SEEN          where the name seen matches it and is bound to the address
+ *	ABSENT        never
+ * A deny rule for a name matches where the name seen matches it, bound or not; in the other states
+ * never. Rules without names match in every state alike.
+ */
+enum policy_seen {
+	POLICY_NAME_UNSEEN, /* nothing yet: a SYN. The answer may be POLICY_NEED_NAME */
+	POLICY_NAME_SEEN,   /* facts.name: SNI, Host, :authority */
+	POLICY_NAME_ABSENT, /* TLS or HTTP without a name, or with one that is none */
+	POLICY_NAME_NONE,   /* a protocol that shows no name; UDP and ICMP: the binding decides */
+};
+
 struct policy_facts {
 	enum policy_dir dir;
 	enum policy_proto proto; /* one bit */
 	struct ipaddr remote;    /* destination on egress, peer on ingress */
 	uint16_t port; /* destination port on egress, the guest's port on ingress; 0 for ICMP */
+	enum policy_seen seen;
+	const struct name *name;         /* with POLICY_NAME_SEEN */
+	const struct name *const *bound; /* names that the guest asked for and got `remote` for */
+	size_t bound_count;
 };
 
 enum policy_answer {
 	POLICY_DENY,
 	POLICY_ALLOW,
+	POLICY_NEED_NAME, /* it depends on the name that the flow's first bytes will show */
 };
 
 struct policy_verdict {
@@ -95,17 +129,33 @@ struct policy_verdict {
 	enum policy_reason reason; /* REASON_NONE for allow */
 	int rule;                  /* index of the rule that matched, -1: the default */
 	const char *rule_text;     /* its token form, or "default"; lives as long as the policy */
+	bool by_name;              /* the rule is one for names */
 };
 
 struct policy; /* compiled, immutable */
 
-/* What a policy is made from, filled from options and configuration. Strings are the caller's. */
+/*
+ * One rule as it was written: a token, or its parts (a rule of the configuration file), whose items
+ * have the spelling that they have in a token. Strings are the caller's.
+ */
+struct policy_rule_source {
+	const char *token;              /* NULL: the parts below */
+	const char *action, *direction; /* direction NULL: egress */
+	const char *const *targets, *const *protocols, *const *ports;
+	size_t target_count, protocol_count, port_count;
+	bool strict;       /* deny what shows no name (only for rules that allow names) */
+	const char *where; /* before each message: "weir.yaml:12: policy.rules[3]"; NULL: none. A
+			      fault in a part is told as "WHERE.ports ..." */
+};
+
+/* What a policy is made from, filled from options and configuration. */
 struct policy_source {
 	const char *net; /* value of --net: comma list of public, private, host; or all, none; NULL:
 			    not given */
-	const char *const
-		*rules; /* tokens in order: --rule, --allow and --deny as `allow@T` / `deny@T` */
+	const char *const *rules; /* tokens of the command line, in order: they come first */
 	size_t rule_count;
+	const struct policy_rule_source *file_rules; /* the configuration's, behind them */
+	size_t file_rule_count;
 	int default_egress; /* enum policy_answer, -1: not given */
 	int default_ingress;
 };
@@ -117,6 +167,23 @@ void policy_free(struct policy *p);
 
 struct policy_verdict policy_decide(const struct policy *p, const struct policy_env *env,
 				    const struct policy_facts *f);
+/*
+ * The same for a DNS question, asked over `proto` at the guest's resolver `at` and `port` (53, or
+ * 853 for DNS over TLS). `any`, the host group and `dns` match by protocol and port, rules for
+ * names match the name whatever protocols and ports they state, other rules not at all. Where only
+ * names are allowed and no `dns` rule was written, other names are denied: they could lead nowhere.
+ */
+struct policy_verdict policy_decide_question(const struct policy *p, const struct policy_env *env,
+					     const struct name *name, enum policy_proto proto,
+					     uint16_t port);
+/*
+ * Whether an address in a DNS answer is let through rebind protection: where the first rule for
+ * addresses (a prefix or a group, without ports, egress) that matches it allows it.
+ */
+bool policy_address_is_named(const struct policy *p, const struct policy_env *env,
+			     const struct ipaddr *a);
+/* True where some rule is for names: then flows need bindings and first-flight checks. */
+bool policy_has_names(const struct policy *p);
 
 /* The group of an address, before any look inside it. */
 enum policy_group policy_group_of(const struct policy_env *env, const struct ipaddr *a);

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What happens in a sandbox, as one JSON object a line (`--events`).
+ *
+ * The schema is stable and written down in doc/events.schema.json; a test holds every line of a run
+ * against it. Text from the guest is escaped (base/json.h), and a line is never split.
+ *
+ * May use: base/, loop/, policy/ (names of reasons). Bounds: EVENTS_BUFFER bytes wait for a slow
+ * reader; then the oldest lines go, and the next line that passes is preceded by an `error` event
+ * that says how many were lost. Traffic never waits.
+ */
+#ifndef WEIR_OBSERVE_EVENTS_H
+#define WEIR_OBSERVE_EVENTS_H
+
+#include "base/error.h"
+#include "loop/loop.h"
+#include "policy/policy.h"
+
+#define EVENTS_BUFFER   (1u << 20)
+#define EVENTS_LINE_MAX 4096 /* an event's text; longer fields are cut before */
+
+enum event_kind {
+	EVENT_FLOW_OPEN,
+	EVENT_FLOW_CLOSE,
+	EVENT_DENY,
+	EVENT_DNS,
+	EVENT_LIMIT,
+	EVENT_POLICY, /* a policy was loaded, replaced or refused */
+	EVENT_ERROR,
+};
+
+/* Everything that an event may say; what is unset (0, NULL, -1, family 0) is left out. */
+struct event {
+	enum event_kind kind;
+	uint64_t flow;     /* number of the flow, unique in a sandbox's life; 0: none */
+	int dir;           /* enum policy_dir; -1: none */
+	const char *proto; /* "tcp", "udp", "icmp", "icmpv6" */
+	struct ipaddr src, dst;
+	int sport, dport; /* -1: none */
+	const char *name; /* canonical where weir has judged it, else as it came */
+	size_t name_len;  /* 0: name ends with a NUL */
+	const struct policy_verdict *verdict; /* rule, reason; NULL: none */
+	enum policy_reason reason;            /* where there is no verdict: a limit */
+	const char *qtype, *rcode;            /* dns: "A", "NOERROR" */
+	const struct ipaddr *answers;         /* dns */
+	size_t answer_count;
+	const char *cache;           /* dns: "hit", "miss", "local" */
+	int64_t bytes_in, bytes_out; /* flow-close: toward the guest, from it; -1: none */
+	int64_t rtt_us, duration_us; /* -1: none */
+	const char *end;  /* flow-close: "fin", "reset", "timeout", "refused", "policy" */
+	const char *text; /* for people: policy, error */
+};
+struct event event_make(enum event_kind kind); /* everything unset */
+
+struct events;
+
+/*
+ * `where`: a path (made with mode 0600, appended to), "-" (standard output), "fd:N". NULL and err
+ * on failure. `sandbox` is the label that every line carries; copied.
+ */
+struct events *events_open(struct loop *l, const char *where, const char *sandbox,
+			   struct error *err);
+/* Now, by the wall clock. e NULL (no events wanted) is fine. */
+void events_emit(struct events *e, const struct event *ev);
+/* The line of one event with its newline, as emit writes it; returns its length, 0 where it does
+ * not fit. */
+size_t event_line(const struct event *ev, const char *sandbox, uint64_t time_us, char *buf,
+		  size_t cap);
+uint64_t events_lost(const struct events *e);
+/* Writes what waits (a slow reader gets a second) and closes. NULL is fine. */
+void events_close(struct events *e);
+
+#endif
