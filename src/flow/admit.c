@@ -77,6 +77,33 @@ struct admission flow_admit(struct sandbox *sb, const struct policy_facts *f,
 	return a;
 }
 
+void flow_refuse_question(struct sandbox *sb, const struct flow_question *q,
+			  const struct policy_verdict *v)
+{
+	struct policy_facts f = {.dir = POLICY_EGRESS,
+				 .proto = q->proto,
+				 .remote = q->at,
+				 .port = q->port,
+				 .seen = q->name ? POLICY_NAME_SEEN : POLICY_NAME_NONE,
+				 .name = q->name};
+
+	note(sb, &f, v->reason, v->rule_text);
+	log_refusal(&f, &q->guest, q->guest_port, v);
+}
+
+struct policy_verdict flow_admit_question(struct sandbox *sb, const struct flow_question *q)
+{
+	struct policy_verdict v =
+		policy_decide_question(sb->policy, &sb->env, q->name, q->proto, q->port);
+
+	if (v.answer == POLICY_ALLOW)
+		return v;
+	if (q->of_chain && !v.by_name)
+		return (struct policy_verdict){POLICY_ALLOW, REASON_NONE, -1, "default", false};
+	flow_refuse_question(sb, q, &v);
+	return v;
+}
+
 void flow_count_refusal(struct sandbox *sb, enum policy_reason why, const struct policy_facts *f)
 {
 	note(sb, f, why, NULL);

@@ -22,6 +22,9 @@ struct echo_relay;  /* echo_relay.c */
 struct publish_set; /* publish.c */
 struct dns_proxy;   /* ../dns */
 struct pcap;        /* ../observe/pcap.h */
+struct events;      /* ../observe/events.h */
+struct ech_names;   /* ../tls/ech.h */
+struct bindings;    /* ../policy/bindings.h */
 struct denials;     /* denials.c */
 struct config;
 
@@ -47,8 +50,11 @@ struct sandbox {
 	struct echo_relay *echo;
 	struct publish_set *publish;
 	struct dns_proxy *dns;
-	struct pcap *pcap;       /* NULL: none */
-	struct denials *denials; /* what was refused, for the summary */
+	struct bindings *bindings; /* what the guest was told about names */
+	struct ech_names *ech;     /* public names of ech= that were stripped from answers */
+	struct pcap *pcap;         /* NULL: none */
+	struct events *events;     /* NULL: none */
+	struct denials *denials;   /* what was refused, for the summary */
 	struct flow_counters cnt;
 	struct timer trim_timer; /* buffers are given back when the sandbox has gone quiet */
 	uint64_t active_us;      /* when the last frame passed */
@@ -76,6 +82,25 @@ struct admission {
 };
 struct admission flow_admit(struct sandbox *sb, const struct policy_facts *f,
 			    const struct ipaddr *guest, uint16_t guest_port);
+/*
+ * A DNS question of the guest's, and its verdict. Where it is refused, that is counted and told
+ * here: the caller only answers it. A name of the CNAME chain is asked with `of_chain`: only a rule
+ * that denies that name refuses it.
+ */
+struct flow_question {
+	const struct name *name; /* NULL: no rule for names can match it */
+	const char *text;        /* the name for people, as it was asked */
+	enum policy_proto proto; /* POLICY_TCP or POLICY_UDP */
+	uint16_t port;           /* that the guest asked at: 53, or 853 */
+	struct ipaddr at;        /* and whom */
+	struct ipaddr guest;
+	uint16_t guest_port;
+	bool of_chain;
+};
+struct policy_verdict flow_admit_question(struct sandbox *sb, const struct flow_question *q);
+/* A refusal of the interceptor's own (rebind, dns-budget, limits): counted and told. */
+void flow_refuse_question(struct sandbox *sb, const struct flow_question *q,
+			  const struct policy_verdict *v);
 /* Counts a refusal that is not the policy's (a limit). */
 void flow_count_refusal(struct sandbox *sb, enum policy_reason why, const struct policy_facts *f);
 
