@@ -258,10 +258,10 @@ static void broken_text_is_refused_with_its_place(void **state)
 	refused(TREE_JSON, "{\"a\": 1}\n{}", "f:2:1: no JSON: end of file expected near '{'");
 	refused(TREE_JSON, "{a: 1}", "f:1:2: no JSON: string or '}' expected near 'a'");
 	refused(TREE_JSON, "{'a': 1}", "f:1:2: no JSON: string or '}' expected near '''");
-	refused(TREE_JSON, "# x\n{}", "f:1:1: no JSON: '[' or '{' expected near '#'");
+	refused(TREE_JSON, "# x\n{}", "f:1:1: no JSON: invalid token near '#'");
 	refused(TREE_JSON, "[1, 2", "f:1:5: no JSON: ']' expected near end of file");
 	refused(TREE_JSON, "[\"a\nb\"]", "f:1:3: no JSON: unexpected newline near '\"a'");
-	refused(TREE_JSON, "[01]", "f:1:3: no JSON: invalid token near '01'");
+	refused(TREE_JSON, "[01]", "f:1:2: no JSON: invalid token near '0'");
 	refused(TREE_JSON, "[\"\xff\"]", "f:1:2: no JSON: unable to decode byte 0xff near '\"'");
 }
 
