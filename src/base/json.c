@@ -209,6 +209,17 @@ void json_int(struct json *j, const char *key, int64_t v)
 	put_uint(&j->out, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
 }
 
+void json_milli(struct json *j, const char *key, uint64_t v)
+{
+	unsigned rest = (unsigned)(v % 1000);
+	const char point[4] = {'.', (char)('0' + rest / 100), (char)('0' + rest / 10 % 10),
+			       (char)('0' + rest % 10)};
+
+	begin_value(j, key);
+	put_uint(&j->out, v / 1000);
+	wbuf_put_bytes(&j->out, point, sizeof(point));
+}
+
 void json_bool(struct json *j, const char *key, bool v)
 {
 	begin_value(j, key);

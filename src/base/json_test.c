@@ -70,6 +70,8 @@ static void members_and_elements_get_their_commas(void **state)
 	json_text(&j, "k", "v");
 	json_object_end(&j);
 	json_array_end(&j);
+	json_milli(&j, "m", 1047);
+	json_milli(&j, "z", 0);
 	json_addr(&j, "a4", &v4);
 	json_addr(&j, "a6", &v6);
 	json_addr(&j, "a0", &none);
@@ -83,6 +85,7 @@ static void members_and_elements_get_their_commas(void **state)
 		"{\"empty\":{},\"none\":[],"
 		"\"list\":[0,18446744073709551615,-9223372036854775808,-1,9223372036854775807,"
 		"true,false,null,{\"k\":\"v\"}],"
+		"\"m\":1.047,\"z\":0.000,"
 		"\"a4\":\"192.0.2.7\",\"a6\":\"2001:db8::1\",\"a0\":null,"
 		"\"p4\":\"192.0.2.7:80\",\"p6\":\"[2001:db8::1]:65535\",\"q6\":\"2001:db8::1\","
 		"\"p0\":null}");

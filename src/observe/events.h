@@ -8,6 +8,8 @@
  * May use: base/, loop/, policy/ (names of reasons). Bounds: EVENTS_BUFFER bytes wait for a slow
  * reader; then the oldest lines go, and the next line that passes is preceded by an `error` event
  * that says how many were lost. Traffic never waits.
+ *
+ * Whoever opens events has SIGPIPE blocked or ignored: a reader may go at any time.
  */
 #ifndef WEIR_OBSERVE_EVENTS_H
 #define WEIR_OBSERVE_EVENTS_H
@@ -16,8 +18,9 @@
 #include "loop/loop.h"
 #include "policy/policy.h"
 
-#define EVENTS_BUFFER   (1u << 20)
-#define EVENTS_LINE_MAX 4096 /* an event's text; longer fields are cut before */
+#define EVENTS_BUFFER    (1u << 20)
+#define EVENTS_LINE_MAX  4096 /* a line; longer texts in it are cut before (PIPE_BUF, pipe(7)) */
+#define EVENTS_LABEL_MAX 64   /* bytes of the sandbox's label */
 
 enum event_kind {
 	EVENT_FLOW_OPEN,
@@ -34,7 +37,7 @@ struct event {
 	enum event_kind kind;
 	uint64_t flow;     /* number of the flow, unique in a sandbox's life; 0: none */
 	int dir;           /* enum policy_dir; -1: none */
-	const char *proto; /* "tcp", "udp", "icmp", "icmpv6" */
+	const char *proto; /* "tcp", "udp", "icmpv4", "icmpv6", as rules call them */
 	struct ipaddr src, dst;
 	int sport, dport; /* -1: none */
 	const char *name; /* canonical where weir has judged it, else as it came */
@@ -48,15 +51,19 @@ struct event {
 	int64_t bytes_in, bytes_out; /* flow-close: toward the guest, from it; -1: none */
 	int64_t rtt_us, duration_us; /* -1: none */
 	const char *end;  /* flow-close: "fin", "reset", "timeout", "refused", "policy" */
-	const char *text; /* for people: policy, error */
+	const char *text; /* for people: limit, policy, error */
+	uint64_t lost;    /* error: lines that a slow reader lost */
 };
 struct event event_make(enum event_kind kind); /* everything unset */
 
 struct events;
 
+/* The N of "fd:N"; -1 where the text is none of that form. */
+int events_fd_number(const char *where);
 /*
- * `where`: a path (made with mode 0600, appended to), "-" (standard output), "fd:N". NULL and err
- * on failure. `sandbox` is the label that every line carries; copied.
+ * `where`: a path (made with mode 0600, appended to), "-" (standard output), "fd:N". The fd of the
+ * last two is duplicated, so the caller may close its own. NULL and err on failure. `sandbox` is
+ * the label that every line carries; copied.
  */
 struct events *events_open(struct loop *l, const char *where, const char *sandbox,
 			   struct error *err);
