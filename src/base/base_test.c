@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Units of the base room: addresses, hash table, timer wheel, SipHash, errors. */
+#include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/addr.h"
+#include "base/behind.h"
 #include "base/error.h"
 #include "base/siphash.h"
 #include "base/table.h"
@@ -208,9 +213,32 @@ static void error_prefix_goes_in_front(void **state)
 	assert_string_equal(e.msg, "--mtu: no luck");
 }
 
+/* Somebody does close it: the reader of a pipe sees the end of the writer that was left behind. */
+static void a_file_left_behind_is_closed(void **state)
+{
+	int pipe_fd[2], next;
+
+	assert_int_equal(pipe2(pipe_fd, O_CLOEXEC), 0);
+	behind_leave(pipe_fd[1]);
+	struct stat st;
+	assert_int_equal(fstat(pipe_fd[1], &st), 0);
+	assert_true(S_ISSOCK(st.st_mode)); /* the number is no longer the pipe */
+	close(pipe_fd[1]);
+	struct pollfd p = {.fd = pipe_fd[0], .events = POLLIN};
+	assert_int_equal(poll(&p, 1, 5000), 1);
+	assert_int_equal(p.revents, POLLHUP);
+	close(pipe_fd[0]);
+	/* Nothing of it stays open here. */
+	next = dup(0);
+	assert_int_equal(next, pipe_fd[0]);
+	close(next);
+	behind_leave(-1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_file_left_behind_is_closed),
 		cmocka_unit_test(addr_text_round_trip),
 		cmocka_unit_test(addr_prefixes),
 		cmocka_unit_test(table_against_a_plain_array),

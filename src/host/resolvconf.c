@@ -13,6 +13,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include "base/behind.h"
 #include "base/log.h"
 
 #define FILE_MAX 65536   /* bytes of the file that are read */
@@ -196,8 +197,10 @@ void resolvconf_init(struct resolvconf *r, const char *path, uint64_t now_us)
 
 void resolvconf_done(struct resolvconf *r)
 {
-	if (r->inotify_fd >= 0)
+	if (r->inotify_fd >= 0) {
+		behind_leave(r->inotify_fd);
 		close(r->inotify_fd);
+	}
 	r->inotify_fd = -1;
 }
 

@@ -2,11 +2,7 @@
 /* What all links have in common. */
 #include "link/link.h"
 
-#include <fcntl.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
+#include "base/behind.h"
 #include "link/behind.h"
 
 void link_free(struct link *l)
@@ -17,33 +13,5 @@ void link_free(struct link *l)
 
 void link_close_behind(struct link *l)
 {
-	int pair[2];
-	char byte = 0;
-	struct iovec iov = {&byte, 1};
-	union {
-		char buf[CMSG_SPACE(2 * sizeof(int))];
-		struct cmsghdr align;
-	} ctl = {0};
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = ctl.buf,
-		.msg_controllen = sizeof(ctl.buf),
-	};
-
-	if (l->fd < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return;
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(2 * sizeof(int));
-	/* The receiving end lies in its own queue: nobody can take it out any more. */
-	memcpy(CMSG_DATA(c), (int[2]){pair[1], l->fd}, 2 * sizeof(int));
-	/* The number now stands for the sending end, whose close in link_free() sets the collector
-	 * to work. Where the message was not taken, nothing changes but that link_free() is slow.
-	 */
-	if (sendmsg(pair[0], &msg, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
-		dup3(pair[0], l->fd, O_CLOEXEC);
-	close(pair[0]);
-	close(pair[1]);
+	behind_leave(l->fd);
 }
