@@ -5,11 +5,13 @@
  */
 #include "dns/wire.h"
 
-#include <stdio.h>
-
 #define POINTER       0xc0
 #define EDNS_SIZE_MIN 512 /* smaller values mean this (RFC 6891 6.2.3) */
-#define EDNS_DO       0x8000
+
+/* Options of a query that do not change what is answered (RFC 7873, 7828, 7830). */
+#define OPTION_COOKIE    10
+#define OPTION_KEEPALIVE 11
+#define OPTION_PADDING   12
 
 /* What is left of the message from `at` on. */
 static bool view_at(struct view msg, size_t at, struct view *ret)
@@ -32,7 +34,8 @@ bool dns_header_read(struct view msg, struct dns_header *ret)
 
 bool dns_name_read(struct view msg, size_t *at, struct dns_name *ret)
 {
-	struct dns_name n = {0};
+	uint8_t b[DNS_NAME_MAX];
+	size_t n = 0;              /* bytes of `b` in use */
 	size_t pos = *at, end = 0; /* end: behind the first pointer, once there was one */
 	size_t limit = *at;        /* a pointer must lead to before here */
 	unsigned labels = 0, hops = 0;
@@ -54,18 +57,19 @@ bool dns_name_read(struct view msg, size_t *at, struct dns_name *ret)
 		}
 		if (len & POINTER) /* extended label types are obsolete (RFC 6891 5) */
 			return false;
-		if (!view_take(&v, len, &label) || n.len + 1u + len > DNS_NAME_MAX)
+		if (!view_take(&v, len, &label) || n + 1u + len > DNS_NAME_MAX)
 			return false;
-		n.b[n.len] = len;
-		memcpy(n.b + n.len + 1, label.p, len);
-		n.len += (uint8_t)(1 + len);
+		b[n] = len;
+		memcpy(b + n + 1, label.p, len);
+		n += 1u + len;
 		pos += 1u + len;
 		if (len == 0)
 			break;
 		if (++labels > DNS_LABELS)
 			return false;
 	}
-	*ret = n;
+	ret->len = (uint8_t)n;
+	memcpy(ret->b, b, n);
 	*at = end ? end : pos;
 	return true;
 }
@@ -96,85 +100,69 @@ bool dns_record_read(struct view msg, size_t *at, struct dns_record *ret)
 	return true;
 }
 
-static uint8_t lower(uint8_t c)
+bool dns_walk_begin(struct view msg, struct dns_walk *ret)
 {
-	return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20) : c;
-}
-
-bool dns_name_eq(const struct dns_name *x, const struct dns_name *y)
-{
-	if (x->len != y->len)
+	struct dns_walk w = {.msg = msg, .at = DNS_HLEN};
+	struct dns_question q;
+	if (!dns_header_read(msg, &w.h))
 		return false;
-	/* Length bytes are below 64 and so no letters: comparing everything alike is right. */
-	for (unsigned i = 0; i < x->len; i++)
-		if (lower(x->b[i]) != lower(y->b[i]))
+	for (unsigned i = 0; i < w.h.count[0]; i++)
+		if (!dns_question_read(msg, &w.at, &q))
 			return false;
+	*ret = w;
 	return true;
 }
 
-bool dns_question_eq(const struct dns_question *x, const struct dns_question *y)
+int dns_walk_next(struct dns_walk *w, struct dns_record *ret)
 {
-	return x->type == y->type && x->class == y->class && dns_name_eq(&x->name, &y->name);
+	while (w->left == 0) {
+		if (w->next == DNS_ADDITIONAL)
+			return 0;
+		w->left = w->h.count[++w->next];
+	}
+	w->start = w->at;
+	if (!dns_record_read(w->msg, &w->at, ret))
+		return -1;
+	w->section = w->next;
+	w->left--;
+	return 1;
 }
 
-bool dns_name_parse(const char *text, struct dns_name *ret)
+/* True where no option asks for an answer of its own. */
+static bool options_are_plain(struct view data)
 {
-	struct dns_name n = {0};
-	while (*text) {
-		size_t len = strcspn(text, ".");
-		if (len == 0 || len > 63 || n.len + 1 + len + 1 > DNS_NAME_MAX)
+	while (data.len) {
+		uint16_t code, len;
+		if (!view_get_be16(&data, &code) || !view_get_be16(&data, &len) ||
+		    !view_skip(&data, len))
 			return false;
-		n.b[n.len] = (uint8_t)len;
-		memcpy(n.b + n.len + 1, text, len);
-		n.len += (uint8_t)(1 + len);
-		text += len;
-		if (*text == '.')
-			text++;
+		if (code != OPTION_COOKIE && code != OPTION_KEEPALIVE && code != OPTION_PADDING)
+			return false;
 	}
-	n.b[n.len++] = 0;
-	*ret = n;
 	return true;
-}
-
-void dns_name_reverse(const struct ipaddr *a, struct dns_name *ret)
-{
-	char text[80];
-	size_t len = 0;
-	if (a->family == 4) {
-		snprintf(text, sizeof(text), "%u.%u.%u.%u.in-addr.arpa", a->b[3], a->b[2], a->b[1],
-			 a->b[0]);
-	} else {
-		static const char hex[] = "0123456789abcdef";
-		for (int i = 15; i >= 0; i--) {
-			text[len++] = hex[a->b[i] & 15];
-			text[len++] = '.';
-			text[len++] = hex[a->b[i] >> 4];
-			text[len++] = '.';
-		}
-		memcpy(text + len, "ip6.arpa", 9);
-	}
-	dns_name_parse(text, ret);
 }
 
 /* Walks the records behind the question; false where one is malformed or a second OPT comes. */
 static bool records_read(struct view msg, struct dns_query_view *q)
 {
-	unsigned n = (unsigned)q->h.count[1] + q->h.count[2] + q->h.count[3];
-	size_t at = q->question_end;
-	for (unsigned i = 0; i < n; i++) {
-		struct dns_record r;
-		if (!dns_record_read(msg, &at, &r))
-			return false;
+	struct dns_walk w;
+	struct dns_record r;
+	int got;
+	if (!dns_walk_begin(msg, &w))
+		return false;
+	while ((got = dns_walk_next(&w, &r)) > 0) {
 		if (r.type != DNS_OPT)
 			continue;
 		if (q->has_edns || r.name.len != 1)
 			return false;
 		q->has_edns = true;
 		q->edns_size = r.class > EDNS_SIZE_MIN ? r.class : EDNS_SIZE_MIN;
-		q->edns_do = r.ttl & EDNS_DO;
+		q->edns_do = r.ttl & DNS_EDNS_DO;
+		/* Another version than 0 (the second byte) is the resolver's to refuse. */
+		q->edns_special = (r.ttl >> 16 & 0xff) != 0 || !options_are_plain(r.data);
 	}
-	q->end = at;
-	return true;
+	q->end = w.at;
+	return got == 0;
 }
 
 bool dns_query_read(struct view msg, struct dns_query_view *ret, int *ret_rcode)
@@ -200,7 +188,7 @@ bool dns_query_read(struct view msg, struct dns_query_view *ret, int *ret_rcode)
 	return records_read(msg, ret);
 }
 
-bool dns_answers(struct view msg, uint16_t id, const struct dns_question *q)
+static bool answers(struct view msg, uint16_t id, const struct dns_question *q, bool exactly)
 {
 	struct dns_header h;
 	struct dns_question theirs;
@@ -213,5 +201,16 @@ bool dns_answers(struct view msg, uint16_t id, const struct dns_question *q)
 	if (h.count[0] == 0)
 		return msg.len == DNS_HLEN && (rcode == DNS_FORMERR || rcode == DNS_NOTIMP);
 	return h.count[0] == 1 && dns_question_read(msg, &at, &theirs) &&
-	       dns_question_eq(&theirs, q);
+	       dns_question_eq(&theirs, q) &&
+	       (!exactly || dns_name_eq_case(&theirs.name, &q->name));
+}
+
+bool dns_answers(struct view msg, uint16_t id, const struct dns_question *q)
+{
+	return answers(msg, id, q, false);
+}
+
+bool dns_answers_exactly(struct view msg, uint16_t id, const struct dns_question *q)
+{
+	return answers(msg, id, q, true);
 }
