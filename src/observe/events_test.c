@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -558,6 +559,10 @@ static void slow_reader(struct rig *r, size_t bite)
 	turns(r, 2);
 	tally_read(&t, r->rd, 1u << 20);
 	assert_int_equal(t.next, sent + 5);
+	/* Nothing waits, so nothing wakes the loop. */
+	uint64_t before = r->loop.turns;
+	turns(r, 10);
+	assert_int_equal(r->loop.turns, before);
 	rig_done(r);
 }
 
@@ -587,6 +592,33 @@ static void a_reader_in_bites_never_sees_half_a_line(void **state)
 	slow_reader(&r, 777);
 	rig_pipe(&r);
 	slow_reader(&r, 777);
+}
+
+/* Somebody else may write to the same pipe at any time: what weir has put there ends with a line
+ * whenever it stops, also where the pipe had room for a part of the next one. */
+static void a_pipe_that_others_use_gets_whole_lines(void **state)
+{
+	static char all[400000];
+	size_t got = 0, ends[100];
+	struct rig r;
+	int n_ends = 0, waiting;
+
+	rig_pipe(&r);
+	emit_numbered(&r, 0, 2000);
+	for (int i = 0; i < 100; i++) {
+		turns(&r, 2);
+		assert_int_equal(ioctl(r.rd, FIONREAD, &waiting), 0);
+		if (waiting == 0)
+			break;
+		ends[n_ends++] = got + (size_t)waiting;
+		ssize_t n = read(r.rd, all + got, 4096);
+		assert_true(n > 0);
+		got += (size_t)n;
+	}
+	assert_true(n_ends > 20);
+	for (int i = 0; i < n_ends; i++)
+		assert_int_equal(all[ends[i] - 1], '\n');
+	rig_done(&r);
 }
 
 /* With EPOLLOUT on and nothing read, an idle loop does not turn. */
@@ -745,6 +777,7 @@ int main(void)
 		cmocka_unit_test(a_slow_reader_of_a_pipe_loses_the_oldest_lines),
 		cmocka_unit_test(a_slow_reader_of_a_socket_loses_the_oldest_lines),
 		cmocka_unit_test(a_reader_in_bites_never_sees_half_a_line),
+		cmocka_unit_test(a_pipe_that_others_use_gets_whole_lines),
 		cmocka_unit_test(waiting_for_a_reader_costs_no_turns),
 		cmocka_unit_test(the_callers_pipe_stays_blocking),
 		cmocka_unit_test(a_reader_that_is_gone_ends_the_log_alone),
