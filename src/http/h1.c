@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Following a client's HTTP/1 requests through the stream. Lines of heads and trailers are put
+ * together in the store, one memchr() for each, and read once when they are whole; bodies and
+ * chunks are skipped by their length; chunk sizes are read byte by byte.
+ */
+#include "http/h1_priv.h"
+
+#include <stdlib.h>
+
+#include "http/text.h"
+
+/* Eight hexadecimal digits hold every size up to H1_CHUNK_MAX, padded as some clients do. */
+#define SIZE_DIGITS 8
+
+struct h1 *h1_new(void)
+{
+	struct h1 *h = calloc(1, sizeof(*h));
+
+	if (h)
+		http_fields_init(&h->store);
+	return h;
+}
+
+void h1_free(struct h1 *h)
+{
+	if (!h)
+		return;
+	http_fields_done(&h->store);
+	free(h);
+}
+
+const struct h1_head *h1_head(const struct h1 *h)
+{
+	return &h->head;
+}
+
+int h1_status(const struct h1 *h)
+{
+	return h->status;
+}
+
+const char *h1_error(const struct h1 *h)
+{
+	return h->error;
+}
+
+/* Everything of the request before is forgotten, but the store's memory. */
+static void begin_request(struct h1 *h)
+{
+	struct http_fields store = h->store;
+
+	http_fields_clear(&store);
+	*h = (struct h1){.state = H1_S_LINE, .store = store};
+}
+
+/* The store may have moved since: the views of the head are made anew. */
+static void show_head(struct h1 *h)
+{
+	struct h1_head *head = &h->head;
+	const uint8_t *text = h->store.text;
+
+	head->bytes = view_make(text, h->head_len);
+	head->method = view_make(text, h->method_len);
+	head->target = view_make(text + h->method_len + 1, h->target_len);
+	head->fields = h->store.list;
+}
+
+/* ---- lines ---- */
+
+static void refuse_size(struct h1 *h)
+{
+	if (h->state == H1_S_LINE)
+		h1_refuse(h, 414, "the request line is too long");
+	else
+		h1_refuse(h, 431, "the head is too large");
+}
+
+/* The line that has just ended; *ret_last where it is the empty one. False: refused. */
+static bool end_line(struct h1 *h, bool *ret_last)
+{
+	bool ok = h->state == H1_S_LINE ? h1_request_line(h) : h1_field_line(h);
+
+	*ret_last = ok && h->store.text_len - h->line == 2;
+	if (ok && h->state == H1_S_LINE)
+		h->state = H1_S_FIELDS;
+	h->line = h->store.text_len;
+	return ok;
+}
+
+static enum h1_event end_head(struct h1 *h)
+{
+	if (!h1_head_check(h))
+		return H1_ERROR;
+	h->head_len = h->store.text_len;
+	h->head.field_count = h->store.count;
+	show_head(h);
+	h->left = h->head.length;
+	h->state = h->head.chunked ? H1_S_SIZE : h->left ? H1_S_LENGTH : H1_S_OVER;
+	return H1_HEAD;
+}
+
+static enum h1_event end_trailer(struct h1 *h)
+{
+	struct h1_head *head = &h->head;
+
+	show_head(h);
+	head->trailer = view_make(h->store.text + h->head_len, h->store.text_len - h->head_len);
+	head->trailers = h->store.list + head->field_count;
+	head->trailer_count = h->store.count - head->field_count;
+	h->state = H1_S_OVER;
+	return H1_TRAILER;
+}
+
+/* Until the empty line that ends the head or the trailer. */
+static enum h1_event read_lines(struct h1 *h, struct view in, size_t *ret_used)
+{
+	size_t at = 0;
+	bool last = false;
+
+	while (!last) {
+		size_t left = in.len - at;
+		const uint8_t *lf = left ? memchr(in.p + at, '\n', left) : NULL;
+		size_t n = lf ? (size_t)(lf - (in.p + at)) + 1 : left;
+		size_t max = h->state == H1_S_LINE ? H1_LINE_MAX : HTTP_TEXT_MAX;
+		if (n > max - h->store.text_len || !http_fields_append(&h->store, in.p + at, n)) {
+			refuse_size(h);
+			return H1_ERROR;
+		}
+		at += n;
+		if (!lf) {
+			*ret_used = at;
+			return H1_MORE;
+		}
+		if (!end_line(h, &last))
+			return H1_ERROR;
+	}
+	*ret_used = at;
+	return h->state == H1_S_TRAILER ? end_trailer(h) : end_head(h);
+}
+
+/* Lines of the trailer move the store, and the head stays in use meanwhile. */
+static enum h1_event read_trailer(struct h1 *h, struct view in, size_t *ret_used)
+{
+	enum h1_event e = read_lines(h, in, ret_used);
+
+	show_head(h);
+	return e;
+}
+
+/* ---- bodies ---- */
+
+static bool size_byte(struct h1 *h, uint8_t c)
+{
+	int digit = http_hex_digit(c);
+
+	if (digit < 0) {
+		if (c != '\r' || h->size_digits == 0)
+			return h1_refuse(h, 400, "a chunk's size is not one plain number");
+		h->state = H1_S_SIZE_LF;
+		return true;
+	}
+	h->left = h->left * 16 + (unsigned)digit;
+	if (++h->size_digits > SIZE_DIGITS || h->left > H1_CHUNK_MAX)
+		return h1_refuse(h, 400, "a chunk is too large");
+	return true;
+}
+
+/* A byte of a chunk's framing. */
+static bool chunk_byte(struct h1 *h, uint8_t c)
+{
+	switch (h->state) {
+	case H1_S_SIZE:
+		return size_byte(h, c);
+	case H1_S_SIZE_LF:
+		if (c != '\n')
+			return h1_refuse(h, 400, "a lone carriage return behind a chunk's size");
+		h->state = h->left ? H1_S_CHUNK : H1_S_TRAILER;
+		return true;
+	case H1_S_CHUNK_CR:
+		if (c != '\r')
+			return h1_refuse(h, 400, "a chunk is longer than its size");
+		h->state = H1_S_CHUNK_LF;
+		return true;
+	default: /* H1_S_CHUNK_LF */
+		if (c != '\n')
+			return h1_refuse(h, 400, "a lone carriage return behind a chunk");
+		h->state = H1_S_SIZE;
+		h->size_digits = 0;
+		return true;
+	}
+}
+
+static size_t skip_left(struct h1 *h, size_t n)
+{
+	if (n > h->left)
+		n = (size_t)h->left;
+	h->left -= n;
+	return n;
+}
+
+/* As many chunks as there are. A byte that is refused ends the call before it, so that the next
+ * call refuses at once: what was good up to there has been reported whole. */
+static size_t skip_chunks(struct h1 *h, struct view in)
+{
+	size_t at = 0;
+
+	while (at < in.len && h->state != H1_S_TRAILER) {
+		if (h->state == H1_S_CHUNK) {
+			at += skip_left(h, in.len - at);
+			if (h->left == 0)
+				h->state = H1_S_CHUNK_CR;
+		} else if (chunk_byte(h, in.p[at])) {
+			at++;
+		} else {
+			break;
+		}
+	}
+	return at;
+}
+
+static enum h1_event read_body(struct h1 *h, struct view in, size_t *ret_used)
+{
+	size_t n;
+
+	if (h->state == H1_S_LENGTH) {
+		n = skip_left(h, in.len);
+		if (h->left == 0)
+			h->state = H1_S_OVER;
+	} else {
+		n = skip_chunks(h, in);
+	}
+	if (n == 0)
+		return h->state == H1_S_ERROR ? H1_ERROR : H1_MORE;
+	*ret_used = n;
+	return H1_BODY;
+}
+
+/* ---- the stream ---- */
+
+static enum h1_event end_request(struct h1 *h)
+{
+	bool asks = h->head.connect || h->head.upgrade;
+
+	if (!asks || h->answer == H1_ANSWER_STAY)
+		h->state = H1_S_LINE;
+	else
+		h->state = h->answer == H1_ANSWER_SWITCH ? H1_S_TUNNEL : H1_S_WAIT;
+	return H1_END;
+}
+
+enum h1_event h1_read(struct h1 *h, struct view in, size_t *ret_used)
+{
+	*ret_used = 0;
+	switch (h->state) {
+	case H1_S_LINE:
+		if (in.len == 0)
+			return H1_MORE;
+		if (h->head_len) /* the first byte behind a request */
+			begin_request(h);
+		return read_lines(h, in, ret_used);
+	case H1_S_FIELDS:
+		return read_lines(h, in, ret_used);
+	case H1_S_TRAILER:
+		return read_trailer(h, in, ret_used);
+	case H1_S_OVER:
+		return end_request(h);
+	case H1_S_WAIT:
+		return H1_WAIT;
+	case H1_S_TUNNEL:
+		return H1_TUNNEL;
+	case H1_S_ERROR:
+		return H1_ERROR;
+	default:
+		return read_body(h, in, ret_used);
+	}
+}
+
+void h1_switch(struct h1 *h)
+{
+	h->answer = H1_ANSWER_SWITCH;
+	if (h->state == H1_S_WAIT)
+		h->state = H1_S_TUNNEL;
+}
+
+void h1_stay(struct h1 *h)
+{
+	h->answer = H1_ANSWER_STAY;
+	if (h->state == H1_S_WAIT)
+		h->state = H1_S_LINE;
+}
