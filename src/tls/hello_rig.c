@@ -55,7 +55,8 @@ struct view rig_end(struct hello_rig *r)
 struct view rig_hello(struct hello_rig *r, const char *name, size_t padding)
 {
 	static const uint8_t zero[20000];
-	static const uint8_t alpn[] = {0, 12, 2, 'h', '2', 8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
+	static const uint8_t alpn[] = {0,   12,  2,   'h', '2', 8,   'h',
+				       't', 't', 'p', '/', '1', '.', '1'};
 	static const uint8_t versions[] = {2, 3, 4};
 
 	rig_begin(r);
