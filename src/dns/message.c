@@ -40,7 +40,8 @@ static void put_record(struct wbuf *w, uint16_t type, const void *data, size_t l
 }
 
 /* RFC 6891 6.1: an answer has an OPT record where the query had one. */
-static void put_opt(struct wbuf *w, const struct dns_query_view *q, enum dns_ede ede)
+static void put_opt(struct wbuf *w, const struct dns_query_view *q, enum dns_ede ede,
+		    const char *text)
 {
 	if (!q->has_edns)
 		return;
@@ -52,10 +53,12 @@ static void put_opt(struct wbuf *w, const struct dns_query_view *q, enum dns_ede
 		wbuf_put_be16(w, 0);
 		return;
 	}
-	wbuf_put_be16(w, 6);
+	size_t n = text ? strnlen(text, DNS_EDE_TEXT_MAX) : 0;
+	wbuf_put_be16(w, (uint16_t)(6 + n));
 	wbuf_put_be16(w, OPTION_EDE);
-	wbuf_put_be16(w, 2);
+	wbuf_put_be16(w, (uint16_t)(2 + n));
 	wbuf_put_be16(w, (uint16_t)ede);
+	wbuf_put_bytes(w, text, n);
 }
 
 size_t dns_make_bare_error(const struct dns_header *h, enum dns_rcode rcode,
@@ -68,13 +71,13 @@ size_t dns_make_bare_error(const struct dns_header *h, enum dns_rcode rcode,
 }
 
 size_t dns_make_error(const struct dns_query_view *q, enum dns_rcode rcode, enum dns_ede ede,
-		      uint8_t buf[DNS_MADE_MAX])
+		      const char *text, uint8_t buf[DNS_MADE_MAX])
 {
 	struct wbuf w = wbuf_make(buf, DNS_MADE_MAX);
 	uint16_t kept = q->h.flags & (DNS_RD | DNS_CD);
 	put_header(&w, q->h.id, (uint16_t)(DNS_QR | DNS_RA | kept | rcode), 1, 0, q->has_edns);
 	put_question(&w, &q->q);
-	put_opt(&w, q, ede);
+	put_opt(&w, q, ede, text);
 	return w.len;
 }
 
@@ -99,7 +102,7 @@ size_t dns_make_own(const struct dns_query_view *q, const struct dns_own *own,
 		put_record(&w, DNS_AAAA, own->aaaa.b, 16);
 	if (ptr)
 		put_record(&w, DNS_PTR, own->ptr.b, own->ptr.len);
-	put_opt(&w, q, DNS_EDE_NONE);
+	put_opt(&w, q, DNS_EDE_NONE, NULL);
 	return w.len;
 }
 
@@ -111,6 +114,6 @@ size_t dns_make_truncated(const struct dns_query_view *q, struct view answer,
 	dns_header_read(answer, &h);
 	put_header(&w, q->h.id, h.flags | DNS_TC, 1, 0, q->has_edns);
 	put_question(&w, &q->q);
-	put_opt(&w, q, DNS_EDE_NONE);
+	put_opt(&w, q, DNS_EDE_NONE, NULL);
 	return w.len;
 }

@@ -10,9 +10,11 @@
 
 /*
  * The longest message that is made here: a header, a question, two addresses or one name, and an
- * OPT record with an extended error.
+ * OPT record with an extended error and its text.
  */
-#define DNS_MADE_MAX (DNS_HLEN + (DNS_NAME_MAX + 4) + 2 * (12 + DNS_NAME_MAX) + 32)
+#define DNS_EDE_TEXT_MAX 200 /* bytes of EXTRA-TEXT; longer ones are cut */
+#define DNS_MADE_MAX \
+	(DNS_HLEN + (DNS_NAME_MAX + 4) + 2 * (12 + DNS_NAME_MAX) + 32 + DNS_EDE_TEXT_MAX)
 
 /* What a name that weir answers itself has: family 0 and length 0 are none. No record at all is
  * NODATA. */
@@ -28,9 +30,10 @@ struct dns_own {
  */
 size_t dns_make_bare_error(const struct dns_header *h, enum dns_rcode rcode,
 			   uint8_t buf[DNS_MADE_MAX]);
-/* An error with the question, and where the asker speaks EDNS with the extended error. */
+/* An error with the question, and where the asker speaks EDNS with the extended error and its
+ * EXTRA-TEXT (NULL: none). */
 size_t dns_make_error(const struct dns_query_view *q, enum dns_rcode rcode, enum dns_ede ede,
-		      uint8_t buf[DNS_MADE_MAX]);
+		      const char *text, uint8_t buf[DNS_MADE_MAX]);
 /* An answer of weir's own, which may be empty. */
 size_t dns_make_own(const struct dns_query_view *q, const struct dns_own *own,
 		    uint8_t buf[DNS_MADE_MAX]);

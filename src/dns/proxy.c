@@ -128,7 +128,7 @@ void dns_proxy_fail(struct dns_proxy *d, const struct dns_asker *who,
 {
 	uint8_t buf[DNS_MADE_MAX];
 	d->sb->cnt.dns_failures++;
-	send_answer(d, who, buf, dns_make_error(q, DNS_SERVFAIL, ede, buf));
+	send_answer(d, who, buf, dns_make_error(q, DNS_SERVFAIL, ede, NULL, buf));
 }
 
 /* What could not be read as a query. False where it is dropped. */

@@ -46,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		must(dns_make_bare_error(&q.h, DNS_FORMERR, buf) == DNS_HLEN);
 	} else {
 		must(q.end <= size && q.edns_size >= 512);
-		check_made(&q, buf, dns_make_error(&q, DNS_SERVFAIL, DNS_EDE_NETWORK_ERROR, buf));
+		check_made(&q, buf, dns_make_error(&q, DNS_SERVFAIL, DNS_EDE_NETWORK_ERROR, NULL, buf));
 		check_made(&q, buf, dns_make_truncated(&q, view_make(answer, 12), buf));
 		dns_local_find(&env, &q.q, &own);
 		check_made(&q, buf, dns_make_own(&q, &own, buf));

@@ -340,7 +340,7 @@ static void errors_carry_the_extended_code_where_edns_was_used(void **state)
 	question("example.org", DNS_A);
 	opt(1232, 0x8000);
 	assert_true(read_query(w.len, &q, &rcode));
-	size_t len = dns_make_error(&q, DNS_SERVFAIL, DNS_EDE_NETWORK_ERROR, buf);
+	size_t len = dns_make_error(&q, DNS_SERVFAIL, DNS_EDE_NETWORK_ERROR, NULL, buf);
 	size_t at = q.question_end;
 	struct view v = view_make(buf, len);
 	assert_true(dns_header_read(v, &h));
@@ -356,7 +356,7 @@ static void errors_carry_the_extended_code_where_edns_was_used(void **state)
 	begin(DNS_RD, 1, 0, 0, 0);
 	question("example.org", DNS_A);
 	assert_true(read_query(w.len, &q, &rcode));
-	assert_int_equal(dns_make_error(&q, DNS_SERVFAIL, DNS_EDE_NETWORK_ERROR, buf), w.len);
+	assert_int_equal(dns_make_error(&q, DNS_SERVFAIL, DNS_EDE_NETWORK_ERROR, NULL, buf), w.len);
 }
 
 static void truncated_answer_is_header_and_question(void **state)
