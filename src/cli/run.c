@@ -36,6 +36,7 @@
 #include "host/addrs.h"
 #include "host/keeper.h"
 #include "link/behind.h"
+#include "observe/events.h"
 #include "observe/stats.h"
 
 /* How long the end waits without anything moving: a peer that has stalled this long may as well be
@@ -53,6 +54,7 @@ struct run {
 	struct keeper keeper;
 	struct loop loop;
 	struct sandbox *sb;
+	struct events *events; /* NULL: none wanted */
 	struct loop_source keeper_src, signal_src, target_src;
 	int signal_fd, target_fd; /* target: pidfd of --pid without a command; -1 */
 	int status;
@@ -132,6 +134,30 @@ static void note_inherited(struct run *r)
 	}
 	if (d)
 		closedir(d);
+}
+
+/* A log that the command could write to would be none: its fd:N stays here. What has no such number
+ * is opened later, and never the command's. */
+static int keep_events_from_command(const struct run *r, struct error *err)
+{
+	int fd = r->conf.events ? events_fd_number(r->conf.events) : -1;
+
+	if (fd <= STDERR_FILENO) /* these are the command's in any case */
+		return 0;
+	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		return error_set(err, "--events: '%s': there is no such open file", r->conf.events);
+	return 0;
+}
+
+static int open_events(struct run *r, struct error *err)
+{
+	char label[32];
+
+	if (!r->conf.events)
+		return 0;
+	snprintf(label, sizeof(label), "run-%d", (int)getpid());
+	r->events = events_open(&r->loop, r->conf.events, label, err);
+	return r->events ? 0 : -1;
 }
 
 /*
@@ -439,6 +465,16 @@ static void run_warn(const struct run *r)
 	log_info("link %s, caps 0x%x", r->sb->link->ops->name, r->sb->link->caps);
 }
 
+static void tell_policy(struct run *r)
+{
+	struct event ev = event_make(EVENT_POLICY);
+	char text[64];
+
+	snprintf(text, sizeof(text), "loaded: %zu rules", policy_rule_count(r->sb->policy));
+	ev.text = text;
+	events_emit(r->events, &ev);
+}
+
 static void run_report(const struct run *r)
 {
 	if (!r->conf.quiet)
@@ -454,14 +490,15 @@ static int run_main(struct run *r)
 	int signo, e;
 
 	raise_file_limit();
+	if (loop_init(&r->loop, &err) < 0 || open_events(r, &err) < 0)
+		return cli_fail(&err);
 	drop_inherited(r);
 	if (!r->command)
 		keeper_done(&r->keeper);
-	if (loop_init(&r->loop, &err) < 0)
-		return cli_fail(&err);
 	if (run_gateway(r, &err) < 0)
 		return cli_fail(&err);
 	run_warn(r);
+	tell_policy(r);
 	if ((signo = early_signal()))
 		return 128 + signo;
 	if (r->command && keeper_go(&r->keeper) < 0) {
@@ -494,6 +531,10 @@ int cmd_run(int argc, char **argv)
 		goto out;
 	hold_standard_fds();
 	note_inherited(r);
+	if (keep_events_from_command(r, &err) < 0) {
+		status = cli_fail(&err);
+		goto out;
+	}
 	keeper_signals_take(&r->signals);
 	run_keeper_config(r, &kc);
 	if (keeper_start(&r->keeper, &kc, &err) < 0) {
@@ -504,6 +545,7 @@ int cmd_run(int argc, char **argv)
 	if (r->sb && !r->conf.netns_path && !r->conf.pid)
 		link_close_behind(r->sb->link);
 	sandbox_free(r->sb);
+	events_close(r->events);
 	if (r->signal_fd >= 0)
 		close(r->signal_fd);
 	if (r->target_fd >= 0)
