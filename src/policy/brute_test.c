@@ -253,6 +253,9 @@ static bool model_decide(const struct model_rule *rules, unsigned n, const bool 
 	int outer_rule;
 	bool outer = model_judge(rules, n, def_allow, env, f, &f->remote, f->proto, &outer_rule);
 
+	*ret_rule = -1;
+	if (f->dir == POLICY_EGRESS && f->proto == POLICY_UDP && f->port == 137)
+		return false;
 	*ret_rule = outer_rule;
 	if (!outer || !policy_embedded_v4(&f->remote, &inner))
 		return outer;

@@ -1,140 +1,94 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Rules that say more than can be enforced are errors, and rules that an earlier one hides are
- * warnings. Both are judged item by item: one item of a list without effect is as much a surprise
- * as a whole rule without it.
+ * Rules that say more than can be enforced are errors. They are judged item by item: one item of a
+ * list without effect is as much a surprise as a whole rule without it.
  */
-#include "policy/rule.h"
+#include "policy/read.h"
 
-static bool ports_hold(const struct rule *r, uint16_t port)
+static bool ports_hold(const struct reader *rd, uint16_t port)
 {
-	for (uint32_t i = 0; i < r->port_count; i++)
-		if (port >= r->ports[i].first && port <= r->ports[i].last)
+	for (uint32_t i = 0; i < rd->rule.port_count; i++)
+		if (port >= rd->ports[i].first && port <= rd->ports[i].last)
 			return true;
-	return r->port_count == 0;
+	return rd->rule.port_count == 0;
+}
+
+/* ICMP has no ports, and nothing of it is published. */
+static int check_icmp(struct reader *rd)
+{
+	const struct rule *r = &rd->rule;
+	const char *icmp =
+		protocol_word(rd->protos & POLICY_ICMPV4 ? POLICY_ICMPV4 : POLICY_ICMPV6);
+	struct span word = span_of(icmp);
+
+	if (!(rd->protos & ~POLICY_PROTO_PORTS))
+		return 0;
+	if (r->port_count)
+		return reader_fault(rd, PART_PORTS, NULL,
+				    "protocol \"%s\" has none; expected tcp or udp", icmp);
+	if (r->dirs & RULE_INGRESS)
+		return reader_fault(rd, PART_PROTOCOL, &word,
+				    "ingress is published ports, which are TCP or UDP; expected "
+				    "tcp or udp, or direction egress");
+	return 0;
 }
 
 /* An IPv4 target never meets ICMPv6, nor the other way round. */
-static int check_families(const struct rule *r, struct error *err)
+static int check_families(struct reader *rd)
 {
-	const uint8_t no4 = POLICY_ICMPV6, no6 = POLICY_ICMPV4;
+	const struct rule *r = &rd->rule;
 
 	for (uint32_t i = 0; i < r->prefix_count; i++) {
-		uint8_t family = r->prefixes[i].net.family;
+		bool v4 = rd->prefixes[i].net.family == 4;
+		uint8_t never = v4 ? POLICY_ICMPV6 : POLICY_ICMPV4;
+		struct span word = span_of(protocol_word(never));
 
-		if ((r->protos & (family == 4 ? no4 : no6)) == r->protos)
-			return error_set(err,
-					 "protocol \"%s\" never meets an IPv%u target; expected %s",
-					 family == 4 ? "icmpv6" : "icmpv4", family,
-					 family == 4 ? "icmpv4" : "icmpv6");
+		if (r->protos == never)
+			return reader_fault(rd, PART_PROTOCOL, &word,
+					    "it never meets an IPv%d target; expected %s",
+					    v4 ? 4 : 6,
+					    protocol_word(v4 ? POLICY_ICMPV4 : POLICY_ICMPV6));
 	}
 	return 0;
 }
 
-static int check_dns(const struct rule *r, struct error *err)
+/* Targets that stand for one service of the guest's choice: dns and doh. */
+static int check_service(struct reader *rd, const char *word, uint16_t port)
 {
-	if (!r->dns)
-		return 0;
+	const struct rule *r = &rd->rule;
+
 	if (r->dirs != RULE_EGRESS)
-		return error_set(err, "direction: the target \"dns\" is for egress only");
+		return reader_fault(rd, PART_DIRECTION, NULL,
+				    "the target \"%s\" is for egress only", word);
 	if (!(r->protos & POLICY_PROTO_PORTS))
-		return error_set(err, "protocol: the target \"dns\" is TCP and UDP only");
-	if (!ports_hold(r, POLICY_DNS_PORT))
-		return error_set(err,
-				 "ports: the target \"dns\" is port %d, which the ports leave out",
-				 POLICY_DNS_PORT);
+		return reader_fault(rd, PART_PROTOCOL, NULL,
+				    "the target \"%s\" is TCP and UDP only", word);
+	if (!ports_hold(rd, port))
+		return reader_fault(rd, PART_PORTS, NULL,
+				    "the target \"%s\" is port %d, which the ports leave out", word,
+				    port);
 	return 0;
 }
 
-int rule_check(const struct rule *r, uint8_t written, struct error *err)
+static int check_names(struct reader *rd)
 {
-	const char *icmp = written & POLICY_ICMPV4 ? "icmpv4" : "icmpv6";
-	bool has_icmp = written & ~POLICY_PROTO_PORTS;
+	const struct rule *r = &rd->rule;
 
-	if (has_icmp && r->port_count)
-		return error_set(err, "ports: protocol \"%s\" has none; expected tcp or udp", icmp);
-	if (has_icmp && (r->dirs & RULE_INGRESS))
-		return error_set(
-			err,
-			"protocol \"%s\": ingress is published ports, which are TCP or UDP; "
-			"expected tcp or udp, or direction egress",
-			icmp);
-	if (check_families(r, err) < 0)
+	if (r->name_count && r->dirs != RULE_EGRESS)
+		return reader_fault(rd, PART_DIRECTION, NULL,
+				    "a name is for egress only: a peer that comes in shows none");
+	if (r->strict && !r->allow)
+		return reader_fault(rd, PART_STRICT, NULL, "it is for rules that allow");
+	if (r->strict && !rule_has_names(r))
+		return reader_fault(rd, PART_STRICT, NULL, "it is for rules with names");
+	return 0;
+}
+
+int reader_check(struct reader *rd)
+{
+	if (check_icmp(rd) < 0 || check_families(rd) < 0 || check_names(rd) < 0)
 		return -1;
-	return check_dns(r, err);
-}
-
-static bool covers_ports(const struct rule *a, const struct rule *b)
-{
-	if (a->port_count == 0)
-		return true;
-	if (b->port_count == 0)
-		return false;
-	for (uint32_t i = 0; i < b->port_count; i++) {
-		bool within = false;
-
-		for (uint32_t j = 0; j < a->port_count && !within; j++)
-			within = b->ports[i].first >= a->ports[j].first &&
-				 b->ports[i].last <= a->ports[j].last;
-		if (!within)
-			return false;
-	}
-	return true;
-}
-
-/*
- * Whether an allow rule whose target names `names` reaches what prefix p of rule b reaches, guarded
- * groups considered. That a deny rule would also have met an address of the host's own does not
- * count: without a rule that names it, the host is closed anyway.
- */
-static bool covers_guarded(const struct rule *a, uint8_t names, const struct rule *b,
-			   const struct rule_prefix *p)
-{
-	if (!a->allow)
-		return true;
-	if (b->allow)
-		return !(p->names & ~names);
-	return !p->touches;
-}
-
-static bool covers_prefix(const struct rule *a, const struct rule *b, const struct rule_prefix *p)
-{
-	if (a->any && covers_guarded(a, 0, b, p))
-		return true;
-	for (uint32_t i = 0; i < a->prefix_count; i++) {
-		const struct rule_prefix *q = &a->prefixes[i];
-
-		if (q->bits <= p->bits && addr_key_in(p->net, &q->net, &q->mask) &&
-		    covers_guarded(a, q->names, b, p))
-			return true;
-	}
-	return false;
-}
-
-static bool covers_groups(const struct rule *a, const struct rule *b)
-{
-	uint8_t missing = b->groups & ~a->groups;
-
-	if (a->any)
-		missing &= a->allow ? GROUPS_GUARDED : 0;
-	return !missing;
-}
-
-bool rule_shadows(const struct rule *earlier, const struct rule *later)
-{
-	const struct rule *a = earlier, *b = later;
-
-	if ((b->dirs & ~a->dirs) || (b->protos & ~a->protos) || !covers_ports(a, b))
-		return false;
-	/* `allow@any` leaves the guarded groups to later rules; `deny@any` leaves nothing. */
-	if (b->any && !(a->any && (!a->allow || b->allow)))
-		return false;
-	if (b->dns && !a->dns && !a->any && !(a->groups & GROUP_BIT(GROUP_HOST)))
-		return false;
-	if (!covers_groups(a, b))
-		return false;
-	for (uint32_t i = 0; i < b->prefix_count; i++)
-		if (!covers_prefix(a, b, &b->prefixes[i]))
-			return false;
-	return true;
+	if (rd->rule.dns && check_service(rd, "dns", POLICY_DNS_PORT) < 0)
+		return -1;
+	return rd->rule.doh ? check_service(rd, "doh", POLICY_DOH_PORT) : 0;
 }

@@ -44,12 +44,10 @@ static const struct range ranges6[] = {
 	{V6(0xff00, 0, 0, 0), 8, GROUP_MULTICAST},
 };
 
-/* True where the first `bits` bits are the same. */
 static bool bits_eq(const struct addr_key *a, const struct range *r, unsigned bits)
 {
-	struct addr_key mask = addr_key_mask(a->family, bits);
-
-	return ((a->hi ^ r->hi) & mask.hi) == 0 && ((a->lo ^ r->lo) & mask.lo) == 0;
+	return ((a->hi ^ r->hi) & addr_mask_hi(bits)) == 0 &&
+	       ((a->lo ^ r->lo) & addr_mask_lo(bits)) == 0;
 }
 
 static enum policy_group group_by_range(const struct range *r, size_t n, const struct addr_key *a)

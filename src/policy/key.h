@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * An address as two machine words, so that a prefix is tested with two ANDs and two compares.
+ * An address as two machine words, so that a prefix is tested with two XORs and two ANDs.
  * IPv4 lies in the upper half of `hi`.
  */
 #ifndef WEIR_POLICY_KEY_H
@@ -26,21 +26,28 @@ static inline struct addr_key addr_key(const struct ipaddr *a)
 	return k;
 }
 
-/* The mask of the first `bits` bits of an address of that family. */
-static inline struct addr_key addr_key_mask(uint8_t family, unsigned bits)
+/* The mask of the first `bits` bits of an address, 0..128. */
+static inline uint64_t addr_mask_hi(unsigned bits)
 {
-	struct addr_key m = {.family = family};
-
-	m.hi = bits == 0 ? 0 : bits >= 64 ? UINT64_MAX : UINT64_MAX << (64 - bits);
-	m.lo = bits <= 64 ? 0 : bits >= 128 ? UINT64_MAX : UINT64_MAX << (128 - bits);
-	return m;
+	return bits == 0 ? 0 : bits >= 64 ? UINT64_MAX : UINT64_MAX << (64 - bits);
 }
 
-static inline bool addr_key_in(struct addr_key a, const struct addr_key *net,
-			       const struct addr_key *mask)
+static inline uint64_t addr_mask_lo(unsigned bits)
 {
-	return a.family == net->family && (a.hi & mask->hi) == net->hi &&
-	       (a.lo & mask->lo) == net->lo;
+	return bits <= 64 ? 0 : bits >= 128 ? UINT64_MAX : UINT64_MAX << (128 - bits);
+}
+
+/* True where the first `bits` bits of both are the same, whatever their families. */
+static inline bool addr_key_eq_bits(const struct addr_key *a, const struct addr_key *b,
+				    unsigned bits)
+{
+	return ((a->hi ^ b->hi) & addr_mask_hi(bits)) == 0 &&
+	       ((a->lo ^ b->lo) & addr_mask_lo(bits)) == 0;
+}
+
+static inline bool addr_key_in(const struct addr_key *a, const struct addr_key *net, unsigned bits)
+{
+	return a->family == net->family && addr_key_eq_bits(a, net, bits);
 }
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "policy/rule.h"
+#include "policy/read.h"
 
 /* Rules up to which each is compared with all before it; a longer list would take too long to load.
  */
@@ -16,8 +16,7 @@
 
 static int warn_shadowed(struct policy *p, const struct rule *by, const struct rule *r)
 {
-	struct quoted a = span_quote((struct span){r->text, strlen(r->text)});
-	struct quoted b = span_quote((struct span){by->text, strlen(by->text)});
+	struct quoted a = span_quote(span_of(r->text)), b = span_quote(span_of(by->text));
 
 	if (asprintf(&p->warnings[p->warning_count],
 		     "rule %s has no effect: the earlier rule %s matches "
@@ -48,37 +47,87 @@ static int find_shadowed(struct policy *p, size_t user_rules)
 	return 0;
 }
 
+/* The rules' own texts and lists are in the arena. */
+static int read_rules(struct policy *p, const struct policy_source *src,
+		      const struct preset *preset, struct error *err)
+{
+	size_t n = src->rule_count, user = n + src->file_rule_count;
+	struct reader rd;
+	int rc = 0;
+
+	reader_init(&rd, &p->mem, err);
+	for (size_t i = 0; i < user + preset->rule_count && rc == 0; i++) {
+		struct policy_rule_source token = {0};
+		const struct policy_rule_source *one = &token;
+
+		if (i < n)
+			token.token = src->rules[i];
+		else if (i < user)
+			one = &src->file_rules[i - n];
+		else
+			token.token = preset->rules[i - user];
+		rc = rule_read(&rd, one, &p->rules[p->rule_count]);
+		p->rule_count += rc == 0;
+	}
+	reader_done(&rd);
+	return rc;
+}
+
+/* Names are all that the guest can reach: no user's rule lets it in by address, or at all. */
+static bool only_names_allowed(const struct policy *p, size_t user_rules)
+{
+	for (size_t i = 0; i < user_rules; i++) {
+		const struct rule *r = &p->rules[i];
+
+		if (r->allow && (r->dirs & RULE_EGRESS) && rule_has_addresses(r))
+			return false;
+	}
+	return p->def[POLICY_EGRESS] != POLICY_ALLOW;
+}
+
+static int finish(struct policy *p, const struct preset *preset, size_t user_rules)
+{
+	bool has_doh = false;
+
+	for (size_t i = 0; i < p->rule_count; i++) {
+		p->has_names |= rule_has_names(&p->rules[i]);
+		has_doh |= p->rules[i].doh;
+	}
+	memcpy(p->def, preset->def, sizeof(p->def));
+	memcpy(p->def_reason, preset->def_reason, sizeof(p->def_reason));
+	p->open_all = preset->open_all;
+	p->implicit_dns = preset->implicit_dns ? (uint32_t)user_rules : p->rule_count;
+	p->only_names = preset->implicit_dns && only_names_allowed(p, user_rules);
+	if (has_doh && !doh_load(&p->mem, &p->doh))
+		return -1;
+	return find_shadowed(p, user_rules);
+}
+
 struct policy *policy_new(const struct policy_source *src, struct error *err)
 {
 	struct preset preset;
 	struct policy *p;
 
-	if (src->rule_count > POLICY_RULES_MAX) {
+	if (src->rule_count > POLICY_RULES_MAX || src->file_rule_count > POLICY_RULES_MAX ||
+	    src->rule_count + src->file_rule_count > POLICY_RULES_MAX) {
 		error_set(err, "more than %d rules", POLICY_RULES_MAX);
 		return NULL;
 	}
 	if (preset_make(src, &preset, err) < 0)
 		return NULL;
+
+	size_t user_rules = src->rule_count + src->file_rule_count;
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		goto nomem;
-	p->rules = calloc(src->rule_count + preset.rule_count + 1, sizeof(*p->rules));
+	p->rules = calloc(user_rules + preset.rule_count + 1, sizeof(*p->rules));
 	if (!p->rules)
 		goto nomem;
-	for (size_t i = 0; i < src->rule_count + preset.rule_count; i++) {
-		const char *token =
-			i < src->rule_count ? src->rules[i] : preset.rules[i - src->rule_count];
-
-		if (rule_parse(token, &p->rules[i], err) < 0) {
-			policy_free(p);
-			return NULL;
-		}
-		p->rule_count++;
+	if (read_rules(p, src, &preset, err) < 0) {
+		policy_free(p);
+		return NULL;
 	}
-	memcpy(p->def, preset.def, sizeof(p->def));
-	memcpy(p->def_reason, preset.def_reason, sizeof(p->def_reason));
-	p->open_all = preset.open_all;
-	if (find_shadowed(p, src->rule_count) < 0)
+	if (finish(p, &preset, user_rules) < 0)
 		goto nomem;
 	return p;
 nomem:
@@ -91,12 +140,11 @@ void policy_free(struct policy *p)
 {
 	if (!p)
 		return;
-	for (size_t i = 0; i < p->rule_count; i++)
-		rule_done(&p->rules[i]);
 	for (size_t i = 0; i < p->warning_count; i++)
 		free(p->warnings[i]);
 	free(p->warnings);
 	free(p->rules);
+	arena_done(&p->mem);
 	free(p);
 }
 

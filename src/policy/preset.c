@@ -11,7 +11,7 @@
  * The last line is what makes an allow list mean what it lists: `--allow X` must not bring all of
  * "public" along.
  */
-#include "policy/rule.h"
+#include "policy/read.h"
 
 static const struct {
 	const char *word, *rule;
@@ -29,7 +29,8 @@ static int add_group(struct preset *p, struct span item, struct error *err)
 	int i = word_index(item, net_words);
 
 	if (i < 0)
-		return word_error(err, "preset", item, EXPECTED, net_words);
+		return error_set(err, "preset %s: expected " EXPECTED "%s", span_quote(item).s,
+				 word_hint(item, net_words).s);
 	if ((size_t)i >= sizeof(groups) / sizeof(groups[0]))
 		return error_set(err, "preset \"%s\" stands alone; expected " EXPECTED,
 				 net_words[i]);
@@ -85,10 +86,12 @@ int preset_make(const struct policy_source *src, struct preset *ret, struct erro
 			return -1;
 	} else {
 		p.rules[p.rule_count++] = "allow@dns";
-		if (src->rule_count == 0 && src->default_egress < 0)
+		if (src->rule_count + src->file_rule_count == 0 && src->default_egress < 0) {
 			p.rules[p.rule_count++] = "allow@public";
-		else
+		} else {
 			p.def_reason[POLICY_EGRESS] = REASON_DEFAULT;
+			p.implicit_dns = true;
+		}
 	}
 	set_default(&p, POLICY_EGRESS, src->default_egress);
 	set_default(&p, POLICY_INGRESS, src->default_ingress);

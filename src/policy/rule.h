@@ -2,14 +2,17 @@
 /*
  * Between the files of this room: a rule as it is matched, and a policy as it is compiled.
  *
- * Way of a rule: token.c splits the text into parts, target.c reads each target, enforce.c refuses
- * what could never take effect, policy.c puts the rules in order (preset.c brings those of --net),
- * decide.c asks them.
+ * Way of a rule: token.c splits the text of a token, parts.c reads actions, directions, protocols
+ * and ports of tokens and of structured rules, target.c and name_target.c read a target each,
+ * enforce.c refuses what could never take effect, shadow.c tells what an earlier rule hides,
+ * policy.c puts the rules in order (preset.c brings those of --net). decide.c, question.c and
+ * reason.c answer; they ask find.h for the first rule of a kind.
  */
 #ifndef WEIR_POLICY_RULE_H
 #define WEIR_POLICY_RULE_H
 
 #include "base/error.h"
+#include "policy/arena.h"
 #include "policy/key.h"
 #include "policy/policy.h"
 
@@ -20,7 +23,8 @@
 
 #define POLICY_PROTO_ALL   (POLICY_TCP | POLICY_UDP | POLICY_ICMPV4 | POLICY_ICMPV6)
 #define POLICY_PROTO_PORTS (POLICY_TCP | POLICY_UDP)
-#define POLICY_DNS_PORT    53 /* RFC 1035 4.2 */
+#define POLICY_DNS_PORT    53  /* RFC 1035 4.2 */
+#define POLICY_DOH_PORT    443 /* RFC 8484 3; HTTP/3 over UDP */
 
 /* Bits of rule.dirs. */
 #define RULE_EGRESS  (1u << POLICY_EGRESS)
@@ -29,40 +33,63 @@
 #define GROUP_BIT(g) (1u << (g))
 /*
  * Groups that a guest enters only by a rule that names them (or by `--net all`): neither `any`, nor
- * a wide prefix, nor an allowing default opens them. Egress only.
+ * a wide prefix, nor a name, nor an allowing default opens them. Egress only.
  */
 #define GROUPS_GUARDED                                                                   \
 	(GROUP_BIT(GROUP_HOST) | GROUP_BIT(GROUP_METADATA) | GROUP_BIT(GROUP_LOOPBACK) | \
 	 GROUP_BIT(GROUP_LINK_LOCAL))
 
 struct rule_prefix {
-	struct addr_key net, mask;
+	struct addr_key net;
 	uint8_t bits;
 	uint8_t names;   /* guarded groups (GROUP_BIT) that this prefix is narrow enough to name */
 	uint8_t touches; /* guarded groups, but host, that have addresses in it */
+};
+
+/* Names of one target: the name itself, all below it, or both. */
+struct rule_name {
+	const char *s; /* not ended by a NUL */
+	uint8_t len;
+	bool self, below;
 };
 
 struct rule_ports {
 	uint16_t first, last; /* inclusive, 1..65535 */
 };
 
+/* Lists lie in the policy's arena. */
 struct rule {
 	bool allow;
 	bool any;       /* target `any` */
 	bool dns;       /* target `dns`: the gateway, TCP and UDP port 53 */
+	bool doh;       /* target `doh`: the names and addresses of doh.c, TCP and UDP port 443 */
+	bool strict;    /* a flow that shows no name is not let in by a binding alone */
 	uint8_t dirs;   /* RULE_EGRESS | RULE_INGRESS */
 	uint8_t protos; /* enum policy_proto bits, never 0 */
 	uint8_t groups; /* GROUP_BIT of each group named */
-	uint32_t prefix_count;
-	uint32_t port_count;          /* 0: any port */
-	struct rule_prefix *prefixes; /* owned */
-	struct rule_ports *ports;     /* owned */
-	char *text;                   /* the token, owned */
+	uint32_t prefix_count, name_count;
+	uint32_t port_count; /* 0: any port */
+	const struct rule_prefix *prefixes;
+	const struct rule_name *names;
+	const struct rule_ports *ports;
+	const char *text; /* the token */
+};
+
+/* What the target `doh` stands for; both empty while no rule has it. */
+struct doh_list {
+	struct rule_name *names;
+	struct rule_prefix *prefixes;
+	uint32_t name_count, prefix_count;
 };
 
 struct policy {
+	struct arena mem; /* what the rules point to */
+	struct doh_list doh;
 	struct rule *rules;
-	size_t rule_count;
+	uint32_t rule_count;
+	uint32_t implicit_dns;     /* index of the preset's dns rule; rule_count: none */
+	bool has_names;            /* some rule is for names */
+	bool only_names;           /* implicit_dns answers no questions for names of no rule */
 	enum policy_answer def[2]; /* by enum policy_dir */
 	enum policy_reason
 		def_reason[2]; /* why the default denies: REASON_DEFAULT or REASON_PRESET */
@@ -71,65 +98,52 @@ struct policy {
 	size_t warning_count;
 };
 
-/* A piece of a token. */
-struct span {
-	const char *p;
-	size_t n;
-};
-
-static inline bool span_is(struct span s, const char *word)
+/* True where the rule has targets that match by name. */
+static inline bool rule_has_names(const struct rule *r)
 {
-	return strlen(word) == s.n && memcmp(s.p, word, s.n) == 0;
+	return r->name_count || r->doh;
 }
 
-/* ---- token.c ---- */
-/* Reads one token; the rule is empty and err set on failure. */
-int rule_parse(const char *token, struct rule *ret, struct error *err);
-void rule_done(struct rule *r);
+/* True where the rule has targets that match by address. */
+static inline bool rule_has_addresses(const struct rule *r)
+{
+	return r->any || r->dns || r->doh || r->groups || r->prefix_count;
+}
 
-/* ---- target.c ---- */
-/* Adds one target (without commas) to r. A message of err begins with the part, not with the rule.
- */
-int rule_add_target(struct rule *r, struct span item, struct error *err);
-/* True for IPv6 text, with or without a prefix length, outside brackets. */
-bool target_is_bare_v6(struct span item);
+static inline bool rule_has_port(const struct rule *r, uint16_t port)
+{
+	if (r->port_count == 0)
+		return true;
+	for (uint32_t i = 0; i < r->port_count; i++)
+		if (port >= r->ports[i].first && port <= r->ports[i].last)
+			return true;
+	return false;
+}
 
-/* ---- enforce.c ---- */
-/*
- * An error where (a part of) the rule can never take effect. `written` holds the protocols that the
- * text states; r->protos is all of them where it states none.
- */
-int rule_check(const struct rule *r, uint8_t written, struct error *err);
-/* True where every flow that `later` matches is matched by `earlier`; false also where that is hard
- * to say. */
+static inline bool prefix_holds(const struct rule_prefix *p, const struct addr_key *a)
+{
+	return addr_key_in(a, &p->net, p->bits);
+}
+
+/* ---- shadow.c ---- */
+/* True where every flow and every DNS question that `later` matches is matched by `earlier`; false
+ * also where that is hard to say. */
 bool rule_shadows(const struct rule *earlier, const struct rule *later);
+
+/* ---- doh.c ---- */
+/* Fills the list; false without memory. */
+bool doh_load(struct arena *mem, struct doh_list *ret);
 
 /* ---- preset.c ---- */
 struct preset {
 	const char *rules[4]; /* tokens, in order */
 	size_t rule_count;
+	bool implicit_dns; /* the first of them is a dns rule that only rules without --net brought
+			    */
 	enum policy_answer def[2];
 	enum policy_reason def_reason[2];
 	bool open_all;
 };
 int preset_make(const struct policy_source *src, struct preset *ret, struct error *err);
-
-/* ---- words.c ---- */
-/* The group of that name; GROUP_NONE where there is none. */
-enum policy_group policy_group_parse(struct span s);
-/* The word of a NULL-terminated list that is nearest to the text; NULL where none is near. */
-const char *word_nearest(struct span text, const char *const *words);
-/* Index of the text in a NULL-terminated list, -1 where it is not there. */
-int word_index(struct span text, const char *const *words);
-
-/* Text in quotes for a message: cut where it is long, and what is not printable ASCII as \xNN. */
-#define QUOTE_MAX 96
-struct quoted {
-	char s[QUOTE_MAX * 4 + 8];
-};
-struct quoted span_quote(struct span s);
-/* "PART "TEXT": expected EXPECTED" and, where a word is near, what it is. Returns -1. */
-int word_error(struct error *err, const char *part, struct span text, const char *expected,
-	       const char *const *words);
 
 #endif

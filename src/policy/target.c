@@ -1,23 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * One target of a rule: `any`, `dns`, a group, or an IPv4 or IPv6 address or prefix.
+ * One target of a rule: `any`, `dns`, `doh`, a group, an IPv4 or IPv6 address or prefix, or names
+ * (name_target.c).
  *
- * Names are a target of a later version. Until then they are refused with that message, and told
- * apart from misspelled words and from spellings of addresses that other programs accept
- * (0x7f000001, 127.1), which must never pass for names.
+ * Spellings of addresses that other programs accept (0x7f000001, 127.1) must never pass for names,
+ * and a misspelled word must not pass for a name of one label.
  */
-#include <stdlib.h>
-
 #include "policy/groups.h"
-#include "policy/rule.h"
+#include "policy/read.h"
 
-static const char *const target_words[] = {"any",      "dns",     "host",       "metadata",
-					   "loopback", "private", "link-local", "multicast",
-					   "public",   NULL};
+static const char *const target_words[] = {"any",       "dns",      "doh",     "host",
+					   "metadata",  "loopback", "private", "link-local",
+					   "multicast", "public",   NULL};
 
-#define EXPECTED                                                                                     \
-	"any, dns, host, metadata, loopback, private, link-local, multicast, public, or an address " \
-	"such as 10.0.0.0/8 or [2001:db8::/32]"
+#define EXPECTED                                                                               \
+	"any, dns, doh, host, metadata, loopback, private, link-local, multicast, public, an " \
+	"address such as 10.0.0.0/8 or [2001:db8::/32], or a name such as example.com"
 
 #define ADDR_TEXT_MAX 64 /* longer text is no address */
 
@@ -44,37 +42,33 @@ bool target_is_bare_v6(struct span item)
 {
 	struct prefix_text t;
 
-	return parse_prefix(item, &t) && t.net.family == 6;
+	return item.n && memchr(item.p, ':', item.n) && parse_prefix(item, &t) && t.net.family == 6;
 }
 
-static int add_prefix(struct rule *r, struct span item, const struct prefix_text *t,
-		      struct error *err)
+static int add_prefix(struct reader *rd, struct span item, const struct prefix_text *t)
 {
 	const struct ipaddr *a = &t->net;
-	unsigned bits = t->bits;
-	struct rule_prefix p = {.bits = (uint8_t)bits};
+	struct rule *r = &rd->rule;
 	char text[IPADDR_STRLEN];
 
 	if (!t->exact)
-		return error_set(
-			err, "target %s: the address has bits behind the prefix; expected %s/%u",
-			span_quote(item).s, ipaddr_str(a, text), bits);
-	p.mask = addr_key_mask(a->family, bits);
-	p.net = addr_key(a);
-	if ((a->family == 4 && a->b[0] == 0 && bits >= 8) ||
-	    (a->family == 6 && bits == 128 && ipaddr_is_unspecified(a)))
-		return error_set(err,
-				 "target %s: 0.0.0.0/8 and :: never pass, whatever the rules say; "
-				 "expected another target (0.0.0.0/0 and ::/0 are all addresses)",
-				 span_quote(item).s);
-	p.names = group_named_by(a, bits);
-	p.touches = group_touched_by(a, bits);
-
-	struct rule_prefix *grown = realloc(r->prefixes, (r->prefix_count + 1) * sizeof(*grown));
-	if (!grown)
-		return error_set(err, "target: out of memory");
-	r->prefixes = grown;
-	r->prefixes[r->prefix_count++] = p;
+		return reader_fault(rd, PART_TARGET, &item,
+				    "the address has bits behind the prefix; expected %s/%u",
+				    ipaddr_str(a, text), t->bits);
+	if ((a->family == 4 && a->b[0] == 0 && t->bits >= 8) ||
+	    (a->family == 6 && t->bits == 128 && ipaddr_is_unspecified(a)))
+		return reader_fault(rd, PART_TARGET, &item,
+				    "0.0.0.0/8 and :: never pass, whatever the rules say; expected "
+				    "another target (0.0.0.0/0 and ::/0 are all addresses)");
+	if (!reader_room((void **)&rd->prefixes, &rd->prefix_cap, r->prefix_count,
+			 sizeof(*rd->prefixes)))
+		return reader_no_memory(rd);
+	rd->prefixes[r->prefix_count++] = (struct rule_prefix){
+		.net = addr_key(a),
+		.bits = (uint8_t)t->bits,
+		.names = group_named_by(a, t->bits),
+		.touches = group_touched_by(a, t->bits),
+	};
 	return 0;
 }
 
@@ -110,60 +104,56 @@ static bool looks_like_address(struct span s)
 	return last.n > 0 && has_only(last, "0123456789");
 }
 
-/* x.com, *.x.com, .x.com, suffix=x.com, domain=x.com. */
-static bool looks_like_name(struct span s)
-{
-	return memchr(s.p, '.', s.n) || memchr(s.p, '*', s.n) || memchr(s.p, '=', s.n);
-}
-
-static int unknown_target(struct span item, struct error *err)
+static int unknown_target(struct reader *rd, struct span item)
 {
 	if (looks_like_address(item))
-		return word_error(err, "target", item,
-				  "an address or a prefix such as 10.0.0.1, 10.0.0.0/8 or "
-				  "[2001:db8::/32]",
-				  target_words);
-	if (!looks_like_name(item) && word_nearest(item, target_words))
-		return word_error(err, "target", item, EXPECTED, target_words);
-	return error_set(
-		err,
-		"target %s is a name: rules for names come in a later version; expected " EXPECTED,
-		span_quote(item).s);
+		return reader_fault(rd, PART_TARGET, &item,
+				    "expected an address or a prefix such as 10.0.0.1, 10.0.0.0/8 "
+				    "or [2001:db8::/32], or a name without port and path%s",
+				    word_hint(item, target_words).s);
+	if (word_nearest(item, target_words))
+		return reader_fault(rd, PART_TARGET, &item, "expected " EXPECTED "%s",
+				    word_hint(item, target_words).s);
+	return reader_fault(rd, PART_TARGET, &item,
+			    "expected " EXPECTED "; a name of one label is written domain=NAME");
 }
 
-static int add_bracketed(struct rule *r, struct span item, struct error *err)
+static int add_bracketed(struct reader *rd, struct span item)
 {
 	struct span inside = {item.p + 1, item.n > 1 ? item.n - 2 : 0};
 	struct prefix_text t;
 
 	if (item.p[item.n - 1] == ']' && parse_prefix(inside, &t)) {
 		if (t.net.family == 6)
-			return add_prefix(r, item, &t, err);
-		return error_set(err, "target %s: brackets are for IPv6; expected %.*s",
-				 span_quote(item).s, (int)inside.n, inside.p);
+			return add_prefix(rd, item, &t);
+		return reader_fault(rd, PART_TARGET, &item, "brackets are for IPv6; expected %.*s",
+				    (int)inside.n, inside.p);
 	}
-	return error_set(err,
-			 "target %s: expected an IPv6 address or prefix within the brackets, as in "
-			 "[2001:db8::/32]",
-			 span_quote(item).s);
+	return reader_fault(rd, PART_TARGET, &item,
+			    "expected an IPv6 address or prefix within the brackets, as in "
+			    "[2001:db8::/32]");
 }
 
-int rule_add_target(struct rule *r, struct span item, struct error *err)
+int read_target(struct reader *rd, struct span item)
 {
 	enum policy_group g = policy_group_parse(item);
 	struct prefix_text t;
 
 	if (g != GROUP_NONE)
-		r->groups |= GROUP_BIT(g);
+		rd->rule.groups |= GROUP_BIT(g);
 	else if (span_is(item, "any"))
-		r->any = true;
+		rd->rule.any = true;
 	else if (span_is(item, "dns"))
-		r->dns = true;
+		rd->rule.dns = true;
+	else if (span_is(item, "doh"))
+		rd->rule.doh = true;
 	else if (item.p[0] == '[')
-		return add_bracketed(r, item, err);
+		return add_bracketed(rd, item);
 	else if (parse_prefix(item, &t))
-		return add_prefix(r, item, &t, err);
+		return add_prefix(rd, item, &t);
+	else if (target_is_for_names(item) && !looks_like_address(item))
+		return read_name_target(rd, item);
 	else
-		return unknown_target(item, err);
+		return unknown_target(rd, item);
 	return 0;
 }

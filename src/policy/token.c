@@ -5,22 +5,14 @@
  *	ACTION[:DIRECTION]@TARGET[:PROTOCOL[:PORTS]]
  *
  * TARGET, PROTOCOL and PORTS are comma lists. An IPv6 address holds colons, so it stands in
- *brackets where a protocol follows; alone it needs none.
+ * brackets where a protocol follows; alone it needs none.
  *
  * Everything here is strict: one spelling, no blanks, no empty part. A message names the part that
  * is wrong, what was expected, and the nearest word.
  */
-#include <stdlib.h>
-
-#include "policy/rule.h"
+#include "policy/read.h"
 
 #define FORM "ACTION[:DIRECTION]@TARGET[:PROTOCOL[:PORTS]], as in allow@10.0.0.0/8:tcp:443"
-
-static const char *const action_words[] = {"allow", "deny", NULL};
-static const char *const dir_words[] = {"egress", "ingress", "any", NULL};
-static const uint8_t dir_bits[] = {RULE_EGRESS, RULE_INGRESS, RULE_EGRESS | RULE_INGRESS};
-static const char *const proto_words[] = {"tcp", "udp", "icmpv4", "icmpv6", NULL};
-static const uint8_t proto_bits[] = {POLICY_TCP, POLICY_UDP, POLICY_ICMPV4, POLICY_ICMPV6};
 
 /* Splits off what lies before the first `c`; false where there is none (then all of it is in head).
  */
@@ -55,8 +47,8 @@ static size_t colon_outside(struct span s, size_t from)
 }
 
 /* Calls fn for each item of a comma list; an empty item is an error. */
-static int each_item(struct span list, const char *part, struct rule *r,
-		     int (*fn)(struct rule *, struct span, struct error *), struct error *err)
+static int each_item(struct reader *rd, enum rule_part part, struct span list,
+		     int (*fn)(struct reader *, struct span))
 {
 	struct span rest = list, item;
 	unsigned n = 0;
@@ -65,85 +57,24 @@ static int each_item(struct span list, const char *part, struct rule *r,
 	do {
 		more = span_cut(&rest, ',', &item);
 		if (item.n == 0)
-			return error_set(err, "%s %s: an item of the list is empty", part,
-					 span_quote(list).s);
+			return reader_fault(rd, part, &list, "an item of the list is empty");
 		if (++n > POLICY_ITEMS_MAX)
-			return error_set(err, "%s: more than %d items in one list", part,
-					 POLICY_ITEMS_MAX);
-		if (fn(r, item, err) < 0)
+			return reader_fault(rd, part, NULL, "more than %d items in one list",
+					    POLICY_ITEMS_MAX);
+		if (fn(rd, item) < 0)
 			return -1;
 	} while (more);
 	return 0;
 }
 
-static int parse_head(struct span head, struct rule *r, struct error *err)
+static int read_head(struct reader *rd, struct span head)
 {
 	struct span action, dir = head;
 	bool has_dir = span_cut(&dir, ':', &action);
-	int i = word_index(action, action_words);
 
-	if (i < 0)
-		return word_error(err, "action", action, "allow or deny", action_words);
-	r->allow = i == 0;
-	r->dirs = RULE_EGRESS;
-	if (!has_dir)
-		return 0;
-	i = word_index(dir, dir_words);
-	if (i < 0)
-		return word_error(err, "direction", dir, "egress, ingress or any", dir_words);
-	r->dirs = dir_bits[i];
-	return 0;
-}
-
-static int add_proto(struct rule *r, struct span item, struct error *err)
-{
-	int i = word_index(item, proto_words);
-
-	if (i < 0)
-		return word_error(err, "protocol", item, "tcp, udp, icmpv4 or icmpv6", proto_words);
-	r->protos |= proto_bits[i];
-	return 0;
-}
-
-/* 1..65535 in its one form: no sign, no leading zero. */
-static bool parse_port(struct span s, uint16_t *ret)
-{
-	unsigned v = 0;
-
-	if (s.n == 0 || s.n > 5 || s.p[0] == '0')
-		return false;
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] < '0' || s.p[i] > '9')
-			return false;
-		v = v * 10 + (unsigned)(s.p[i] - '0');
-	}
-	if (v > 65535)
-		return false;
-	*ret = (uint16_t)v;
-	return true;
-}
-
-static int add_ports(struct rule *r, struct span item, struct error *err)
-{
-	struct span first, last = item;
-	struct rule_ports range;
-	bool is_range = span_cut(&last, '-', &first);
-
-	if (!parse_port(first, &range.first) || !parse_port(is_range ? last : first, &range.last))
-		return error_set(err,
-				 "ports %s: expected a port from 1 to 65535 or a range such as "
-				 "8000-8100",
-				 span_quote(item).s);
-	if (range.last < range.first)
-		return error_set(err, "ports %s: the range ends before it starts; expected %u-%u",
-				 span_quote(item).s, range.last, range.first);
-
-	struct rule_ports *grown = realloc(r->ports, (r->port_count + 1) * sizeof(*grown));
-	if (!grown)
-		return error_set(err, "ports: out of memory");
-	r->ports = grown;
-	r->ports[r->port_count++] = range;
-	return 0;
+	if (read_action(rd, action) < 0)
+		return -1;
+	return has_dir ? read_direction(rd, dir) : 0;
 }
 
 /* True where no item of the list holds a colon, but those that are IPv6 text: nothing follows the
@@ -200,8 +131,8 @@ static bool lacks_brackets(struct span tail, struct span *ret)
 
 /* Cuts what stands behind the @ into its parts; proto and ports are empty where they are not
  * written. */
-static int cut_tail(struct span tail, struct span *target, struct span *proto, struct span *ports,
-		    struct error *err)
+static int cut_tail(struct reader *rd, struct span tail, struct span *target, struct span *proto,
+		    struct span *ports)
 {
 	struct span rest, bare;
 	size_t at;
@@ -211,91 +142,62 @@ static int cut_tail(struct span tail, struct span *target, struct span *proto, s
 	if (is_target_alone(tail))
 		return 0;
 	if (lacks_brackets(tail, &bare))
-		return error_set(err,
-				 "target %s: an IPv6 address stands in brackets where a protocol "
-				 "follows: [%.*s]",
-				 span_quote(bare).s, (int)bare.n, bare.p);
+		return reader_fault(rd, PART_TARGET, &bare,
+				    "an IPv6 address stands in brackets where a protocol follows: "
+				    "[%.*s]",
+				    (int)bare.n, bare.p);
 	at = colon_outside(tail, 0);
 	if (at == tail.n)
-		return error_set(err,
-				 "target %s: a bracket is not closed; expected [2001:db8::/32]",
-				 span_quote(tail).s);
+		return reader_fault(rd, PART_TARGET, &tail,
+				    "a bracket is not closed; expected [2001:db8::/32]");
 	target->n = at;
 	rest = (struct span){tail.p + at + 1, tail.n - at - 1};
 	bool has_ports = span_cut(&rest, ':', proto);
 	if (proto->n == 0)
-		return error_set(err,
-				 "protocol: nothing behind the colon; expected tcp, udp, icmpv4 or "
-				 "icmpv6");
+		return reader_fault(rd, PART_PROTOCOL, NULL,
+				    "nothing behind the colon; expected tcp, udp, icmpv4 or "
+				    "icmpv6");
 	if (!has_ports)
 		return 0;
 	*ports = rest;
 	if (ports->n == 0)
-		return error_set(err,
-				 "ports: nothing behind the colon; expected a port or a range such "
-				 "as 8000-8100");
+		return reader_fault(rd, PART_PORTS, NULL,
+				    "nothing behind the colon; expected a port or a range such as "
+				    "8000-8100");
 	if (memchr(ports->p, ':', ports->n))
-		return error_set(err, "ports %s: nothing may follow the ports; expected " FORM,
-				 span_quote(*ports).s);
+		return reader_fault(rd, PART_PORTS, ports,
+				    "nothing may follow the ports; expected " FORM);
 	return 0;
 }
 
-static int parse_tail(struct span tail, struct rule *r, struct error *err)
+static int read_tail(struct reader *rd, struct span tail)
 {
 	struct span target, proto, ports;
 
-	if (cut_tail(tail, &target, &proto, &ports, err) < 0)
+	if (cut_tail(rd, tail, &target, &proto, &ports) < 0)
 		return -1;
 	if (target.n == 0)
-		return error_set(err, "target: none behind the @; expected any, a group, or an "
-				      "address such as 10.0.0.0/8");
-	if (each_item(target, "target", r, rule_add_target, err) < 0)
+		return reader_fault(rd, PART_TARGET, NULL,
+				    "none behind the @; expected any, a group, a name, or an "
+				    "address such as 10.0.0.0/8");
+	if (each_item(rd, PART_TARGET, target, read_target) < 0)
 		return -1;
-	if (proto.n && each_item(proto, "protocol", r, add_proto, err) < 0)
+	if (proto.n && each_item(rd, PART_PROTOCOL, proto, read_protocol) < 0)
 		return -1;
-	if (ports.n && each_item(ports, "ports", r, add_ports, err) < 0)
+	if (ports.n && each_item(rd, PART_PORTS, ports, read_ports) < 0)
 		return -1;
-
-	uint8_t written = r->protos;
-	if (written == 0)
-		r->protos = POLICY_PROTO_ALL;
-	return rule_check(r, written, err);
-}
-
-int rule_parse(const char *token, struct rule *ret, struct error *err)
-{
-	struct rule r = {0};
-	struct span head, tail = {token, strlen(token)};
-	struct span whole = tail;
-
-	if (whole.n > POLICY_TOKEN_MAX) {
-		error_set(err, "longer than %d bytes", POLICY_TOKEN_MAX);
-		goto fail;
-	}
-	if (!span_cut(&tail, '@', &head)) {
-		error_set(err, "there is no @; expected " FORM);
-		goto fail;
-	}
-	if (parse_head(head, &r, err) < 0 || parse_tail(tail, &r, err) < 0)
-		goto fail;
-	r.text = strdup(token);
-	if (!r.text) {
-		error_set(err, "out of memory");
-		goto fail;
-	}
-	*ret = r;
 	return 0;
-fail:
-	rule_done(&r);
-	*ret = (struct rule){0};
-	error_prefix(err, "rule %s", span_quote(whole).s);
-	return -1;
 }
 
-void rule_done(struct rule *r)
+int token_read(struct reader *rd, struct span token)
 {
-	free(r->prefixes);
-	free(r->ports);
-	free(r->text);
-	*r = (struct rule){0};
+	struct span head, tail = token;
+
+	if (token.n > POLICY_TOKEN_MAX)
+		return error_set(rd->err, "longer than %d bytes", POLICY_TOKEN_MAX);
+	if (!span_cut(&tail, '@', &head))
+		return error_set(rd->err, "there is no @; expected " FORM);
+	if (read_head(rd, head) < 0)
+		return -1;
+	return read_tail(rd, tail);
 }

@@ -31,7 +31,7 @@ static void ask(const struct policy *p)
 		ipaddr_parse(asked[i], &f.remote);
 		struct policy_verdict v = policy_decide(p, &env, &f);
 		check(v.rule_text && v.rule < (int)policy_rule_count(p));
-		check((v.answer == POLICY_ALLOW) == (v.reason == REASON_NONE));
+		check((v.answer == POLICY_DENY) == (v.reason != REASON_NONE));
 		if (i % 4 == 0)
 			check(v.answer == POLICY_DENY);
 	}

@@ -44,6 +44,15 @@ static void good_tokens_are_taken_and_kept_as_written(void **state)
 		"allow@[2001:db8::/32]:udp",
 		"allow@[2001:db8::/32],192.0.2.0/24,private:tcp,udp:443,8000-8100",
 		"allow@any:tcp,udp,icmpv4,icmpv6",
+		"allow@example.com",
+		"allow@Example.COM.:tcp:443",
+		"allow@*.example.com,.example.org,suffix=a.b,domain=localhost,domain=public",
+		"deny@_dmarc.example.com,10.0.0.0/8,private:tcp",
+		"allow@xn--bcher-kva.example:icmpv4",
+		"allow@a.co.uk,*.a.co.uk",
+		"allow@co.uk,com.,domain=com",
+		"deny@doh",
+		"deny@doh,x.com:tcp,udp:443,853",
 	};
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
@@ -129,19 +138,58 @@ static void bad_tokens_name_part_expectation_and_nearest_word(void **state)
 		{"allow@any:tcp:1-2-3", "expected a port", NULL},
 		{"allow@any:tcp:80,", "an item of the list is empty", NULL},
 		{"allow@any:tcp:80:81", "nothing may follow the ports", NULL},
-		/* names come later, in any spelling */
-		{"allow@example.com",
-		 "target \"example.com\" is a name: rules for names come in a "
-		 "later version",
-		 "rule \"allow@example.com\""},
-		{"allow@api.x.com:tcp:443", "is a name", NULL},
-		{"deny@*.x.com", "is a name", NULL},
-		{"deny@.x.com", "is a name", NULL},
-		{"deny@suffix=x.com", "is a name", NULL},
-		{"deny@domain=localhost", "is a name", NULL},
-		{"deny@localhost", "is a name", NULL},
-		{"deny@*", "is a name", NULL},
-		{"deny@10.0.0.0/8,x.com", "target \"x.com\" is a name", NULL},
+		/* names */
+		{"allow@localhost", "a name of one label is written domain=NAME", NULL},
+		{"allow@pulbic", "the nearest is \"public\"", NULL},
+		{"deny@*", "target \"*\": names of every kind; expected any", NULL},
+		{"deny@*.com", "everything below \"com\" is too wide", "*.example.com"},
+		{"deny@*.", "this is no name: it is empty", NULL},
+		{"deny@.com", "everything below \"com\" is too wide", NULL},
+		{"deny@suffix=com.", "everything below \"com\" is too wide", NULL},
+		{"allow@*.co.uk", "\"co.uk\" is a public suffix", "*.example.co.uk"},
+		{"allow@.github.io", "\"github.io\" is a public suffix", NULL},
+		{"allow@suffix=xn--p1ai", "everything below \"xn--p1ai\" is too wide", NULL},
+		{"allow@*.xn--55qx5d.cn", "is a public suffix", NULL},
+		{"allow@*x.com", "a wildcard stands only in front", NULL},
+		{"allow@a.*.com", "a wildcard stands only in front", NULL},
+		{"allow@*.*.com", "a wildcard stands only in front", NULL},
+		{"allow@x.*", "a wildcard stands only in front", NULL},
+		{"allow@domian=x.com", "expected domain=NAME, suffix=NAME", NULL},
+		{"allow@suffix=.x.com", "this is no name: a label is empty", NULL},
+		{"allow@x..com", "this is no name: a label is empty", NULL},
+		{"allow@-x.com", "begins or ends with a hyphen", NULL},
+		{"allow@x y.com", "no letter, digit, hyphen or underscore", NULL},
+		{"allow@x.com#y", "no letter, digit, hyphen or underscore", NULL},
+		{"allow@x.com\ny", "target \"x.com\\x0ay\"", NULL},
+		{"allow@https://x.com/", "target \"https\"", NULL},
+		{"allow@x.com/path", "a name without port and path", NULL},
+		{"allow@x.com:443", "protocol \"443\"", NULL},
+		{"allow@1.2.3.4.5", "expected an address", NULL},
+		{"allow@domain=10.0.0.1", "expected an address", NULL},
+		{"allow@suffix=10.0.0.1", "expected an address", NULL},
+		{"allow@*.0x7f", "expected an address", NULL},
+		{"deny@10.0.0.0/8,x..com", "target \"x..com\"", NULL},
+		{"allow@b\xc3\xbc"
+		 "cher.example",
+		 "expected xn--bcher-kva.example", NULL},
+		{"allow@*.B\xc3\x9c"
+		 "CHER.example",
+		 "expected *.xn--bcher-kva.example", NULL},
+		{"allow@domain=\xc3\xbc", "expected domain=xn--tda", NULL},
+		{"allow@x\xef\xbc\x8e"
+		 "com",
+		 "expected x.com", NULL}, /* a full-width dot */
+		{"allow@\xff.com", "this one has no such form", NULL},
+		{"allow@domain=1\xe3\x80\x82"
+		 "2\xe3\x80\x82"
+		 "3\xe3\x80\x82"
+		 "4",
+		 "this one has no such form", NULL},
+		{"allow:ingress@x.com", "direction: a name is for egress only", NULL},
+		{"deny:any@x.com,10.0.0.0/8", "direction: a name is for egress only", NULL},
+		{"deny:any@doh", "the target \"doh\" is for egress only", NULL},
+		{"deny@doh:tcp:80", "\"doh\" is port 443", NULL},
+		{"deny@doh:icmpv4", "\"doh\" is TCP and UDP only", NULL},
 		/* what can never take effect */
 		{"allow@any:tcp:8100-8000", "the range ends before it starts",
 		 "expected 8000-8100"},
@@ -150,7 +198,8 @@ static void bad_tokens_name_part_expectation_and_nearest_word(void **state)
 		{"allow@any:tcp,udp,icmpv4,icmpv6:80", "has none", NULL},
 		{"allow:ingress@any:icmpv4", "protocol \"icmpv4\": ingress is", NULL},
 		{"allow:any@any:tcp,icmpv6", "protocol \"icmpv6\": ingress is", NULL},
-		{"deny@10.0.0.0/8:icmpv6", "never meets an IPv4 target; expected icmpv4", NULL},
+		{"deny@10.0.0.0/8:icmpv6",
+		 "\"icmpv6\": it never meets an IPv4 target; expected icmpv4", NULL},
 		{"deny@[2001:db8::/32],any:icmpv4", "never meets an IPv6 target", NULL},
 		{"allow:ingress@dns", "\"dns\" is for egress only", NULL},
 		{"allow:any@dns", "\"dns\" is for egress only", NULL},
@@ -163,7 +212,7 @@ static void bad_tokens_name_part_expectation_and_nearest_word(void **state)
 		{"allow@[::/128]:tcp", "never pass", NULL},
 		/* what must not reach a terminal as it is */
 		{"allow@\x1b[31m", "target \"\\x1b[31m\"", NULL},
-		{"allow@\xc3\xbc.de", "\\xc3\\xbc.de", NULL},
+		{"allow@\xc3\xbc.de", "\\xc3\\xbc.de", "expected xn--tda.de"},
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -241,6 +290,25 @@ static void shadowed_rules_are_warned_about(void **state)
 		{"allow:any@public", "allow:ingress@public", true},
 		{"allow@private", "allow@10.0.0.0/8",
 		 false}, /* not sure: the host may be in there */
+		{"allow@x.com", "allow@X.com.", true},
+		{"allow@.x.com", "allow@x.com,*.x.com,.x.com,a.x.com,*.a.x.com", true},
+		{"allow@*.x.com", "allow@x.com", false},
+		{"allow@*.x.com", "allow@.x.com", false},
+		{"allow@.x.com", "allow@ax.com", false},
+		{"allow@x.com", "allow@*.x.com", false},
+		{"deny@.x.com", "deny@a.x.com", true},
+		{"deny@x.com", "allow@x.com", false}, /* a binding may let a nameless flow in */
+		{"allow@x.com", "deny@x.com", false}, /* a name without a binding */
+		{"allow@x.com:tcp", "allow@x.com", false},
+		{"allow@any", "allow@x.com", true},
+		{"allow@any", "deny@x.com", false},
+		{"deny@any", "deny@x.com", true},
+		{"deny@any", "allow@x.com", true},
+		{"deny@any:tcp:443", "allow@x.com:tcp:443", false}, /* its questions stay */
+		{"deny@any", "deny@doh", true},
+		{"deny@doh", "deny@doh:tcp", true},
+		{"deny@doh", "allow@doh", false},
+		{"deny@doh", "deny@dns.google", false},
 	};
 
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {

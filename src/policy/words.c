@@ -5,7 +5,7 @@
  */
 #include <stdio.h>
 
-#include "policy/rule.h"
+#include "policy/read.h"
 
 static const char *const group_names[] = {
 	[GROUP_NONE] = "none",           [GROUP_HOST] = "host",
@@ -152,13 +152,12 @@ struct quoted span_quote(struct span s)
 	return q;
 }
 
-int word_error(struct error *err, const char *part, struct span text, const char *expected,
-	       const char *const *words)
+struct near_hint word_hint(struct span text, const char *const *words)
 {
 	const char *near = word_nearest(text, words);
+	struct near_hint h = {""};
 
 	if (near)
-		return error_set(err, "%s %s: expected %s; the nearest is \"%s\"", part,
-				 span_quote(text).s, expected, near);
-	return error_set(err, "%s %s: expected %s", part, span_quote(text).s, expected);
+		snprintf(h.s, sizeof(h.s), "; the nearest is \"%s\"", near);
+	return h;
 }
