@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/pages.h"
+
 struct inside {
 	const struct keeper_config *c;
 	int sock;
@@ -167,14 +169,22 @@ static bool obey(struct inside *in)
 
 static void __attribute__((noreturn)) watch(struct inside *in)
 {
+	int timeout = PAGES_REST_MS;
+
 	for (;;) {
 		struct pollfd p[] = {
 			{.fd = in->sock, .events = POLLIN},
 			{.fd = in->child_fd, .events = POLLIN},
 		};
+		int n = poll(p, 2, timeout);
 
-		if (poll(p, 2, -1) < 0 && errno != EINTR)
+		if (n < 0 && errno != EINTR)
 			break;
+		if (n == 0) {
+			/* At rest: of all that setting up took, little is needed again. */
+			pages_forget();
+			timeout = -1;
+		}
 		if (p[1].revents)
 			reap(in);
 		if (p[0].revents && !obey(in))

@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/pages.h"
+
 uint64_t clock_now_us(void)
 {
 	struct timespec ts;
@@ -79,11 +81,28 @@ static int loop_timeout_ms(const struct loop *l)
 	return ms > 3600000 ? 3600000 : (int)ms;
 }
 
+/* Waits for events. The first rest is also the time to give back what only the start needed. */
+static int loop_wait(struct loop *l)
+{
+	int ms = loop_timeout_ms(l);
+
+	if (!l->rested && (ms < 0 || ms > PAGES_REST_MS)) {
+		int n = epoll_wait(l->epoll_fd, l->events, LOOP_EVENTS, PAGES_REST_MS);
+		if (n != 0)
+			return n;
+		l->rested = true;
+		pages_forget();
+		l->now_us = clock_now_us();
+		ms = loop_timeout_ms(l);
+	}
+	return epoll_wait(l->epoll_fd, l->events, LOOP_EVENTS, ms);
+}
+
 int loop_run(struct loop *l)
 {
 	while (!l->stop) {
 		l->now_us = clock_now_us();
-		int n = epoll_wait(l->epoll_fd, l->events, LOOP_EVENTS, loop_timeout_ms(l));
+		int n = loop_wait(l);
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		l->now_us = clock_now_us();

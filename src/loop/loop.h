@@ -28,6 +28,7 @@ struct loop {
 	struct wheel wheel;
 	uint64_t now_us; /* CLOCK_MONOTONIC, read once a turn after waiting */
 	bool stop;
+	bool rested; /* it has waited for long once, and forgotten its start */
 	/* called when now_us was read, before timers and sources: hand the clock on */
 	void (*turn_begin)(struct loop *l, void *ctx);
 	/* called at the end of every turn, after sources and timers: flush bursts */
