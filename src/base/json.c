@@ -93,13 +93,23 @@ static void put_escape(struct wbuf *w, uint32_t c)
 	}
 }
 
+/* Printable ASCII that stands for itself: nearly all text there is. */
+static bool is_plain(uint8_t b)
+{
+	return b >= 0x20 && b < 0x7f && b != '"' && b != '\\';
+}
+
 static void put_string(struct wbuf *w, const char *text, size_t n)
 {
 	const uint8_t *p = (const uint8_t *)text;
 	size_t run = 0; /* bytes before p that stand for themselves */
 
 	wbuf_put_u8(w, '"');
-	while (n) {
+	for (;;) {
+		for (; n && is_plain(*p); n--, p++)
+			run++;
+		if (n == 0)
+			break;
 		uint32_t c;
 		size_t len = utf8_next(p, n, &c);
 		bool broken = c == 0xfffd && !(len == 3 && p[0] == 0xef && p[1] == 0xbf);
