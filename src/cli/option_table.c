@@ -12,10 +12,6 @@
 #include "base/log.h"
 #include "policy/policy.h"
 
-/* --dns-upstream: as many as struct config holds. */
-#define UPSTREAM_MAX \
-	(sizeof(((struct config *)0)->dns_upstream) / sizeof(((struct config *)0)->dns_upstream[0]))
-
 const char *const option_section_titles[OPTION_SECTIONS] = {
 	[OPTION_POLICY] = "Policy",  [OPTION_PUBLISH] = "Published ports",
 	[OPTION_DNS] = "DNS",        [OPTION_INTERFACE] = "The guest's interface",
@@ -25,6 +21,10 @@ const char *const option_section_titles[OPTION_SECTIONS] = {
 
 static const char *const net_words[] = {"public", "private", "host", "all", "none", NULL};
 static const char *const verdict_words[] = {"allow", "deny", NULL};
+/* Words and the values of their fields go in the same order. */
+static const char *const deny_style_words[] = {"rst", "icmp", NULL};
+static const char *const dns_target_words[] = {"honor", "gateway", NULL};
+static const char *const deny_rcode_words[] = {"nxdomain", "refused", NULL};
 static const char *const link_words[] = {"tap", "packet", NULL};
 static const char *const level_words[] = {"error", "warning", "info", "debug", "trace", NULL};
 
@@ -38,37 +38,30 @@ static int out_of_memory(struct error *err)
 	return error_set(err, "out of memory");
 }
 
-/* "expected allow or deny", with the nearest word where there is one. Returns -1. */
-static int words_expected(const char *value, const char *const *words, struct error *err)
-{
-	char list[128] = "";
-	const char *near = config_nearest(value, words);
-
-	for (size_t i = 0; words[i]; i++) {
-		if (i)
-			strncat(list, words[i + 1] ? ", " : " or ",
-				sizeof(list) - strlen(list) - 1);
-		strncat(list, words[i], sizeof(list) - strlen(list) - 1);
-	}
-	if (near)
-		return error_set(err, "expected %s; did you mean '%s'?", list, near);
-	return error_set(err, "expected %s", list);
-}
-
-/* Index of value among words; -1 and err where it is none of them. */
-static int word_index(const char *value, const char *const *words, struct error *err)
-{
-	for (int i = 0; words[i]; i++) {
-		if (strcmp(value, words[i]) == 0)
-			return i;
-	}
-	return words_expected(value, words, err);
-}
-
 static int parse_flag(const struct option_def *def, const char *value, struct config *c,
 		      struct error *err)
 {
 	*(bool *)field_of(def, c) = true;
+	return 0;
+}
+
+/* --no-X: what is on without it. */
+static int parse_off(const struct option_def *def, const char *value, struct config *c,
+		     struct error *err)
+{
+	*(bool *)field_of(def, c) = false;
+	return 0;
+}
+
+/* One of two words; the field is true for the second. */
+static int parse_either(const struct option_def *def, const char *value, struct config *c,
+			struct error *err)
+{
+	int i = config_parse_word(value, def->words, err);
+
+	if (i < 0)
+		return -1;
+	*(bool *)field_of(def, c) = i == 1;
 	return 0;
 }
 
@@ -179,7 +172,7 @@ static int parse_target(const struct option_def *def, const char *value, struct 
 static int parse_verdict(const struct option_def *def, const char *value, struct config *c,
 			 struct error *err)
 {
-	int i = word_index(value, def->words, err);
+	int i = config_parse_word(value, def->words, err);
 
 	if (i < 0)
 		return -1;
@@ -190,129 +183,65 @@ static int parse_verdict(const struct option_def *def, const char *value, struct
 static int parse_publish(const struct option_def *def, const char *value, struct config *c,
 			 struct error *err)
 {
-	struct config_publish p;
-
-	if (config_parse_publish(value, &p, err) < 0)
-		return -1;
-	struct config_publish *grown =
-		realloc(c->publish, (c->publish_count + 1) * sizeof(*c->publish));
-	if (!grown) {
-		free(p.text);
-		return out_of_memory(err);
-	}
-	grown[c->publish_count++] = p;
-	c->publish = grown;
-	return 0;
+	return config_add_publish(c, value, err);
 }
 
-/* ADDR, ADDR:PORT, [V6] or [V6]:PORT. A bare IPv6 address has no port. */
 static int parse_upstream(const struct option_def *def, const char *value, struct config *c,
 			  struct error *err)
 {
-	char text[IPADDR_STRLEN];
-	char *addr = text, *port = NULL;
-	struct ipaddr a;
-	uint64_t n = 53;
-
-	if (strlen(value) >= sizeof(text))
-		goto bad;
-	strcpy(text, value);
-	if (*text == '[') {
-		addr++;
-		char *end = strchr(text, ']');
-		if (!end || (end[1] && end[1] != ':'))
-			goto bad;
-		port = end[1] ? end + 2 : NULL;
-		*end = '\0';
-	} else {
-		char *colon = strchr(text, ':');
-		if (colon && !strchr(colon + 1, ':')) {
-			*colon = '\0';
-			port = colon + 1;
-		}
-	}
-	if (!ipaddr_parse(addr, &a) || (*text == '[' && a.family != 6) ||
-	    ipaddr_is_unspecified(&a) || ipaddr_is_multicast(&a) ||
-	    (port && config_parse_uint(port, 1, 65535, &n, err) < 0))
-		goto bad;
-	if (c->dns_upstream_count == UPSTREAM_MAX)
-		return error_set(err, "at most %zu resolvers can be given", UPSTREAM_MAX);
-	c->dns_upstream[c->dns_upstream_count].addr = a;
-	c->dns_upstream[c->dns_upstream_count].port = (uint16_t)n;
-	c->dns_upstream_count++;
-	return 0;
-bad:
-	return error_set(err, "expected the IP address of a resolver and, if need be, a port");
+	return config_add_resolver(c, value, err);
 }
 
 static int parse_dns_timeout(const struct option_def *def, const char *value, struct config *c,
 			     struct error *err)
 {
-	uint64_t us;
+	return config_parse_dns_timeout(value, &c->dns_timeout_ms, err);
+}
 
-	if (config_parse_time_us(value, 1000, &us, err) < 0)
+static int parse_rebind_allow(const struct option_def *def, const char *value, struct config *c,
+			      struct error *err)
+{
+	return config_add_rebind_allow(c, value, err);
+}
+
+static int parse_dns_target(const struct option_def *def, const char *value, struct config *c,
+			    struct error *err)
+{
+	int i = config_parse_word(value, def->words, err);
+
+	if (i < 0)
 		return -1;
-	if (us < def->min * 1000 || us > def->max * 1000)
-		return error_set(err, "expected a time from 10ms to 1m");
-	c->dns_timeout_ms = (uint32_t)(us / 1000);
+	c->dns_target = (enum config_dns_target)i;
 	return 0;
 }
 
 static int parse_mac(const struct option_def *def, const char *value, struct config *c,
 		     struct error *err)
 {
-	static const uint8_t zero[6];
-	uint8_t mac[6];
-
-	if (!mac_parse(value, mac))
-		return error_set(err, "expected a MAC address");
-	if ((mac[0] & 1) || memcmp(mac, zero, 6) == 0)
-		return error_set(err,
-				 "expected the MAC address of one interface, not a group or zero");
-	memcpy(c->mac, mac, 6);
+	if (config_parse_mac(value, c->mac, err) < 0)
+		return -1;
 	c->has_mac = true;
 	return 0;
 }
 
-/* --ipv4 and --ipv6: the family is in the bounds (min and max are both 4, or both 6). */
+/* --ipv4 and --ipv6, and their pools: the family is in the bounds (min and max are both 4 or 6). */
 static int parse_addr(const struct option_def *def, const char *value, struct config *c,
 		      struct error *err)
 {
-	struct ipaddr a;
-
-	if (!ipaddr_parse(value, &a) || a.family != def->min)
-		return error_set(err, "expected an IPv%u address", (unsigned)def->min);
-	if (ipaddr_is_unspecified(&a) || ipaddr_is_loopback(&a) || ipaddr_is_multicast(&a) ||
-	    ipaddr_is_link_local(&a))
-		return error_set(err, "expected an IPv%u address that a host can have on a network",
-				 (unsigned)def->min);
-	*(struct ipaddr *)field_of(def, c) = a;
-	return 0;
+	return config_parse_guest_addr(value, (unsigned)def->min, field_of(def, c), err);
 }
 
-/* The shortest and longest prefix come from the bounds; a pool of IPv4 has at least a /30, of IPv6
- * a /64. */
 static int parse_pool(const struct option_def *def, const char *value, struct config *c,
 		      struct error *err)
 {
-	bool v6 = def->max == 64;
-	struct ipaddr net;
-	unsigned bits;
-
-	if (!strchr(value, '/') || !ipaddr_parse_prefix(value, true, &net, &bits) ||
-	    (net.family == 6) != v6 || bits < def->min || bits > def->max)
-		return error_set(err,
-				 "expected an IPv%d network of /%u to /%u, no bits set behind it",
-				 v6 ? 6 : 4, (unsigned)def->min, (unsigned)def->max);
-	*(struct ipaddr *)field_of(def, c) = net;
-	*(v6 ? &c->ipv6_pool_bits : &c->ipv4_pool_bits) = bits;
-	return 0;
+	return config_parse_pool(value, (unsigned)def->min, field_of(def, c),
+				 def->min == 6 ? &c->ipv6_pool_bits : &c->ipv4_pool_bits, err);
 }
 
 static int parse_link(const struct option_def *def, const char *value, struct config *c,
 		      struct error *err)
 {
-	int i = word_index(value, def->words, err);
+	int i = config_parse_word(value, def->words, err);
 
 	if (i < 0)
 		return -1;
@@ -323,19 +252,29 @@ static int parse_link(const struct option_def *def, const char *value, struct co
 static int parse_log_level(const struct option_def *def, const char *value, struct config *c,
 			   struct error *err)
 {
-	int level = log_level_parse(value);
-
-	if (level < 0)
-		return words_expected(value, def->words, err);
-	c->log_level = level;
+	if (config_parse_word(value, def->words, err) < 0)
+		return -1;
+	c->log_level = log_level_parse(value);
 	return 0;
 }
 
 #define FLAG(member)  .parse = parse_flag, .field = offsetof(struct config, member)
+#define OFF(member)   .parse = parse_off, .field = offsetof(struct config, member)
 #define FIELD(member) .field = offsetof(struct config, member)
 
 const struct option_def option_table[] = {
 	/* policy */
+	{.name = "config",
+	 .letter = 'c',
+	 .section = OPTION_POLICY,
+	 .arg = "FILE",
+	 .example = "weir.yaml",
+	 .takes_path = true,
+	 .parse = parse_path,
+	 FIELD(path),
+	 .help = "Read this file, YAML or (where its name ends in .json) JSON; see weir-config(5). What the command "
+		 "line says wins over it; rules of the command line come before the file's, and published ports "
+		 "add up"},
 	{.name = "net",
 	 .section = OPTION_POLICY,
 	 .arg = "LIST",
@@ -380,6 +319,21 @@ const struct option_def option_table[] = {
 	 FIELD(default_ingress),
 	 .help = "What happens to flows to published ports that no rule matches: allow or deny"},
 
+	{.name = "deny-style",
+	 .section = OPTION_POLICY,
+	 .arg = "STYLE",
+	 .dflt = "rst",
+	 .words = deny_style_words,
+	 .parse = parse_either,
+	 FIELD(deny_icmp),
+	 .help = "How a TCP connection that the policy denies is refused: rst, as a port is where nobody listens; or "
+		 "icmp, \"administratively prohibited\" and then a reset"},
+	{.name = "allow-ech",
+	 .section = OPTION_POLICY,
+	 FLAG(allow_ech),
+	 .help = "Let TLS connections pass whose real name is encrypted (ECH), where the name that they show is "
+		 "allowed"},
+
 	/* published ports */
 	{.name = "publish",
 	 .letter = 'p',
@@ -405,9 +359,38 @@ const struct option_def option_table[] = {
 	 .dflt = "5s",
 	 .example = "2s",
 	 .parse = parse_dns_timeout,
-	 .min = 10,
-	 .max = 60000,
 	 .help = "How long a query may take before the answer is SERVFAIL; a bare number is milliseconds"},
+
+	{.name = "dns-rebind-allow",
+	 .section = OPTION_DNS,
+	 .arg = "CIDR",
+	 .example = "10.20.0.0/16",
+	 .parse = parse_rebind_allow,
+	 .help = "Names may have addresses in this network, although it is not a public one. May be given many times"},
+	{.name = "no-dns-rebind-protection",
+	 .section = OPTION_DNS,
+	 OFF(dns_rebind_protection),
+	 .help = "Names may have any address, the host's and private ones, too"},
+	{.name = "dns-target",
+	 .section = OPTION_DNS,
+	 .arg = "WHOM",
+	 .dflt = "honor",
+	 .words = dns_target_words,
+	 .parse = parse_dns_target,
+	 .help = "Who answers a query that the command sends to a resolver of its own choice: honor, that resolver, "
+		 "where the policy allows it; or gateway, the configured resolvers"},
+	{.name = "dns-deny-rcode",
+	 .section = OPTION_DNS,
+	 .arg = "RCODE",
+	 .dflt = "nxdomain",
+	 .words = deny_rcode_words,
+	 .parse = parse_either,
+	 FIELD(dns_deny_refused),
+	 .help = "The answer to a query for a name that the policy denies: nxdomain or refused"},
+	{.name = "no-dns-cache",
+	 .section = OPTION_DNS,
+	 OFF(dns_cache),
+	 .help = "Ask the resolvers anew for every query"},
 
 	/* interface */
 	{.name = "mtu",
@@ -416,8 +399,8 @@ const struct option_def option_table[] = {
 	 .dflt = "1500",
 	 .example = "1500",
 	 .parse = parse_mtu,
-	 .min = 576,
-	 .max = 65520,
+	 .min = CONFIG_MTU_MIN,
+	 .max = CONFIG_MTU_MAX,
 	 .help = "Largest packet of the interface, in bytes; IPv6 needs at least 1280"},
 	{.name = "mac",
 	 .section = OPTION_INTERFACE,
@@ -453,8 +436,8 @@ const struct option_def option_table[] = {
 	 .example = "172.16.0.0/12",
 	 .parse = parse_pool,
 	 FIELD(ipv4_pool),
-	 .min = 1,
-	 .max = 30,
+	 .min = 4,
+	 .max = 4,
 	 .help = "Where the slot's /30 is taken from"},
 	{.name = "ipv6-pool",
 	 .section = OPTION_INTERFACE,
@@ -463,8 +446,8 @@ const struct option_def option_table[] = {
 	 .example = "fd42:6d73:62::/48",
 	 .parse = parse_pool,
 	 FIELD(ipv6_pool),
-	 .min = 1,
-	 .max = 64,
+	 .min = 6,
+	 .max = 6,
 	 .help = "Where the slot's /64 is taken from"},
 	{.name = "slot",
 	 .section = OPTION_INTERFACE,
@@ -537,7 +520,7 @@ const struct option_def option_table[] = {
 	 .parse = parse_u32,
 	 FIELD(max_connections),
 	 .min = 1,
-	 .max = 1000000,
+	 .max = CONFIG_CONNECTIONS_MAX,
 	 .help = "TCP connections at a time; more are refused"},
 	{.name = "max-half-open",
 	 .section = OPTION_LIMITS,
@@ -547,7 +530,7 @@ const struct option_def option_table[] = {
 	 .parse = parse_u32,
 	 FIELD(max_half_open),
 	 .min = 1,
-	 .max = 1000000,
+	 .max = CONFIG_CONNECTIONS_MAX,
 	 .help = "TCP connections that are being opened at a time"},
 	{.name = "udp-sessions",
 	 .section = OPTION_LIMITS,
@@ -557,7 +540,7 @@ const struct option_def option_table[] = {
 	 .parse = parse_u32,
 	 FIELD(max_udp_sessions),
 	 .min = 1,
-	 .max = 65535,
+	 .max = CONFIG_SESSIONS_MAX,
 	 .help = "UDP sessions at a time"},
 	{.name = "icmp-sessions",
 	 .section = OPTION_LIMITS,
@@ -567,7 +550,7 @@ const struct option_def option_table[] = {
 	 .parse = parse_u32,
 	 FIELD(max_icmp_sessions),
 	 .min = 1,
-	 .max = 65535,
+	 .max = CONFIG_SESSIONS_MAX,
 	 .help = "ICMP echo sessions at a time"},
 
 	/* watching */

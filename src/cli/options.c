@@ -2,9 +2,10 @@
 /*
  * From argv to a configuration, by way of getopt_long() and the table of options.
  *
- * getopt_long() would accept any unambiguous beginning of a long option; a script that relied on
- * that would break when an option is added, so only whole names are taken. Every complaint
- * is one line: option, value, what was expected, and the nearest valid word where there is one.
+ * The configuration file is read first, wherever --config stands, and the options are applied over
+ * it. getopt_long() would accept any unambiguous beginning of a long option; a script that relied
+ * on that would break when an option is added, so only whole names are taken. Every complaint is
+ * one line: option, value, what was expected, and the nearest valid word where there is one.
  */
 #include "cli/options.h"
 
@@ -17,23 +18,11 @@
 
 /* Options that other versions have: naming one is no typing error. */
 static const char *const later_options[] = {
-	"config",
-	"secret",
-	"events",
-	"control",
-	"metrics",
-	"rate-egress",
-	"rate-ingress",
-	"dns-rebind-allow",
-	"tls-intercept",
-	"no-dns-rebind-protection",
-	"tls-bypass",
-	"tls-intercept-port",
-	"tls-upstream-ca",
-	"tls-ca",
-	"tls-no-verify",
-	"no-block-quic",
-	NULL,
+	"secret",          "events",      "control",
+	"metrics",         "rate-egress", "rate-ingress",
+	"tls-intercept",   "tls-bypass",  "tls-intercept-port",
+	"tls-upstream-ca", "tls-ca",      "tls-no-verify",
+	"no-block-quic",   NULL,
 };
 
 /* Fills getopt_long()'s two forms of the table. shorts has room for 2 + 2 * TABLE_MAX characters.
@@ -114,8 +103,6 @@ static int unknown_option(const char *word, int letter, struct error *err)
 		if (strncmp(word, "--", 2) == 0)
 			return error_set(err, "%s: no such option; 'weir run --help' lists them",
 					 printable(word, shown, sizeof(shown)));
-		if (letter == 'c')
-			return error_set(err, "-c: not in this version of weir");
 		return error_set(err, "-%c: no such option; 'weir run --help' lists them",
 				 isprint(letter) ? letter : '?');
 	}
@@ -153,11 +140,18 @@ static int apply(const struct option_def *d, const char *value, struct config *c
 			 why.msg, example ? ", for example " : "", example ? d->example : "");
 }
 
-int options_parse(int argc, char **argv, struct config *c, int *ret_first_arg, struct error *err)
+/* What one pass over the options does with each. 0: go on; 1: help was asked for; -1 and err. */
+typedef int (*option_fn)(const struct option_def *d, const char *value, struct config *c,
+			 struct error *err);
+
+/* Calls fn for each option; the index of the first word that is none goes to *ret_first_arg. */
+static int options_each(int argc, char **argv, option_fn fn, struct config *c, int *ret_first_arg,
+			struct error *err)
 {
 	struct option longs[TABLE_MAX];
 	char shorts[3 + 2 * TABLE_MAX];
 	char name[64];
+	int rc;
 
 	getopt_tables(shorts, longs);
 	opterr = 0;
@@ -179,11 +173,59 @@ int options_parse(int argc, char **argv, struct config *c, int *ret_first_arg, s
 			return error_set(err, "--%s: takes no value", d->name);
 		if (!d->parse)
 			return 1; /* --help */
-		if (apply(d, optarg, c, err) < 0)
-			return -1;
+		rc = fn(d, optarg, c, err);
+		if (rc != 0)
+			return rc;
 	}
-	if (options_check(c, err) < 0)
-		return -1;
 	*ret_first_arg = optind;
 	return 0;
+}
+
+static bool is_config(const struct option_def *d)
+{
+	return strcmp(d->name, "config") == 0;
+}
+
+/* The first pass finds the file, so that the order of options does not matter. */
+static int find_file(const struct option_def *d, const char *value, struct config *c,
+		     struct error *err)
+{
+	if (!is_config(d))
+		return 0;
+	if (c->path)
+		return error_set(err, "--config: given twice; expected one file");
+	return apply(d, value, c, err);
+}
+
+/* A list of resolvers is one value: the command line's replaces the file's. */
+static int forget_resolvers(const struct option_def *d, const char *value, struct config *c,
+			    struct error *err)
+{
+	if (strcmp(d->name, "dns-upstream") == 0)
+		c->dns_upstream_count = 0;
+	return 0;
+}
+
+static int apply_over_file(const struct option_def *d, const char *value, struct config *c,
+			   struct error *err)
+{
+	return is_config(d) ? 0 : apply(d, value, c, err);
+}
+
+int options_parse(int argc, char **argv, struct config *c, int *ret_first_arg, struct error *err)
+{
+	int first;
+	int rc = options_each(argc, argv, find_file, c, &first, err);
+
+	if (rc == 0 && c->path)
+		rc = config_load(c, err);
+	if (rc == 0)
+		rc = options_each(argc, argv, forget_resolvers, c, &first, err);
+	if (rc == 0)
+		rc = options_each(argc, argv, apply_over_file, c, &first, err);
+	if (rc == 0)
+		rc = options_check(c, err);
+	if (rc == 0)
+		*ret_first_arg = first;
+	return rc;
 }

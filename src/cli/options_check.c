@@ -28,9 +28,10 @@ static int publish_check(const struct config *c, struct error *err)
 		const struct config_publish *p = &c->publish[i];
 		for (size_t j = 0; j < i; j++) {
 			if (publish_collide(p, &c->publish[j]))
-				return error_set(err,
-						 "--publish: '%s' and '%s' take the same host port",
-						 c->publish[j].text, p->text);
+				return error_set(
+					err,
+					"published ports: '%s' and '%s' take the same host port",
+					c->publish[j].text, p->text);
 		}
 	}
 	return 0;
@@ -43,14 +44,25 @@ static int family_check(const struct config *c, struct error *err)
 				 "--no-ipv4 with --no-ipv6: no address family would be left; use "
 				 "--net none to forbid all traffic");
 	if (c->no_ipv4 && c->ipv4.family)
-		return error_set(err, "--no-ipv4 with --ipv4: give one of them");
+		return error_set(err, "--no-ipv4 with an IPv4 address: give one of them");
 	if (c->no_ipv6 && c->ipv6.family)
-		return error_set(err, "--no-ipv6 with --ipv6: give one of them");
+		return error_set(err, "--no-ipv6 with an IPv6 address: give one of them");
 	if (!c->no_ipv6 && c->mtu < 1280)
 		return error_set(err,
 				 "--mtu: '%u': IPv6 needs at least 1280; add --no-ipv6 for less",
 				 c->mtu);
 	return 0;
+}
+
+/* Rules of options were judged one by one; those of the file, and all of them together, are here.
+ */
+static int policy_check(const struct config *c, struct error *err)
+{
+	struct policy_source src = config_policy_source(c);
+	struct policy *p = c->path ? policy_new(&src, err) : NULL;
+
+	policy_free(p);
+	return c->path && !p ? -1 : 0;
 }
 
 int options_check(const struct config *c, struct error *err)
@@ -60,5 +72,7 @@ int options_check(const struct config *c, struct error *err)
 			err, "--netns with --pid: both name a namespace to join; give one of them");
 	if (family_check(c, err) < 0)
 		return -1;
-	return publish_check(c, err);
+	if (publish_check(c, err) < 0)
+		return -1;
+	return policy_check(c, err);
 }

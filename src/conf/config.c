@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "conf/schema.h"
+#include "conf/tree.h"
 
 void config_init(struct config *c)
 {
@@ -36,18 +38,48 @@ void config_init(struct config *c)
 	};
 }
 
+static void strv_done(struct strv *v)
+{
+	for (size_t i = 0; i < v->n; i++)
+		free(v->v[i]);
+	free(v->v);
+}
+
 void config_done(struct config *c)
 {
+	free(c->path);
 	free(c->net);
-	for (size_t i = 0; i < c->rules.n; i++)
-		free(c->rules.v[i]);
-	free(c->rules.v);
+	strv_done(&c->rules);
+	arena_done(&c->file_mem);
+	free(c->dns_rebind_allow);
+	strv_done(&c->dns_host_aliases);
+	free(c->dns_records);
+	strv_done(&c->dns_forward_special);
 	for (size_t i = 0; i < c->publish_count; i++)
 		free(c->publish[i].text);
 	free(c->publish);
 	free(c->netns_path);
 	free(c->pcap_path);
+	free(c->events);
 	*c = (struct config){0};
+}
+
+struct policy_source config_policy_source(const struct config *c)
+{
+	struct policy_source src = {
+		.net = c->net,
+		.rules = (const char *const *)c->rules.v,
+		.rule_count = c->rules.n,
+		.file_rules = c->file_rules,
+		.file_rule_count = c->file_rule_count,
+		.default_egress = c->default_egress,
+		.default_ingress = c->default_ingress,
+	};
+
+	/* An empty list allows nothing: it must not be taken for no list, which means "public". */
+	if (c->file_lists_rules && !c->net && c->default_egress < 0)
+		src.default_egress = POLICY_DENY;
+	return src;
 }
 
 bool strv_add(struct strv *v, const char *s)
@@ -63,4 +95,88 @@ bool strv_add(struct strv *v, const char *s)
 	grown[v->n++] = copy;
 	v->v = grown;
 	return true;
+}
+
+/* Room for one more item of `size` bytes behind the `n` of *list; NULL and err on failure. */
+static void *list_grow(void *list, size_t n, size_t size, struct error *err)
+{
+	void *grown;
+
+	if (n >= CONFIG_LIST_MAX) {
+		error_set(err, "more than %d", CONFIG_LIST_MAX);
+		return NULL;
+	}
+	grown = realloc(list, (n + 1) * size);
+	if (!grown)
+		error_set(err, "out of memory");
+	return grown;
+}
+
+int config_add_publish(struct config *c, const char *text, struct error *err)
+{
+	struct config_publish p, *grown;
+
+	if (config_parse_publish(text, &p, err) < 0)
+		return -1;
+	grown = list_grow(c->publish, c->publish_count, sizeof(p), err);
+	if (!grown) {
+		free(p.text);
+		return -1;
+	}
+	grown[c->publish_count++] = p;
+	c->publish = grown;
+	return 0;
+}
+
+int config_add_resolver(struct config *c, const char *text, struct error *err)
+{
+	const size_t max = sizeof(c->dns_upstream) / sizeof(c->dns_upstream[0]);
+	struct ipaddr addr;
+	uint16_t port;
+
+	if (config_parse_resolver(text, &addr, &port, err) < 0)
+		return -1;
+	if (c->dns_upstream_count == max)
+		return error_set(err, "at most %zu resolvers can be given", max);
+	c->dns_upstream[c->dns_upstream_count].addr = addr;
+	c->dns_upstream[c->dns_upstream_count].port = port;
+	c->dns_upstream_count++;
+	return 0;
+}
+
+int config_add_rebind_allow(struct config *c, const char *text, struct error *err)
+{
+	struct config_prefix p, *grown;
+
+	if (config_parse_prefix(text, &p, err) < 0)
+		return -1;
+	grown = list_grow(c->dns_rebind_allow, c->dns_rebind_allow_count, sizeof(p), err);
+	if (!grown)
+		return -1;
+	grown[c->dns_rebind_allow_count++] = p;
+	c->dns_rebind_allow = grown;
+	return 0;
+}
+
+int config_add_record(struct config *c, const struct config_record *r, struct error *err)
+{
+	struct config_record *grown =
+		list_grow(c->dns_records, c->dns_record_count, sizeof(*r), err);
+
+	if (!grown)
+		return -1;
+	grown[c->dns_record_count++] = *r;
+	c->dns_records = grown;
+	return 0;
+}
+
+int config_load(struct config *c, struct error *err)
+{
+	struct tree *t = tree_load(c->path, err);
+
+	if (!t)
+		return -1;
+	int rc = schema_apply(t, c, err);
+	tree_free(t);
+	return rc;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The whole configuration of one gateway, as options give it: parsed and checked, before anything
- * is started. Strings are owned by the configuration (config_done()).
+ * The whole configuration of one gateway, as the file and the options give it: parsed and checked,
+ * before anything is started. Strings are owned by the configuration (config_done()).
  */
 #ifndef WEIR_CONF_CONFIG_H
 #define WEIR_CONF_CONFIG_H
@@ -13,6 +13,7 @@
 #include "base/addr.h"
 #include "base/error.h"
 #include "base/name.h"
+#include "policy/arena.h"
 #include "policy/policy.h"
 
 enum config_link {
@@ -59,8 +60,11 @@ struct config {
 	struct strv rules;  /* --rule, --allow, --deny as tokens, in order */
 	int default_egress; /* -1 not given, 0 deny, 1 allow */
 	int default_ingress;
-	struct policy_rule_source *file_rules; /* of the file, with all their strings */
+	const struct policy_rule_source *file_rules; /* of the file; they live in file_mem */
 	size_t file_rule_count;
+	struct arena file_mem;
+	bool file_lists_rules; /* the file has a list of rules, be it empty: it allows what it
+				  lists */
 	bool deny_icmp; /* a refused SYN is answered with ICMP (administratively prohibited), then
 			   RST */
 	bool allow_ech; /* tls.allow_ech: a hidden name is no reason to deny */
@@ -129,19 +133,62 @@ struct config {
 void config_init(struct config *c);
 void config_done(struct config *c);
 
+/*
+ * Reads the file c->path into c, whose other fields are the defaults: the command line is applied
+ * over it. 0, or -1 and err ("FILE:LINE: PATH: what is wrong"); c is then fit for config_done()
+ * only.
+ */
+int config_load(struct config *c, struct error *err);
+/* What policy_new() wants of a configuration; points into it. */
+struct policy_source config_policy_source(const struct config *c);
+
 /* Appends a copy. False without memory. */
 bool strv_add(struct strv *v, const char *s);
+/* Parse and append to a list of the configuration. 0, or -1 and err. */
+int config_add_publish(struct config *c, const char *text, struct error *err);
+int config_add_resolver(struct config *c, const char *text, struct error *err);
+int config_add_rebind_allow(struct config *c, const char *text, struct error *err);
+int config_add_record(struct config *c, const struct config_record *r, struct error *err);
+
+/* Bounds that options and the file share. */
+#define CONFIG_MTU_MIN         576   /* what every IPv4 host takes: RFC 791 3.1 */
+#define CONFIG_MTU_MAX         65520 /* the largest that a link carries */
+#define CONFIG_TIMEOUT_MIN     10    /* ms */
+#define CONFIG_TIMEOUT_MAX     60000
+#define CONFIG_CONNECTIONS_MAX 1000000 /* TCP, and half-open ones */
+#define CONFIG_SESSIONS_MAX    65535   /* UDP and ICMP: ports and identifiers have 16 bits */
+#define CONFIG_LIST_MAX        1024    /* ports, prefixes, records, names in one list */
 
 /*
- * Numbers as people write them; the whole text must be used. The message says what was expected,
- * and the caller, who knows what the number is for, adds an example. 0, or -1 and err. Times: us,
- * ms, s, m, h; a bare number is in units of `bare_unit_us`.
+ * Values as people write them; the whole text must be used. The message says what was expected,
+ * and the caller, who knows what the value is for, adds an example. 0, or -1 and err. Times: us,
+ * ms, s, m, h; a bare number is in units of `bare_unit_us`. Sizes: k, M, G, each 1024 of the one
+ * before; a bare number is bytes.
  */
 int config_parse_uint(const char *text, uint64_t min, uint64_t max, uint64_t *ret,
 		      struct error *err);
 int config_parse_time_us(const char *text, uint64_t bare_unit_us, uint64_t *ret, struct error *err);
+int config_parse_size(const char *text, uint64_t *ret, struct error *err);
+/* Events a second: a number, "/s" behind it or not. */
+int config_parse_rate(const char *text, uint64_t max, uint64_t *ret, struct error *err);
+/* The limit of a query to a resolver; a bare number is milliseconds. */
+int config_parse_dns_timeout(const char *text, uint32_t *ret_ms, struct error *err);
 /* "[BIND:]HOST:GUEST[/tcp|/udp]", "[v6]:HOST:GUEST", ranges "8000-8010:9000-9010". */
 int config_parse_publish(const char *text, struct config_publish *ret, struct error *err);
+/* Of one interface: no group, not zero. */
+int config_parse_mac(const char *text, uint8_t ret[6], struct error *err);
+/* An address that the guest can have, of family 4 or 6. */
+int config_parse_guest_addr(const char *text, unsigned family, struct ipaddr *ret,
+			    struct error *err);
+/* A network with room for a slot: an IPv4 /30, an IPv6 /64. */
+int config_parse_pool(const char *text, unsigned family, struct ipaddr *ret, unsigned *ret_bits,
+		      struct error *err);
+int config_parse_prefix(const char *text, struct config_prefix *ret, struct error *err);
+/* ADDR, ADDR:PORT, [V6] or [V6]:PORT; port 53 where none is given. */
+int config_parse_resolver(const char *text, struct ipaddr *ret, uint16_t *ret_port,
+			  struct error *err);
+/* Index among `words` (NULL-terminated); -1 and err, which names them and the nearest. */
+int config_parse_word(const char *text, const char *const *words, struct error *err);
 /* The word of `words` (NULL-terminated) that is nearest to a mistyped `text`, or NULL where none is
  * near. */
 const char *config_nearest(const char *text, const char *const *words);

@@ -18,11 +18,9 @@ struct tree *tree_parse(const char *file, enum tree_format format, const char *t
 	struct tree_builder b = {.tree = t, .err = err};
 	int rc;
 
-	if (t) {
-		t->mem = arena_new();
+	if (t)
 		t->file = strdup(file);
-	}
-	if (!t || !t->mem || !t->file) {
+	if (!t || !t->file) {
 		error_set(err, "%s: out of memory", file);
 		goto bad;
 	}
@@ -44,7 +42,7 @@ void tree_free(struct tree *t)
 {
 	if (!t)
 		return;
-	arena_free(t->mem);
+	arena_done(&t->mem);
 	free(t->file);
 	free(t);
 }

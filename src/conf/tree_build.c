@@ -56,11 +56,12 @@ static struct tree_node *node_add(struct tree_builder *b, enum tree_kind kind, s
 		tree_build_fail(b, at, "more than %d values", TREE_NODES_MAX);
 		return NULL;
 	}
-	struct tree_node *n = arena_alloc(b->tree->mem, sizeof(*n));
+	struct tree_node *n = arena_get(&b->tree->mem, sizeof(*n));
 	if (!n) {
 		no_memory(b);
 		return NULL;
 	}
+	*n = (struct tree_node){0};
 	n->kind = kind;
 	n->line = (uint32_t)at.line;
 	n->column = (uint32_t)(at.column < COLUMN_MAX ? at.column : COLUMN_MAX);
@@ -102,7 +103,7 @@ int tree_build_scalar(struct tree_builder *b, enum tree_kind kind, const char *t
 	struct tree_node *node = node_add(b, kind, at);
 	if (!node)
 		return -1;
-	node->text = arena_text(b->tree->mem, text, n);
+	node->text = arena_text(&b->tree->mem, text, n);
 	node->count = (uint32_t)n;
 	return node->text ? 0 : no_memory(b);
 }
@@ -120,7 +121,7 @@ int tree_build_key(struct tree_builder *b, const char *text, size_t n, struct tr
 		if (strlen(member->key) == n && memcmp(member->key, text, n) == 0)
 			break;
 	}
-	b->key = arena_text(b->tree->mem, text, n);
+	b->key = arena_text(&b->tree->mem, text, n);
 	if (!b->key)
 		return no_memory(b);
 	b->key_line = (uint32_t)at.line;

@@ -5,11 +5,11 @@
 #ifndef WEIR_CONF_TREE_BUILD_H
 #define WEIR_CONF_TREE_BUILD_H
 
-#include "conf/arena.h"
 #include "conf/tree.h"
+#include "policy/arena.h"
 
 struct tree {
-	struct arena *mem;
+	struct arena mem; /* nodes and texts */
 	char *file;
 	struct tree_node *root; /* NULL until the document's value is there */
 };

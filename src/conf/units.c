@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Numbers as people write them: plain, or as a time with its unit.
+ * Numbers as people write them: plain, or as a time or a size with its unit.
  *
  * Nothing is taken for granted as strtoul() does: no sign, no space, no octal, no wrap-around, and
  * the whole text must be used.
@@ -68,4 +68,45 @@ int config_parse_time_us(const char *text, uint64_t bare_unit_us, uint64_t *ret,
 	return 0;
 bad:
 	return error_set(err, "expected a time: a number and us, ms, s, m or h");
+}
+
+int config_parse_dns_timeout(const char *text, uint32_t *ret_ms, struct error *err)
+{
+	uint64_t us;
+
+	if (config_parse_time_us(text, 1000, &us, err) < 0)
+		return -1;
+	if (us < CONFIG_TIMEOUT_MIN * 1000ULL || us > CONFIG_TIMEOUT_MAX * 1000ULL)
+		return error_set(err, "expected a time from 10ms to 1m");
+	*ret_ms = (uint32_t)(us / 1000);
+	return 0;
+}
+
+int config_parse_size(const char *text, uint64_t *ret, struct error *err)
+{
+	static const char units[] = "kMG";
+	uint64_t n;
+
+	if (!digits_read(&text, &n))
+		goto bad;
+	if (*text) {
+		const char *unit = strchr(units, *text);
+		if (!unit || text[1] ||
+		    __builtin_mul_overflow(n, 1ULL << 10 * (unit - units + 1), &n))
+			goto bad;
+	}
+	*ret = n;
+	return 0;
+bad:
+	return error_set(err, "expected a size: a number and k, M or G");
+}
+
+int config_parse_rate(const char *text, uint64_t max, uint64_t *ret, struct error *err)
+{
+	uint64_t n;
+
+	if (!digits_read(&text, &n) || (*text && strcmp(text, "/s") != 0) || n > max)
+		return error_set(err, "expected a rate from 0 to %" PRIu64 ", such as 100/s", max);
+	*ret = n;
+	return 0;
 }
