@@ -63,6 +63,51 @@ static void time_takes_units(void **state)
 		assert_int_equal(config_parse_time_us(bad[i], 1000, &us, &err), -1);
 }
 
+static void size_takes_units(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t bytes;
+	} good[] = {
+		{"0", 0},        {"4096", 4096},     {"64k", 65536},
+		{"4M", 4194304}, {"1G", 1073741824}, {"17179869183G", 18446744072635809792ULL},
+	};
+	struct error err = {0};
+	uint64_t n = 7;
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_int_equal(config_parse_size(good[i].text, &n, &err), 0);
+		assert_true(n == good[i].bytes);
+	}
+	static const char *const bad[] = {"",   "k",  "4 M",  "4MB",         "4m",
+					  "4K", "-1", "1.5M", "17179869184G"};
+	n = 7;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		if (config_parse_size(bad[i], &n, &err) == 0)
+			fail_msg("'%s' was taken", bad[i]);
+		assert_string_equal(err.msg, "expected a size: a number and k, M or G");
+		assert_int_equal(n, 7);
+	}
+}
+
+static void rate_is_a_number_a_second(void **state)
+{
+	struct error err = {0};
+	uint64_t n = 7;
+
+	assert_int_equal(config_parse_rate("100", 100, &n, &err), 0);
+	assert_int_equal(n, 100);
+	assert_int_equal(config_parse_rate("50/s", 100, &n, &err), 0);
+	assert_int_equal(n, 50);
+	static const char *const bad[] = {"", "/s", "101", "5/m", "5 /s", "5/s ", "-5"};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		if (config_parse_rate(bad[i], 100, &n, &err) == 0)
+			fail_msg("'%s' was taken", bad[i]);
+		assert_string_equal(err.msg, "expected a rate from 0 to 100, such as 100/s");
+	}
+	assert_int_equal(n, 50);
+}
+
 static void publish_takes_its_three_forms(void **state)
 {
 	struct config_publish p;
@@ -181,6 +226,8 @@ int main(void)
 		cmocka_unit_test(uint_takes_plain_numbers_within_bounds),
 		cmocka_unit_test(uint_refuses_everything_else_and_leaves_the_result_alone),
 		cmocka_unit_test(time_takes_units),
+		cmocka_unit_test(size_takes_units),
+		cmocka_unit_test(rate_is_a_number_a_second),
 		cmocka_unit_test(publish_takes_its_three_forms),
 		cmocka_unit_test(publish_host_port_zero_serves_each_guest_port),
 		cmocka_unit_test(publish_says_what_is_wrong),

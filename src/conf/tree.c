@@ -2,6 +2,7 @@
 /* Documents: read from files, freed, looked into. */
 #include "conf/tree.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,6 +12,24 @@
 
 #include "conf/tree_build.h"
 
+/* A file's name as messages show it: one line, and of a long one the end. */
+#define NAME_SHOWN 120
+
+static char *name_shown(const char *file)
+{
+	size_t n = strlen(file);
+	char *name;
+
+	if (asprintf(&name, "%s%s", n > NAME_SHOWN ? "..." : "",
+		     file + (n > NAME_SHOWN ? n - NAME_SHOWN : 0)) < 0)
+		return NULL;
+	for (char *p = name; *p; p++) {
+		if (iscntrl((unsigned char)*p))
+			*p = '?';
+	}
+	return name;
+}
+
 struct tree *tree_parse(const char *file, enum tree_format format, const char *text, size_t n,
 			struct error *err)
 {
@@ -19,18 +38,18 @@ struct tree *tree_parse(const char *file, enum tree_format format, const char *t
 	int rc;
 
 	if (t)
-		t->file = strdup(file);
+		t->file = name_shown(file);
 	if (!t || !t->file) {
-		error_set(err, "%s: out of memory", file);
+		error_set(err, "the configuration file: out of memory");
 		goto bad;
 	}
 	if (n > TREE_SIZE_MAX) {
-		error_set(err, "%s: the file is longer than %zu MiB", file, TREE_SIZE_MAX >> 20);
+		error_set(err, "%s: the file is longer than %zu MiB", t->file, TREE_SIZE_MAX >> 20);
 		goto bad;
 	}
 	rc = format == TREE_JSON ? tree_read_json(&b, text, n) : tree_read_yaml(&b, text, n);
 	if (rc == 0 && !t->root)
-		rc = error_set(err, "%s: the file is empty; {} stands for the defaults", file);
+		rc = error_set(err, "%s: the file is empty; {} stands for the defaults", t->file);
 	if (rc == 0)
 		return t;
 bad:
@@ -51,7 +70,8 @@ void tree_free(struct tree *t)
 static char *file_read(const char *path, size_t *ret_n, struct error *err)
 {
 	size_t n = 0, room = (size_t)64 << 10;
-	char *text = NULL, *grown;
+	char *text = NULL, *grown, *name;
+	int errnum;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t got = -1;
 
@@ -75,7 +95,10 @@ static char *file_read(const char *path, size_t *ret_n, struct error *err)
 	*ret_n = n;
 	return text;
 bad:
-	error_set_errno(err, errno, "%s", path);
+	errnum = errno;
+	name = name_shown(path);
+	error_set_errno(err, errnum, "%s", name ? name : "the configuration file");
+	free(name);
 	free(text);
 	if (fd >= 0)
 		close(fd);

@@ -379,6 +379,15 @@ static void a_file_that_cannot_be_read_is_named(void **state)
 	assert_string_equal(err.msg, "/nonexistent/weir.yaml: No such file or directory");
 	assert_null(tree_load("/", &err));
 	assert_string_equal(err.msg, "/: Is a directory");
+	assert_null(tree_load("/nonexistent/a\nb", &err));
+	assert_string_equal(err.msg, "/nonexistent/a?b: No such file or directory");
+	char path[200], want[300];
+	memset(path, 'x', sizeof(path) - 1);
+	path[sizeof(path) - 1] = '\0';
+	assert_null(tree_load(path, &err));
+	snprintf(want, sizeof(want), "...%s: No such file or directory",
+		 path + sizeof(path) - 1 - 120);
+	assert_string_equal(err.msg, want);
 }
 
 static void paths_stay_printable_and_short(void **state)

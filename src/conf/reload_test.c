@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What may differ between the configuration that runs and the one that is to replace it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "conf/reload.h"
+#include "conf/schema.h"
+
+static void make(const char *text, struct config *ret)
+{
+	struct error err = {0};
+	struct tree *t = tree_parse("weir.yaml", TREE_YAML, text, strlen(text), &err);
+
+	config_init(ret);
+	if (!t || schema_apply(t, ret, &err) < 0)
+		fail_msg("%s: %s", text, err.msg);
+	tree_free(t);
+	ret->path = strdup("weir.yaml");
+}
+
+/* The key that is refused; NULL: the second replaces the first. */
+static void replaces(const char *before, const char *after, const char *key)
+{
+	struct config a, b;
+	struct error err = {0};
+	char want[128];
+
+	make(before, &a);
+	make(after, &b);
+	int rc = config_reload_check(&a, &b, &err);
+	if ((rc < 0) != (key != NULL))
+		fail_msg("%s -> %s: %d %s", before, after, rc, err.msg);
+	if (key) {
+		snprintf(want, sizeof(want),
+			 "weir.yaml: %s: it cannot change while the gateway runs; start it anew",
+			 key);
+		assert_string_equal(err.msg, want);
+	}
+	config_done(&a);
+	config_done(&b);
+}
+
+static void what_the_gateway_was_built_with_stays(void **state)
+{
+	static const struct {
+		const char *section, *key, *value;
+	} rows[] = {
+		{"interface", "mac", "02:00:00:00:00:07"},
+		{"interface", "mtu", "1400"},
+		{"interface", "ipv4_address", "10.0.0.2"},
+		{"interface", "ipv6_address", "'fd00::2'"},
+		{"interface", "ipv4_pool", "10.0.0.0/8"},
+		{"interface", "ipv4_pool", "172.16.0.0/13"},
+		{"interface", "ipv6_pool", "'fd42:6d73:62::/49'"},
+		{"limits", "max_connections", "1"},
+		{"limits", "udp_sessions", "1"},
+		{"limits", "icmp_sessions", "1"},
+		{"limits", "half_open", "1"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char doc[128], path[64];
+		snprintf(doc, sizeof(doc), "%s: {%s: %s}", rows[i].section, rows[i].key,
+			 rows[i].value);
+		snprintf(path, sizeof(path), "%s.%s", rows[i].section, rows[i].key);
+		replaces("{}", doc, path);
+		replaces(doc, "{}", path);
+		replaces(doc, doc, NULL);
+	}
+}
+
+/* Every key of these sections was thought of. */
+static void no_key_of_interface_and_limits_is_forgotten(void **state)
+{
+	size_t n = 0;
+
+	for (const struct schema_key *k = schema_keys; k->path; k++)
+		n += strncmp(k->path, "interface.", 10) == 0 || strncmp(k->path, "limits.", 7) == 0;
+	assert_int_equal(n, 10);
+}
+
+static void published_ports_stay(void **state)
+{
+	static const char one[] = "ports: [\"8080:80\"]";
+
+	replaces(one, one, NULL);
+	replaces(one, "ports: [{host_port: 8080, guest_port: 80}]", NULL);
+	replaces(one, "{}", "ports");
+	replaces("{}", one, "ports");
+	replaces(one, "ports: [\"8080:81\"]", "ports");
+	replaces(one, "ports: [\"8081:80\"]", "ports");
+	replaces(one, "ports: [\"8080:80/udp\"]", "ports");
+	replaces(one, "ports: [\"0.0.0.0:8080:80\"]", "ports");
+	replaces("ports: [\"8080-8081:80-81\"]", "ports: [\"8080-8082:80-82\"]", "ports");
+}
+
+static void policy_and_dns_may_change(void **state)
+{
+	replaces("{}",
+		 "policy: {rules: [deny@any], default_egress: allow, default_ingress: deny, "
+		 "net: none, deny_style: icmp}\n"
+		 "dns: {rebind_protection: false, rebind_allow: [10.0.0.0/8], nameservers: "
+		 "[192.0.2.1], query_timeout_ms: 1s, target: gateway, deny_rcode: refused, cache: "
+		 "false, cache_bytes: 64k, records: [{name: a, address: 10.0.0.1}], host_aliases: "
+		 "[a], forward_special: [local], rate: 1, budget: {names: 1, bytes: 1}}\n"
+		 "tls: {allow_ech: true}\n",
+		 NULL);
+}
+
+static void only_a_file_can_be_read_again(void **state)
+{
+	char dir[] = "/tmp/weir-reload-test.XXXXXX", path[64];
+	struct config c = {0};
+	struct error err = {0};
+
+	assert_false(config_reload_possible(&c, &err));
+	assert_string_equal(err.msg, "there is no file to read again: --config was not given");
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/weir.yaml", dir);
+	c.path = path;
+	assert_false(config_reload_possible(&c, &err));
+	assert_non_null(strstr(err.msg, "/weir.yaml: No such file or directory"));
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_false(config_reload_possible(&c, &err));
+	assert_non_null(strstr(err.msg, "it cannot be read again: it is no regular file"));
+	unlink(path);
+	fclose(fopen(path, "w"));
+	assert_true(config_reload_possible(&c, &err));
+	unlink(path);
+	rmdir(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_the_gateway_was_built_with_stays),
+		cmocka_unit_test(no_key_of_interface_and_limits_is_forgotten),
+		cmocka_unit_test(published_ports_stay),
+		cmocka_unit_test(policy_and_dns_may_change),
+		cmocka_unit_test(only_a_file_can_be_read_again),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
