@@ -5,21 +5,25 @@
  */
 #include "dns/message.h"
 
-#define OWN_TTL          60
-#define EDNS_SIZE        1232 /* what fits an unfragmented packet of the smallest IPv6 MTU */
-#define EDNS_DO          0x8000
-#define OPTION_EDE       15
-#define NAME_AT_QUESTION (0xc000 | DNS_HLEN)
+#define OPTION_EDE 15
 
-static void put_header(struct wbuf *w, uint16_t id, uint16_t flags, uint16_t questions,
-		       uint16_t answers, uint16_t additional)
+static uint16_t name_at(size_t at)
+{
+	return (uint16_t)(0xc000 | at);
+}
+
+static void put_header(struct wbuf *w, uint16_t id, uint16_t flags, uint16_t questions)
 {
 	wbuf_put_be16(w, id);
 	wbuf_put_be16(w, flags);
 	wbuf_put_be16(w, questions);
-	wbuf_put_be16(w, answers);
-	wbuf_put_be16(w, 0);
-	wbuf_put_be16(w, additional);
+	wbuf_put_zero(w, 6); /* counted as the records are written */
+}
+
+static void count(struct wbuf *w, enum dns_section section)
+{
+	uint8_t *at = w->p + 4 + 2 * section;
+	put_be16(at, (uint16_t)(get_be16(at) + 1));
 }
 
 static void put_question(struct wbuf *w, const struct dns_question *q)
@@ -29,14 +33,43 @@ static void put_question(struct wbuf *w, const struct dns_question *q)
 	wbuf_put_be16(w, q->class);
 }
 
-static void put_record(struct wbuf *w, uint16_t type, const void *data, size_t len)
+static void put_fixed(struct wbuf *w, size_t owner, uint16_t type, size_t len)
 {
-	wbuf_put_be16(w, NAME_AT_QUESTION);
+	wbuf_put_be16(w, name_at(owner));
 	wbuf_put_be16(w, type);
 	wbuf_put_be16(w, DNS_IN);
-	wbuf_put_be32(w, OWN_TTL);
+	wbuf_put_be32(w, OWN_TTL_S);
 	wbuf_put_be16(w, (uint16_t)len);
+}
+
+static void put_answer(struct wbuf *w, uint16_t type, const void *data, size_t len)
+{
+	put_fixed(w, DNS_HLEN, type, len);
 	wbuf_put_bytes(w, data, len);
+	count(w, DNS_ANSWER);
+}
+
+/* As those of the empty zones of RFC 6303 section 3; only the last number means something. */
+static void put_soa(struct wbuf *w, size_t zone)
+{
+	static const uint8_t contact[] = "\6nobody\7invalid";
+	static const uint32_t numbers[] = {1, 3600, 1200, 604800, OWN_TTL_S};
+	put_fixed(w, zone, DNS_SOA, 2 + sizeof(contact) + sizeof(numbers));
+	wbuf_put_be16(w, name_at(zone));
+	wbuf_put_bytes(w, contact, sizeof(contact));
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		wbuf_put_be32(w, numbers[i]);
+	count(w, DNS_AUTHORITY);
+}
+
+static void put_ede(struct wbuf *w, enum dns_ede ede, const char *text)
+{
+	size_t len = text ? strnlen(text, EDE_TEXT_MAX) : 0;
+	wbuf_put_be16(w, OPTION_EDE);
+	wbuf_put_be16(w, (uint16_t)(2 + len));
+	wbuf_put_be16(w, (uint16_t)ede);
+	for (size_t i = 0; i < len; i++)
+		wbuf_put_u8(w, text[i] >= ' ' && text[i] <= '~' ? (uint8_t)text[i] : '?');
 }
 
 /* RFC 6891 6.1: an answer has an OPT record where the query had one. */
@@ -47,18 +80,14 @@ static void put_opt(struct wbuf *w, const struct dns_query_view *q, enum dns_ede
 		return;
 	wbuf_put_u8(w, 0);
 	wbuf_put_be16(w, DNS_OPT);
-	wbuf_put_be16(w, EDNS_SIZE);
-	wbuf_put_be32(w, q->edns_do ? EDNS_DO : 0);
-	if (ede == DNS_EDE_NONE) {
-		wbuf_put_be16(w, 0);
-		return;
-	}
-	size_t n = text ? strnlen(text, DNS_EDE_TEXT_MAX) : 0;
-	wbuf_put_be16(w, (uint16_t)(6 + n));
-	wbuf_put_be16(w, OPTION_EDE);
-	wbuf_put_be16(w, (uint16_t)(2 + n));
-	wbuf_put_be16(w, (uint16_t)ede);
-	wbuf_put_bytes(w, text, n);
+	wbuf_put_be16(w, DNS_EDNS_SIZE);
+	wbuf_put_be32(w, q->edns_do ? DNS_EDNS_DO : 0);
+	size_t len_at = w->len;
+	wbuf_put_be16(w, 0);
+	if (ede != DNS_EDE_NONE)
+		put_ede(w, ede, text);
+	put_be16(w->p + len_at, (uint16_t)(w->len - len_at - 2));
+	count(w, DNS_ADDITIONAL);
 }
 
 size_t dns_make_bare_error(const struct dns_header *h, enum dns_rcode rcode,
@@ -66,54 +95,56 @@ size_t dns_make_bare_error(const struct dns_header *h, enum dns_rcode rcode,
 {
 	struct wbuf w = wbuf_make(buf, DNS_MADE_MAX);
 	uint16_t kept = h->flags & (DNS_OPCODE | DNS_RD);
-	put_header(&w, h->id, (uint16_t)(DNS_QR | DNS_RA | kept | rcode), 0, 0, 0);
+	put_header(&w, h->id, (uint16_t)(DNS_QR | DNS_RA | kept | rcode), 0);
 	return w.len;
 }
 
-size_t dns_make_error(const struct dns_query_view *q, enum dns_rcode rcode, enum dns_ede ede,
-		      const char *text, uint8_t buf[DNS_MADE_MAX])
+size_t dns_make_denial(const struct dns_query_view *q, enum dns_rcode rcode, enum dns_ede ede,
+		       const char *text, uint8_t buf[DNS_MADE_MAX])
 {
 	struct wbuf w = wbuf_make(buf, DNS_MADE_MAX);
 	uint16_t kept = q->h.flags & (DNS_RD | DNS_CD);
-	put_header(&w, q->h.id, (uint16_t)(DNS_QR | DNS_RA | kept | rcode), 1, 0, q->has_edns);
+	put_header(&w, q->h.id, (uint16_t)(DNS_QR | DNS_RA | kept | rcode), 1);
 	put_question(&w, &q->q);
 	put_opt(&w, q, ede, text);
 	return w.len;
 }
 
+size_t dns_make_error(const struct dns_query_view *q, enum dns_rcode rcode, enum dns_ede ede,
+		      uint8_t buf[DNS_MADE_MAX])
+{
+	return dns_make_denial(q, rcode, ede, NULL, buf);
+}
+
+static void put_own(struct wbuf *w, const struct dns_question *q, const struct dns_own *own)
+{
+	bool any = q->type == DNS_ANY;
+	if (q->class != DNS_IN && q->class != DNS_CLASS_ANY)
+		return;
+	for (size_t i = 0; i < own->addr_n && i < OWN_ADDRS_MAX; i++) {
+		const struct ipaddr *a = &own->addrs[i];
+		uint16_t type = a->family == 4 ? DNS_A : DNS_AAAA;
+		if (any || q->type == type)
+			put_answer(w, type, a->b, ipaddr_len(a));
+	}
+	if (own->ptr.len && (any || q->type == DNS_PTR))
+		put_answer(w, DNS_PTR, own->ptr.b, own->ptr.len);
+}
+
 size_t dns_make_own(const struct dns_query_view *q, const struct dns_own *own,
 		    uint8_t buf[DNS_MADE_MAX])
 {
-	uint16_t type = q->q.type;
-	bool a = own->a.family && (type == DNS_A || type == DNS_ANY);
-	bool aaaa = own->aaaa.family && (type == DNS_AAAA || type == DNS_ANY);
-	bool ptr = own->ptr.len && (type == DNS_PTR || type == DNS_ANY);
-	if (q->q.class != DNS_IN && q->q.class != DNS_CLASS_ANY)
-		a = aaaa = ptr = false;
-
 	struct wbuf w = wbuf_make(buf, DNS_MADE_MAX);
-	uint16_t kept = q->h.flags & (DNS_RD | DNS_CD);
-	put_header(&w, q->h.id, DNS_QR | DNS_AA | DNS_RA | kept, 1, (uint16_t)(a + aaaa + ptr),
-		   q->has_edns);
+	uint16_t flags = DNS_QR | DNS_RA | (q->h.flags & (DNS_RD | DNS_CD));
+	if (own->authoritative)
+		flags |= DNS_AA;
+	put_header(&w, q->h.id, (uint16_t)(flags | own->rcode), 1);
 	put_question(&w, &q->q);
-	if (a)
-		put_record(&w, DNS_A, own->a.b, 4);
-	if (aaaa)
-		put_record(&w, DNS_AAAA, own->aaaa.b, 16);
-	if (ptr)
-		put_record(&w, DNS_PTR, own->ptr.b, own->ptr.len);
-	put_opt(&w, q, DNS_EDE_NONE, NULL);
-	return w.len;
-}
-
-size_t dns_make_truncated(const struct dns_query_view *q, struct view answer,
-			  uint8_t buf[DNS_MADE_MAX])
-{
-	struct wbuf w = wbuf_make(buf, DNS_MADE_MAX);
-	struct dns_header h = {0};
-	dns_header_read(answer, &h);
-	put_header(&w, q->h.id, h.flags | DNS_TC, 1, 0, q->has_edns);
-	put_question(&w, &q->q);
+	size_t before = w.len;
+	if (own->rcode == DNS_NOERROR)
+		put_own(&w, &q->q, own);
+	if (w.len == before && own->zone_len && own->zone_len <= q->q.name.len)
+		put_soa(&w, DNS_HLEN + (size_t)(q->q.name.len - own->zone_len));
 	put_opt(&w, q, DNS_EDE_NONE, NULL);
 	return w.len;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Reading and making DNS messages, and the names that weir answers itself.
+ * Reading DNS messages and names.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "dns/local.h"
+#include "dns/wire.h"
 
 static uint8_t msg[8192];
 static struct wbuf w;
@@ -239,142 +239,6 @@ static void answer_must_match_id_and_question(void **state)
 	assert_false(dns_answers(view_make(msg, w.len), 0x1234, &q));
 }
 
-/* Asks the local answers; returns the number of records, -1 where the question is not local. */
-static int own(const struct dns_local_env *env, const char *text, uint16_t type,
-	       struct dns_record *ret)
-{
-	struct dns_query_view q;
-	struct dns_own o;
-	struct dns_header h;
-	uint8_t buf[DNS_MADE_MAX];
-	int rcode;
-	begin(DNS_RD, 1, 0, 0, 1);
-	question(text, type);
-	opt(1232, 0);
-	assert_true(read_query(w.len, &q, &rcode));
-	if (!dns_local_find(env, &q.q, &o))
-		return -1;
-	size_t len = dns_make_own(&q, &o, buf), at = q.question_end;
-	struct view v = view_make(buf, len);
-	assert_true(dns_answers(v, 0x1234, &q.q));
-	assert_true(dns_header_read(v, &h));
-	assert_int_equal(h.flags & ~DNS_AA, DNS_QR | DNS_RD | DNS_RA);
-	for (unsigned i = 0; i < h.count[1]; i++)
-		assert_true(dns_record_read(v, &at, &ret[i]));
-	struct dns_record r;
-	assert_true(dns_record_read(v, &at, &r));
-	assert_int_equal(r.type, DNS_OPT);
-	assert_int_equal(at, len);
-	/* The records' data points into a buffer that is gone: keep what the tests look at. */
-	memcpy(msg, buf, len);
-	for (unsigned i = 0; i < h.count[1]; i++)
-		ret[i].data.p = msg + ret[i].data_at;
-	return h.count[1];
-}
-
-static const struct dns_local_env both = {
-	.gw4 = {4, {172, 16, 0, 1}},
-	.gw6 = {6, {0xfd, [15] = 1}},
-};
-
-static void aliases_of_the_host_are_the_gateway(void **state)
-{
-	struct dns_record r[3];
-	static const char *const names[] = {"host.weir.internal", "Host.Docker.Internal",
-					    "host.containers.internal",
-					    "host.microsandbox.internal"};
-	for (size_t i = 0; i < 4; i++) {
-		assert_int_equal(own(&both, names[i], DNS_A, r), 1);
-		assert_int_equal(r[0].type, DNS_A);
-		assert_int_equal(r[0].ttl, 60);
-		assert_int_equal(r[0].data.len, 4);
-		assert_memory_equal(r[0].data.p, both.gw4.b, 4);
-		assert_int_equal(msg[2] & 4, 4); /* AA */
-		assert_int_equal(own(&both, names[i], DNS_AAAA, r), 1);
-		assert_int_equal(r[0].data.len, 16);
-		assert_memory_equal(r[0].data.p, both.gw6.b, 16);
-		assert_int_equal(own(&both, names[i], DNS_ANY, r), 2);
-		assert_int_equal(own(&both, names[i], 16, r), 0);
-	}
-	assert_int_equal(own(&both, "host.weir.internal.example", DNS_A, r), -1);
-	assert_int_equal(own(&both, "xhost.weir.internal", DNS_A, r), -1);
-}
-
-static void families_that_are_off_have_no_data(void **state)
-{
-	struct dns_record r[3];
-	struct dns_local_env v4 = {.gw4 = both.gw4};
-	assert_int_equal(own(&v4, "host.weir.internal", DNS_AAAA, r), 0);
-	assert_int_equal(own(&v4, "host.weir.internal", DNS_A, r), 1);
-	assert_int_equal(own(&v4, "example.org", DNS_AAAA, r), 0);
-	assert_int_equal(own(&v4, "example.org", DNS_A, r), -1);
-	assert_int_equal(own(&v4, "example.org", 65, r), -1);
-	struct dns_local_env v6 = {.gw6 = both.gw6};
-	assert_int_equal(own(&v6, "example.org", DNS_A, r), 0);
-	assert_int_equal(own(&v6, "example.org", DNS_AAAA, r), -1);
-}
-
-static void gateway_has_a_name_backwards(void **state)
-{
-	struct dns_record r[3];
-	assert_int_equal(own(&both, "1.0.16.172.in-addr.arpa", DNS_PTR, r), 1);
-	static const char wire[] = "\4host\4weir\10internal";
-	assert_int_equal(r[0].data.len, sizeof(wire));
-	assert_memory_equal(r[0].data.p, wire, sizeof(wire));
-	assert_int_equal(own(&both,
-			     "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f."
-			     "ip6.arpa",
-			     DNS_PTR, r),
-			 1);
-	assert_int_equal(own(&both, "2.0.16.172.in-addr.arpa", DNS_PTR, r), -1);
-}
-
-static void errors_carry_the_extended_code_where_edns_was_used(void **state)
-{
-	struct dns_query_view q;
-	struct dns_header h;
-	struct dns_record r;
-	uint8_t buf[DNS_MADE_MAX];
-	int rcode;
-	begin(DNS_RD | DNS_CD, 1, 0, 0, 1);
-	question("example.org", DNS_A);
-	opt(1232, 0x8000);
-	assert_true(read_query(w.len, &q, &rcode));
-	size_t len = dns_make_error(&q, DNS_SERVFAIL, DNS_EDE_NETWORK_ERROR, NULL, buf);
-	size_t at = q.question_end;
-	struct view v = view_make(buf, len);
-	assert_true(dns_header_read(v, &h));
-	assert_int_equal(h.flags, DNS_QR | DNS_RD | DNS_RA | DNS_CD | DNS_SERVFAIL);
-	assert_true(dns_answers(v, 0x1234, &q.q));
-	assert_true(dns_record_read(v, &at, &r));
-	assert_int_equal(at, len);
-	assert_int_equal(r.ttl, 0x8000);
-	static const uint8_t ede[] = {0, 15, 0, 2, 0, 23};
-	assert_int_equal(r.data.len, sizeof(ede));
-	assert_memory_equal(r.data.p, ede, sizeof(ede));
-
-	begin(DNS_RD, 1, 0, 0, 0);
-	question("example.org", DNS_A);
-	assert_true(read_query(w.len, &q, &rcode));
-	assert_int_equal(dns_make_error(&q, DNS_SERVFAIL, DNS_EDE_NETWORK_ERROR, NULL, buf), w.len);
-}
-
-static void truncated_answer_is_header_and_question(void **state)
-{
-	struct dns_query_view q;
-	struct dns_header h;
-	uint8_t buf[DNS_MADE_MAX], answer[12] = {9, 9, 0x85, 0x80};
-	int rcode;
-	begin(DNS_RD, 1, 0, 0, 0);
-	question("example.org", DNS_A);
-	assert_true(read_query(w.len, &q, &rcode));
-	size_t len = dns_make_truncated(&q, view_make(answer, 12), buf);
-	assert_int_equal(len, w.len);
-	assert_true(dns_header_read(view_make(buf, len), &h));
-	assert_int_equal(h.flags, 0x8580 | DNS_TC);
-	assert_true(dns_answers(view_make(buf, len), 0x1234, &q.q));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -384,11 +248,6 @@ int main(void)
 		cmocka_unit_test(compression_is_followed_backwards_only),
 		cmocka_unit_test(long_names_have_limits),
 		cmocka_unit_test(answer_must_match_id_and_question),
-		cmocka_unit_test(aliases_of_the_host_are_the_gateway),
-		cmocka_unit_test(families_that_are_off_have_no_data),
-		cmocka_unit_test(gateway_has_a_name_backwards),
-		cmocka_unit_test(errors_carry_the_extended_code_where_edns_was_used),
-		cmocka_unit_test(truncated_answer_is_header_and_question),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
