@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The DNS proxy: what happens to a query between its asker and the resolvers. See proxy.h.
+ * The interceptor's life: made, reconfigured while questions are on their way, and ended; datagrams
+ * in, and what waits for the end of a turn. See proxy.h.
  */
 #include "dns/proxy.h"
 
@@ -8,26 +9,173 @@
 #include <sys/random.h>
 
 #include "conf/config.h"
-#include "dns/local.h"
-#include "dns/message.h"
-#include "flow/sandbox.h"
+#include "dns/filter.h"
 
 #define RESOLV_CONF "/etc/resolv.conf"
 
-static void conf_event(struct loop_source *src, uint32_t events)
+/* ---- randomness ---- */
+
+static void random_fill(struct dns_proxy *d)
 {
-	struct dns_proxy *d = container_of(src, struct dns_proxy, conf_src);
-	resolvconf_event(&d->conf);
+	size_t got = 0;
+	while (got < sizeof(d->random)) {
+		ssize_t n = getrandom(d->random + got, sizeof(d->random) - got, 0);
+		if (n > 0)
+			got += (size_t)n;
+	}
+	d->random_n = sizeof(d->random);
 }
 
-/* Without a watch the file is still compared every second. */
-static void conf_follow(struct dns_proxy *d, const char *path)
+void dns_proxy_random(struct dns_proxy *d, void *ret, size_t n)
 {
-	resolvconf_init(&d->conf, path, d->sb->loop->now_us);
-	d->follows = true;
-	if (d->conf.inotify_fd >= 0)
-		loop_add(d->sb->loop, &d->conf_src, d->conf.inotify_fd, EPOLLIN);
+	if (d->random_n < n)
+		random_fill(d);
+	d->random_n -= (unsigned)n;
+	memcpy(ret, d->random + d->random_n, n);
 }
+
+uint16_t dns_proxy_random16(struct dns_proxy *d)
+{
+	uint16_t v;
+	dns_proxy_random(d, &v, sizeof(v));
+	return v;
+}
+
+/* ---- the end of a turn ---- */
+
+/* Nobody flushed since then: a turn later is late, but not lost. */
+static void flush_tick(struct timer *t)
+{
+	dns_proxy_flush(container_of(t, struct dns_proxy, flush_timer));
+}
+
+void dns_proxy_wants_flush(struct dns_proxy *d)
+{
+	if (d->wants_flush)
+		return;
+	d->wants_flush = true;
+	timer_set(&d->sb->loop->wheel, &d->flush_timer, 0);
+}
+
+void dns_proxy_flush(struct dns_proxy *d)
+{
+	if (!d || !d->wants_flush)
+		return;
+	d->wants_flush = false;
+	timer_cancel(&d->sb->loop->wheel, &d->flush_timer);
+	upstream_udp_flush(d);
+	dns_tcp_flush(d);
+}
+
+/* ---- configuration ---- */
+
+/* A copy of the prefixes; false without memory, and nothing has changed. */
+static bool copy_rebind(struct dns_proxy *d, const struct config *c)
+{
+	size_t n = c->dns_rebind_allow_count;
+	struct config_prefix *v = NULL;
+	if (n && !(v = malloc(n * sizeof(*v))))
+		return false;
+	if (n)
+		memcpy(v, c->dns_rebind_allow, n * sizeof(*v));
+	free(d->rebind_allow);
+	d->rebind_allow = v;
+	d->rebind_allow_n = n;
+	return true;
+}
+
+static void copy_rate(struct dns_proxy *d, uint32_t per_second)
+{
+	d->rate_gap_us = per_second ? 1000000u / per_second : 0;
+	if (per_second && !d->rate_gap_us)
+		d->rate_gap_us = 1;
+	d->rate_burst_us = 1000000;
+}
+
+/* What was kept and counted goes on where its limits stay as they are. */
+static bool renew_cache(struct dns_proxy *d, const struct config *c)
+{
+	size_t bytes = c->dns_cache ? c->dns_cache_bytes : 0;
+	if (bytes == d->cache_bytes)
+		return true;
+	struct dns_cache *cache = bytes ? dns_cache_new(bytes) : NULL;
+	if (bytes && !cache)
+		return false;
+	dns_cache_free(d->cache);
+	d->cache = cache;
+	d->cache_bytes = bytes;
+	return true;
+}
+
+static bool renew_budget(struct dns_proxy *d, const struct config *c)
+{
+	uint32_t names = c->dns_budget_names, bytes = c->dns_budget_bytes;
+	if (names == d->budget_names && bytes == d->budget_bytes)
+		return true;
+	struct dns_budget *budget = names || bytes ? dns_budget_new(names, bytes) : NULL;
+	if ((names || bytes) && !budget)
+		return false;
+	dns_budget_free(d->budget);
+	d->budget = budget;
+	d->budget_names = names;
+	d->budget_bytes = bytes;
+	return true;
+}
+
+static bool fill_local(struct dns_local *l, const struct config *c)
+{
+	const char *const *usual = dns_local_usual_aliases;
+	bool ok = true;
+	for (size_t i = 0; !c->dns_host_aliases.n && usual[i]; i++)
+		ok = ok && dns_local_add_alias(l, usual[i]);
+	for (size_t i = 0; i < c->dns_host_aliases.n; i++)
+		ok = ok && dns_local_add_alias(l, c->dns_host_aliases.v[i]);
+	for (size_t i = 0; i < c->dns_record_count; i++)
+		ok = ok &&
+		     dns_local_add_record(l, &c->dns_records[i].name, &c->dns_records[i].addr);
+	for (size_t i = 0; i < c->dns_forward_special.n; i++)
+		ok = ok && dns_local_forward(l, c->dns_forward_special.v[i]);
+	return ok;
+}
+
+static bool renew_local(struct dns_proxy *d, const struct config *c)
+{
+	static const struct ipaddr none;
+	const struct stack_config *cfg = &d->sb->stack.cfg;
+	struct dns_local *l =
+		dns_local_new(cfg->has_v4 ? &cfg->gw4 : &none, cfg->has_v6 ? &cfg->gw6 : &none);
+	if (!l || !fill_local(l, c)) {
+		dns_local_free(l);
+		return false;
+	}
+	dns_local_free(d->local);
+	d->local = l;
+	return true;
+}
+
+static bool configure(struct dns_proxy *d, const struct config *c)
+{
+	if (!copy_rebind(d, c) || !renew_local(d, c) || !renew_cache(d, c) || !renew_budget(d, c))
+		return false;
+	d->timeout_us = c->dns_timeout_ms * 1000ull;
+	d->honor = c->dns_target == CONFIG_DNS_HONOR;
+	d->deny_refused = c->dns_deny_refused;
+	d->rebind_protection = c->dns_rebind_protection;
+	d->strip_ech = !c->allow_ech;
+	copy_rate(d, c->dns_rate);
+	return true;
+}
+
+int dns_proxy_reload(struct dns_proxy *d, const struct config *c, struct error *err)
+{
+	if (!configure(d, c))
+		return error_set(err, "the DNS records and limits do not fit");
+	if (dns_resolvers_reload(d, c, d->conf_path) && d->cache)
+		dns_cache_clear(d->cache);
+	return 0;
+}
+
+/* ---- life ---- */
 
 struct dns_proxy *dns_proxy_new_at(struct sandbox *sb, const struct config *c, const char *path,
 				   struct error *err)
@@ -38,18 +186,18 @@ struct dns_proxy *dns_proxy_new_at(struct sandbox *sb, const struct config *c, c
 		return NULL;
 	}
 	d->sb = sb;
-	d->timeout_us = c->dns_timeout_ms * 1000ull;
-	d->conf_src = (struct loop_source){.fd = -1, .fn = conf_event};
-	d->conf.inotify_fd = -1;
-	list_init(&d->inflight);
+	d->conf_path = path;
 	list_init(&d->tcp);
-	for (size_t i = 0; i < c->dns_upstream_count && i < RESOLVERS_MAX; i++)
-		d->fixed.v[d->fixed.n++] = (struct resolver){
-			.addr = c->dns_upstream[i].addr,
-			.port = c->dns_upstream[i].port ? c->dns_upstream[i].port : DNS_PORT,
-		};
-	if (d->fixed.n == 0)
-		conf_follow(d, path);
+	list_init(&d->tcp_due);
+	timer_init(&d->flush_timer, flush_tick);
+	dns_queries_init(d);
+	upstream_udp_init(d);
+	dns_resolvers_init(d, c, path);
+	if (!configure(d, c)) {
+		error_set(err, "the DNS records and limits do not fit");
+		dns_proxy_free(d);
+		return NULL;
+	}
 	return d;
 }
 
@@ -62,122 +210,19 @@ void dns_proxy_free(struct dns_proxy *d)
 {
 	if (!d)
 		return;
-	dns_query_cancel(d, NULL);
 	dns_tcp_free_all(d);
-	loop_del(d->sb->loop, &d->conf_src);
-	resolvconf_done(&d->conf);
+	dns_queries_done(d);
+	dns_resolvers_done(d);
+	upstream_udp_done(d);
+	timer_cancel(&d->sb->loop->wheel, &d->flush_timer);
+	dns_local_free(d->local);
+	dns_cache_free(d->cache);
+	dns_budget_free(d->budget);
+	free(d->rebind_allow);
 	free(d);
 }
 
-uint16_t dns_proxy_random_id(struct dns_proxy *d)
-{
-	/* Up to 256 bytes come at once or not at all (getrandom(2)). */
-	if (d->ids_n == 0 && getrandom(d->ids, sizeof(d->ids), 0) == sizeof(d->ids))
-		d->ids_n = sizeof(d->ids) / sizeof(d->ids[0]);
-	return d->ids_n ? d->ids[--d->ids_n] : (uint16_t)clock_now_us();
-}
-
-const struct resolver_list *dns_proxy_resolvers(struct dns_proxy *d, size_t *ret_first)
-{
-	const struct resolver_list *l = d->follows ? &d->conf.list : &d->fixed;
-	*ret_first = 0;
-	for (size_t i = 0; i < l->n; i++) {
-		if (d->slow_until[i] <= d->sb->loop->now_us) {
-			*ret_first = i;
-			break;
-		}
-	}
-	return l;
-}
-
-void dns_proxy_resolver_slow(struct dns_proxy *d, size_t i)
-{
-	d->slow_until[i] = d->sb->loop->now_us + DNS_SLOW_US;
-}
-
-void dns_proxy_resolver_good(struct dns_proxy *d, size_t i)
-{
-	d->slow_until[i] = 0;
-}
-
-static void send_answer(struct dns_proxy *d, const struct dns_asker *who, const uint8_t *msg,
-			size_t len)
-{
-	if (who->tcp)
-		dns_tcp_answer(who->tcp, view_make(msg, len));
-	else
-		udp_output(&d->sb->stack, &who->at, DNS_PORT, &who->from, who->port, 64, 0, msg,
-			   len);
-}
-
-void dns_proxy_answer(struct dns_proxy *d, const struct dns_asker *who,
-		      const struct dns_query_view *q, struct view answer)
-{
-	d->sb->cnt.dns_answers++;
-	if (!who->tcp && answer.len > q->edns_size) {
-		uint8_t buf[DNS_MADE_MAX];
-		size_t len = dns_make_truncated(q, answer, buf);
-		send_answer(d, who, buf, len);
-	} else {
-		send_answer(d, who, answer.p, answer.len);
-	}
-}
-
-void dns_proxy_fail(struct dns_proxy *d, const struct dns_asker *who,
-		    const struct dns_query_view *q, enum dns_ede ede)
-{
-	uint8_t buf[DNS_MADE_MAX];
-	d->sb->cnt.dns_failures++;
-	send_answer(d, who, buf, dns_make_error(q, DNS_SERVFAIL, ede, NULL, buf));
-}
-
-/* What could not be read as a query. False where it is dropped. */
-static bool refuse(struct dns_proxy *d, const struct dns_asker *who, const struct dns_query_view *q,
-		   int rcode)
-{
-	d->sb->cnt.dns_failures++;
-	/* Two servers must not answer each other's answers for ever. */
-	bool loops = (q->h.flags & DNS_QR) && !who->tcp && who->port == DNS_PORT;
-	if (rcode < 0 || loops) {
-		stack_drop(&d->sb->stack, DROP_BAD_HEADER);
-		return false;
-	}
-	uint8_t buf[DNS_MADE_MAX];
-	send_answer(d, who, buf, dns_make_bare_error(&q->h, (enum dns_rcode)rcode, buf));
-	return true;
-}
-
-bool dns_proxy_ask(struct dns_proxy *d, const struct dns_asker *who, struct view msg)
-{
-	struct dns_query_view q;
-	int rcode;
-	d->sb->cnt.dns_queries++;
-	if (!dns_query_read(msg, &q, &rcode))
-		return refuse(d, who, &q, rcode);
-	if (q.end > DNS_QUERY_MAX)
-		return refuse(d, who, &q, DNS_FORMERR);
-	/* A zone transfer is an answer of many messages, which no resolver gives to a client. */
-	if (q.q.type == DNS_AXFR || q.q.type == DNS_IXFR)
-		return refuse(d, who, &q, DNS_NOTIMP);
-
-	struct dns_own own;
-	struct dns_local_env env = {0};
-	const struct stack_config *cfg = &d->sb->stack.cfg;
-	if (cfg->has_v4)
-		env.gw4 = cfg->gw4;
-	if (cfg->has_v6)
-		env.gw6 = cfg->gw6;
-	if (dns_local_find(&env, &q.q, &own)) {
-		uint8_t buf[DNS_MADE_MAX];
-		d->sb->cnt.dns_answers++;
-		send_answer(d, who, buf, dns_make_own(&q, &own, buf));
-		return true;
-	}
-	if (d->follows && resolvconf_check(&d->conf, d->sb->loop->now_us))
-		memset(d->slow_until, 0, sizeof(d->slow_until));
-	dns_query_start(d, who, &q, msg);
-	return true;
-}
+/* ---- in ---- */
 
 void dns_proxy_udp(struct dns_proxy *d, const struct udp_datagram *u)
 {
@@ -185,9 +230,14 @@ void dns_proxy_udp(struct dns_proxy *d, const struct udp_datagram *u)
 	struct view rest = u->payload, one;
 	/* A train of datagrams came as one. */
 	size_t size = u->gso_size ? u->gso_size : rest.len;
+	/* No answer can come from an address that is many, or none. */
+	if (ipaddr_is_multicast(&u->dst) || ipaddr_is_unspecified(&u->dst)) {
+		stack_drop(&d->sb->stack, DROP_BAD_HEADER);
+		return;
+	}
 	do {
 		if (!view_take(&rest, rest.len < size ? rest.len : size, &one))
 			return;
-		dns_proxy_ask(d, &who, one);
+		dns_intercept(d, &who, one);
 	} while (rest.len);
 }

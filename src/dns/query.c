@@ -1,62 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * One query on its way to the host's resolvers.
+ * Queries on their way to a resolver, and who waits for them.
  *
  * Theory of operation
  * -------------------
- * A query has a time limit, divided into DNS_ATTEMPTS equal parts. At the beginning of each part it
- * is sent to the next resolver, and behind the last one to the first again (so that a single
- * resolver is asked twice); earlier sockets stay open, since a late answer is as good as any. A
- * transport error (refused, unreachable) moves on to the next untried resolver at once. When every
- * resolver has failed that way, or the time is over, the asker gets SERVFAIL.
+ * A query is a message of weir's own making with the guest's question: a random case of letters,
+ * the guest's RD and CD bits, and where the guest speaks EDNS an OPT record with its DO bit and a
+ * size that no network has to fragment. AD is always set (RFC 6840 5.7), so that one answer suits
+ * all; answer.c clears it for those who did not ask. Equal questions of several askers are one
+ * query (also against birthday attacks, RFC 5452 5); each asker is answered in its own words.
  *
- * Queries that came over UDP go out over UDP, those that came over TCP go out over TCP: a client
- * that got a truncated answer comes back over TCP, and the whole answer then fits.
+ * A message that says more than that goes out as it is, for its asker alone, and its answer is not
+ * kept: one with EDNS options that can change the answer (a client subnet), without RD, or with
+ * further records. With records that may sign it (TSIG) even the case is left alone, so it goes
+ * over TCP.
  *
- * Each attempt has a socket of its own (so a source port of its own, chosen by the kernel at
- * random), connected to the resolver, and an ID of its own.
+ * A query has a time limit, divided into DNS_ATTEMPTS equal parts. At the beginning of each part
+ * the next resolver is asked, and behind the last one the first again (so that a single resolver is
+ * asked twice); earlier attempts stay open, since a late answer is as good as any. A transport
+ * error (refused, unreachable) moves on to the next untried resolver at once; an error code is an
+ * answer. When every resolver has failed that way (EDE 23), or the time is over (EDE 22), the
+ * askers get SERVFAIL. An answer with TC is asked for again over TCP.
  */
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "dns/proxy.h"
-#include "flow/sandbox.h"
-
-#define ANSWER_MAX 65535
-#define RECV_A_WAKE \
-	16 /* datagrams read at one wake: a flood of wrong answers cannot hold the loop */
-
-struct attempt {
-	struct loop_source src;
-	struct dns_query *q; /* NULL: not in use */
-	size_t resolver;
-	size_t nth; /* of the query's tries */
-	uint16_t id;
-	/* Over TCP: the message goes out behind its length; the answer comes in likewise. */
-	uint8_t prefix[4]; /* length and ID, before the rest of the query */
-	size_t sent;
-	uint8_t in_prefix[2];
-	size_t got; /* of in_prefix and body together */
-	uint8_t *body;
-	size_t body_len;
-};
 
 struct dns_query {
-	struct list node; /* in dns_proxy.inflight */
+	struct list node; /* in dns_proxy.queries */
 	struct dns_proxy *d;
-	struct dns_asker who;
-	struct dns_query_view view;
-	struct attempt attempts[DNS_ATTEMPTS];
+	struct list asks;   /* struct dns_ask; empty: a prefetch, or nobody waits any more */
+	uint64_t hash;      /* in dns_proxy.shared, where `shared` */
+	bool shared;        /* others may join */
+	bool cached;        /* the answer is kept */
+	bool prefetch;      /* begun without an asker */
+	bool tcp;           /* over TCP from the beginning */
+	bool tcp_ok;        /* may be asked over TCP */
+	bool chosen;        /* by the guest */
 	struct timer timer; /* the end of the part of the time limit */
 	uint64_t start_us;
 	unsigned part; /* of the time limit, from 0 */
-	size_t first;  /* the resolver that was asked first */
 	size_t tried;  /* how often a resolver was asked or could not be */
+	struct dns_server *servers[RESOLVERS_MAX]; /* held, in the order in which they are asked */
+	size_t servers_n;
+	struct dns_attempt attempts[DNS_ATTEMPTS];
+	struct dns_query_view asked; /* by the first asker */
+	struct dns_question sent;    /* with its letters in random case */
 	size_t len;
-	uint8_t msg[]; /* as the guest sent it */
+	uint8_t msg[];
 };
 
 static struct loop *query_loop(const struct dns_query *q)
@@ -64,208 +56,90 @@ static struct loop *query_loop(const struct dns_query *q)
 	return q->d->sb->loop;
 }
 
-static void attempt_close(struct attempt *a)
+struct view dns_query_message(const struct dns_query *q)
 {
-	if (!a->q)
+	return view_make(q->msg, q->len);
+}
+
+const struct dns_question *dns_query_question(const struct dns_query *q)
+{
+	return &q->sent;
+}
+
+/* ---- the end of things ---- */
+
+static void attempt_close(struct dns_attempt *a)
+{
+	if (!a->server)
 		return;
-	int fd = a->src.fd;
-	loop_del(query_loop(a->q), &a->src);
-	if (fd >= 0)
-		close(fd);
-	free(a->body);
-	*a = (struct attempt){.src.fd = -1};
+	upstream_udp_drop(a);
+	upstream_tcp_drop(a);
+	dns_server_unref(a->server);
+	a->server = NULL;
+}
+
+static void ask_free(struct dns_ask *ask)
+{
+	struct dns_proxy *d = ask->query->d;
+	list_del(&ask->node);
+	list_del(&ask->age);
+	d->asks_n--;
+	free(ask);
 }
 
 static void query_free(struct dns_query *q)
 {
+	struct dns_proxy *d = q->d;
+	list_for_each (it, &q->asks)
+		ask_free(container_of(it, struct dns_ask, node));
 	for (unsigned i = 0; i < DNS_ATTEMPTS; i++)
 		attempt_close(&q->attempts[i]);
+	for (size_t i = 0; i < q->servers_n; i++)
+		dns_server_unref(q->servers[i]);
+	if (q->shared)
+		table_remove(&d->shared, q->hash, q);
 	timer_cancel(&query_loop(q)->wheel, &q->timer);
 	list_del(&q->node);
-	q->d->inflight_n--;
+	d->queries_n--;
+	d->prefetch_n -= q->prefetch;
 	free(q);
 }
 
-static void query_fail(struct dns_query *q, enum dns_ede ede)
+static void query_fail(struct dns_query *q, enum dns_ede ede, const char *text)
 {
-	struct dns_proxy *d = q->d;
-	struct dns_asker who = q->who;
-	struct dns_query_view view = q->view;
-	query_free(q);
-	dns_proxy_fail(d, &who, &view, ede);
-}
-
-/* `answer` is at least a header; its ID is put right here. */
-static void query_done(struct attempt *a, uint8_t *answer, size_t len)
-{
-	struct dns_query *q = a->q;
-	/* Whoever was asked before this one and is still silent is asked last for a while. */
-	for (unsigned i = 0; i < DNS_ATTEMPTS; i++) {
-		const struct attempt *other = &q->attempts[i];
-		if (other->q && other->nth < a->nth && other->resolver != a->resolver)
-			dns_proxy_resolver_slow(q->d, other->resolver);
-	}
-	dns_proxy_resolver_good(q->d, a->resolver);
-	put_be16(answer, q->view.h.id);
-	dns_proxy_answer(q->d, &q->who, &q->view, view_make(answer, len));
+	list_for_each (it, &q->asks)
+		dns_answer_fail(q->d, container_of(it, struct dns_ask, node), ede, text);
 	query_free(q);
 }
 
-static void query_advance(struct dns_query *q);
-
-static void attempt_fail(struct attempt *a)
+/* Nobody waits any more; what the cache would learn is not worth a socket. */
+static void ask_cancel(struct dns_ask *ask)
 {
-	struct dns_query *q = a->q;
-	dns_proxy_resolver_slow(q->d, a->resolver);
-	attempt_close(a);
-	query_advance(q);
+	struct dns_query *q = ask->query;
+	ask_free(ask);
+	if (list_empty(&q->asks) && !q->prefetch)
+		query_free(q);
 }
 
-static void udp_event(struct attempt *a)
-{
-	uint8_t buf[ANSWER_MAX];
-	for (int i = 0; i < RECV_A_WAKE; i++) {
-		ssize_t n = recv(a->src.fd, buf, sizeof(buf), 0);
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			return;
-		if (n < 0) {
-			attempt_fail(a);
-			return;
-		}
-		if (dns_answers(view_make(buf, (size_t)n), a->id, &a->q->view.q)) {
-			query_done(a, buf, (size_t)n);
-			return;
-		}
-	}
-}
+/* ---- attempts ---- */
 
-/* Sends what is left of the query. 0: all is out; -errno. */
-static int tcp_send(struct attempt *a)
+static int attempt_start(struct dns_attempt *a, struct dns_server *server, bool tcp)
 {
-	const struct dns_query *q = a->q;
-	while (a->sent < 2 + q->len) {
-		struct iovec iov[2];
-		struct msghdr m = {.msg_iov = iov};
-		if (a->sent < sizeof(a->prefix)) {
-			iov[m.msg_iovlen++] =
-				(struct iovec){a->prefix + a->sent, sizeof(a->prefix) - a->sent};
-			iov[m.msg_iovlen++] = (struct iovec){(void *)(q->msg + 2), q->len - 2};
-		} else {
-			size_t at = a->sent - 2;
-			iov[m.msg_iovlen++] = (struct iovec){(void *)(q->msg + at), q->len - at};
-		}
-		ssize_t n = sendmsg(a->src.fd, &m, MSG_NOSIGNAL);
-		if (n < 0)
-			return -errno;
-		a->sent += (size_t)n;
-	}
-	return 0;
-}
-
-/* Reads what is there. 0: the answer is complete; -errno. */
-static int tcp_recv(struct attempt *a)
-{
-	while (!a->body || a->got < 2 + a->body_len) {
-		uint8_t *at = a->body ? a->body + (a->got - 2) : a->in_prefix + a->got;
-		size_t room = a->body ? 2 + a->body_len - a->got : 2 - a->got;
-		ssize_t n = recv(a->src.fd, at, room, 0);
-		if (n <= 0)
-			return n < 0 ? -errno : -ECONNRESET;
-		a->got += (size_t)n;
-		if (a->got == 2 && !a->body) {
-			a->body_len = get_be16(a->in_prefix);
-			if (a->body_len < DNS_HLEN)
-				return -EPROTO;
-			a->body = malloc(a->body_len);
-			if (!a->body)
-				return -ENOMEM;
-		}
-	}
-	return 0;
-}
-
-static void tcp_event(struct attempt *a)
-{
-	bool was_sending = a->sent < 2 + a->q->len;
-	int r = tcp_send(a);
-	if (r == 0 && was_sending)
-		r = loop_mod(query_loop(a->q), &a->src, EPOLLIN);
-	if (r == 0)
-		r = tcp_recv(a);
-	if (r == -EAGAIN || r == -EINTR)
-		return;
-	if (r == 0 && dns_answers(view_make(a->body, a->body_len), a->id, &a->q->view.q))
-		query_done(a, a->body, a->body_len);
-	else
-		attempt_fail(a);
-}
-
-static void attempt_event(struct loop_source *src, uint32_t events)
-{
-	struct attempt *a = container_of(src, struct attempt, src);
-	if (a->q->who.tcp)
-		tcp_event(a);
-	else
-		udp_event(a);
-}
-
-/* A connected socket; over TCP the connection is still being made. An fd or -errno. */
-static int resolver_connect(const struct resolver *r, int type)
-{
-	struct sockaddr_storage ss;
-	socklen_t len = ipaddr_to_sockaddr(&r->addr, r->port, &ss);
-	if (r->addr.family == 6)
-		((struct sockaddr_in6 *)&ss)->sin6_scope_id = r->scope;
-	int fd = socket(ss.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, (struct sockaddr *)&ss, len) != 0 && errno != EINPROGRESS) {
-		int err = -errno;
-		close(fd);
-		return err;
-	}
-	return fd;
-}
-
-static int udp_send(struct attempt *a)
-{
-	const struct dns_query *q = a->q;
-	uint8_t id[2];
-	put_be16(id, a->id);
-	struct iovec iov[2] = {{id, 2}, {(void *)(q->msg + 2), q->len - 2}};
-	struct msghdr m = {.msg_iov = iov, .msg_iovlen = 2};
-	return sendmsg(a->src.fd, &m, MSG_NOSIGNAL) < 0 ? -errno : 0;
-}
-
-/* Asks resolver i. 0 or -errno. */
-static int attempt_start(struct dns_query *q, struct attempt *a, const struct resolver_list *l,
-			 size_t i)
-{
-	bool tcp = q->who.tcp != NULL;
-	int fd = resolver_connect(&l->v[i], tcp ? SOCK_STREAM : SOCK_DGRAM);
-	if (fd < 0)
-		return fd;
-	*a = (struct attempt){.src = {.fd = -1, .fn = attempt_event}, .q = q, .resolver = i};
-	a->nth = q->tried;
-	a->id = dns_proxy_random_id(q->d);
-	put_be16(a->prefix, (uint16_t)q->len);
-	put_be16(a->prefix + 2, a->id);
-	int r = loop_add(query_loop(q), &a->src, fd, tcp ? EPOLLIN | EPOLLOUT : EPOLLIN);
-	if (r < 0) {
-		close(fd);
-		a->q = NULL;
-		return r;
-	}
-	r = tcp ? 0 : udp_send(a);
+	struct dns_proxy *d = a->q->d;
+	a->server = dns_server_ref(server);
+	a->id = dns_proxy_random16(d);
+	int r = tcp ? upstream_tcp_ask(d, a) : upstream_udp_ask(d, a);
 	if (r < 0)
 		attempt_close(a);
+	else if (!tcp)
+		dns_proxy_wants_flush(d);
 	return r;
 }
 
-static struct attempt *attempt_unused(struct dns_query *q)
+static struct dns_attempt *attempt_unused(struct dns_query *q)
 {
 	for (unsigned i = 0; i < DNS_ATTEMPTS; i++)
-		if (!q->attempts[i].q)
+		if (!q->attempts[i].server)
 			return &q->attempts[i];
 	return NULL;
 }
@@ -273,7 +147,7 @@ static struct attempt *attempt_unused(struct dns_query *q)
 static bool query_waits(const struct dns_query *q)
 {
 	for (unsigned i = 0; i < DNS_ATTEMPTS; i++)
-		if (q->attempts[i].q)
+		if (q->attempts[i].server)
 			return true;
 	return false;
 }
@@ -282,35 +156,81 @@ static bool query_waits(const struct dns_query *q)
  */
 static bool query_ask_next(struct dns_query *q, size_t limit)
 {
-	size_t first;
-	const struct resolver_list *l = dns_proxy_resolvers(q->d, &first);
-	if (q->tried == 0)
-		q->first = first;
-	while (l->n && q->tried < limit) {
-		struct attempt *a = attempt_unused(q);
+	while (q->servers_n && q->tried < limit) {
+		struct dns_attempt *a = attempt_unused(q);
 		if (!a)
 			return false;
-		size_t i = (q->first + q->tried++) % l->n;
-		int r = attempt_start(q, a, l, i);
+		struct dns_server *server = q->servers[q->tried % q->servers_n];
+		a->nth = q->tried++;
+		a->case_lost = false;
+		int r = attempt_start(a, server, q->tcp);
 		if (r == 0)
 			return true;
+		server->slow_until = query_loop(q)->now_us + SLOW_US;
 		log_limited(LOG_INFO, "DNS: cannot ask a resolver: %s", strerror(-r));
 	}
 	return false;
-}
-
-static size_t resolver_count(const struct dns_query *q)
-{
-	size_t first;
-	return dns_proxy_resolvers(q->d, &first)->n;
 }
 
 /* After a transport error: the next untried resolver, or the end where nobody is left to wait for.
  */
 static void query_advance(struct dns_query *q)
 {
-	if (!query_ask_next(q, resolver_count(q)) && !query_waits(q))
-		query_fail(q, DNS_EDE_NETWORK_ERROR);
+	if (query_ask_next(q, q->servers_n) || query_waits(q))
+		return;
+	query_fail(q, DNS_EDE_NETWORK_ERROR,
+		   q->servers_n ? "no resolver could be reached" : "there is no resolver");
+}
+
+void dns_attempt_failed(struct dns_attempt *a, int err)
+{
+	struct dns_query *q = a->q;
+	a->server->slow_until = query_loop(q)->now_us + SLOW_US;
+	attempt_close(a);
+	query_advance(q);
+}
+
+void dns_attempt_over_tcp(struct dns_attempt *a, bool case_lost)
+{
+	struct dns_query *q = a->q;
+	struct dns_server *server = dns_server_ref(a->server);
+	int r = -EACCES;
+	attempt_close(a);
+	a->case_lost = case_lost;
+	if (q->tcp_ok)
+		r = attempt_start(a, server, true);
+	if (r < 0 && case_lost)
+		server->plain_until = query_loop(q)->now_us + PLAIN_US;
+	dns_server_unref(server);
+	if (r < 0)
+		query_advance(q);
+}
+
+void dns_attempt_truncated(struct dns_attempt *a, uint8_t *msg, size_t len)
+{
+	if (a->q->tcp_ok)
+		dns_attempt_over_tcp(a, false);
+	else
+		dns_attempt_answered(a, msg, len);
+}
+
+void dns_attempt_answered(struct dns_attempt *a, uint8_t *msg, size_t len)
+{
+	struct dns_query *q = a->q;
+	struct dns_proxy *d = q->d;
+	struct view answer = view_make(msg, len);
+	/* Whoever was asked before this one and is still silent is asked last for a while. */
+	for (unsigned i = 0; i < DNS_ATTEMPTS; i++) {
+		const struct dns_attempt *other = &q->attempts[i];
+		if (other->server && other->nth < a->nth && other->server != a->server)
+			other->server->slow_until = query_loop(q)->now_us + SLOW_US;
+	}
+	a->server->slow_until = 0;
+	if (q->cached && d->cache)
+		dns_cache_put(d->cache, &q->asked, answer, query_loop(q)->now_us);
+	list_for_each (it, &q->asks)
+		dns_answer(d, container_of(it, struct dns_ask, node), answer, "miss");
+	query_free(q);
 }
 
 static void query_arm(struct dns_query *q)
@@ -323,44 +243,225 @@ static void query_tick(struct timer *t)
 {
 	struct dns_query *q = container_of(t, struct dns_query, timer);
 	if (++q->part >= DNS_ATTEMPTS) {
-		query_fail(q, DNS_EDE_NO_REACHABLE_AUTHORITY);
+		query_fail(q, DNS_EDE_NO_REACHABLE_AUTHORITY, "no resolver answered in time");
 		return;
 	}
-	query_ask_next(q, resolver_count(q) + 1);
+	/* A resolver that loses the case of names and is silent over TCP: any case has to do. */
+	for (unsigned i = 0; i < DNS_ATTEMPTS; i++)
+		if (q->attempts[i].server && q->attempts[i].case_lost)
+			q->attempts[i].server->plain_until = query_loop(q)->now_us + PLAIN_US;
+	query_ask_next(q, q->servers_n + 1);
 	query_arm(q);
 }
 
-void dns_query_start(struct dns_proxy *d, const struct dns_asker *who,
-		     const struct dns_query_view *view, struct view msg)
+/* ---- the beginning ---- */
+
+/* More than a question, its flags and an OPT record without meaning for the answer. */
+static bool is_special(const struct dns_query_view *v)
 {
-	if (d->inflight_n >= DNS_INFLIGHT_MAX)
-		query_fail(container_of(d->inflight.next, struct dns_query, node),
-			   DNS_EDE_NO_REACHABLE_AUTHORITY);
-	struct dns_query *q = calloc(1, sizeof(*q) + view->end);
-	if (!q) {
-		dns_proxy_fail(d, who, view, DNS_EDE_NONE);
+	return v->edns_special || !(v->h.flags & DNS_RD) || v->h.count[1] || v->h.count[2] ||
+	       v->h.count[3] > v->has_edns;
+}
+
+/* What has to be the same for two questions to be one query. */
+struct shared_key {
+	const struct dns_query_view *q;
+	const struct dns_server *chosen;
+	bool tcp;
+};
+
+static bool shared_match(const void *item, const void *key)
+{
+	const struct dns_query *q = item;
+	const struct shared_key *k = key;
+	const struct dns_server *chosen = q->chosen ? q->servers[0] : NULL;
+	return ((q->asked.h.flags ^ k->q->h.flags) & DNS_CD) == 0 &&
+	       q->asked.has_edns == k->q->has_edns && q->asked.edns_do == k->q->edns_do &&
+	       chosen == k->chosen && q->tcp == k->tcp && dns_question_eq(&q->asked.q, &k->q->q);
+}
+
+static uint64_t shared_hash(const struct dns_proxy *d, const struct dns_question *q)
+{
+	struct dns_name n = q->name;
+	dns_name_lower(&n);
+	return siphash(&d->key, n.b, n.len) + q->type;
+}
+
+static void make_message(struct dns_query *q, const struct dns_query_view *v)
+{
+	struct wbuf w = wbuf_make(q->msg, q->len);
+	wbuf_put_be16(&w, 0);
+	wbuf_put_be16(&w, DNS_RD | DNS_AD | (v->h.flags & DNS_CD));
+	wbuf_put_be16(&w, 1);
+	wbuf_put_be32(&w, 0);
+	wbuf_put_be16(&w, v->has_edns);
+	wbuf_put_bytes(&w, q->sent.name.b, q->sent.name.len);
+	wbuf_put_be16(&w, v->q.type);
+	wbuf_put_be16(&w, v->q.class);
+	if (v->has_edns) {
+		wbuf_put_u8(&w, 0);
+		wbuf_put_be16(&w, DNS_OPT);
+		wbuf_put_be16(&w, DNS_EDNS_SIZE);
+		wbuf_put_be32(&w, v->edns_do ? DNS_EDNS_DO : 0);
+		wbuf_put_be16(&w, 0);
+	}
+}
+
+#define OPT_LEN 11
+
+/* A query with its message, not yet anywhere. NULL without memory. */
+static struct dns_query *query_new(struct dns_proxy *d, const struct dns_query_view *v,
+				   struct view msg, bool tcp)
+{
+	bool special = is_special(v);
+	bool signed_ = special && (v->h.count[1] || v->h.count[2] || v->h.count[3] > v->has_edns);
+	size_t plain_len = DNS_HLEN + v->q.name.len + 4u + (v->has_edns ? OPT_LEN : 0);
+	size_t len = special ? v->end : plain_len;
+	struct dns_query *q = calloc(1, sizeof(*q) + len);
+	if (!q)
+		return NULL;
+	q->d = d;
+	q->len = len;
+	q->asked = *v;
+	q->sent = v->q;
+	if (!signed_) {
+		uint8_t random[32];
+		dns_proxy_random(d, random, sizeof(random));
+		dns_name_mix_case(&q->sent.name, random);
+	}
+	if (special) {
+		memcpy(q->msg, msg.p, len);
+		/* The first name of a message cannot be compressed: it has the same bytes. */
+		memcpy(q->msg + DNS_HLEN, q->sent.name.b, q->sent.name.len);
+	} else {
+		make_message(q, v);
+	}
+	q->tcp = tcp || signed_;
+	q->shared = !special;
+	return q;
+}
+
+static void query_servers(struct dns_query *q, struct dns_server *chosen, bool chosen_tcp)
+{
+	const struct dns_resolvers *r = &q->d->res;
+	uint64_t now = query_loop(q)->now_us;
+	q->chosen = chosen != NULL;
+	q->tcp_ok = !chosen || chosen_tcp;
+	if (chosen) {
+		q->servers[q->servers_n++] = dns_server_ref(chosen);
 		return;
 	}
-	q->d = d;
-	q->who = *who;
-	q->view = *view;
-	q->len = view->end;
-	memcpy(q->msg, msg.p, q->len);
-	q->start_us = d->sb->loop->now_us;
-	for (unsigned i = 0; i < DNS_ATTEMPTS; i++)
-		q->attempts[i].src.fd = -1;
+	/* From the first one on that is not slow. */
+	size_t first = 0;
+	for (size_t i = r->n; i-- > 0;)
+		if (r->v[i]->slow_until <= now)
+			first = i;
+	for (size_t i = 0; i < r->n; i++)
+		q->servers[q->servers_n++] = dns_server_ref(r->v[(first + i) % r->n]);
+}
+
+static void query_begin(struct dns_query *q, struct dns_server *chosen, bool chosen_tcp)
+{
+	struct dns_proxy *d = q->d;
+	q->start_us = query_loop(q)->now_us;
+	list_init(&q->asks);
+	for (unsigned i = 0; i < DNS_ATTEMPTS; i++) {
+		q->attempts[i].q = q;
+		list_init(&q->attempts[i].unsent);
+	}
 	timer_init(&q->timer, query_tick);
-	list_add_tail(&d->inflight, &q->node);
-	d->inflight_n++;
+	list_add_tail(&d->queries, &q->node);
+	d->queries_n++;
+	query_servers(q, chosen, chosen_tcp);
+	q->cached = q->shared && !q->chosen;
+	if (q->shared) {
+		q->hash = shared_hash(d, &q->asked.q);
+		q->shared = table_insert(&d->shared, q->hash, q);
+	}
 	query_arm(q);
+}
+
+static void query_join(struct dns_query *q, struct dns_ask *ask)
+{
+	struct dns_proxy *d = q->d;
+	ask->query = q;
+	list_add_tail(&q->asks, &ask->node);
+	list_add_tail(&d->asks, &ask->age);
+	d->asks_n++;
+}
+
+static struct dns_query *query_find(struct dns_proxy *d, const struct shared_key *k)
+{
+	return is_special(k->q) ? NULL
+				: table_find(&d->shared, shared_hash(d, &k->q->q), shared_match, k);
+}
+
+void dns_query_start(struct dns_proxy *d, const struct dns_ask *like, struct view msg,
+		     struct dns_server *chosen, bool chosen_tcp)
+{
+	struct shared_key key = {&like->q, chosen, chosen && like->who.tcp};
+	if (d->asks_n >= DNS_ASKS_MAX) {
+		struct dns_ask *oldest = container_of(d->asks.next, struct dns_ask, age);
+		dns_answer_fail(d, oldest, DNS_EDE_NO_REACHABLE_AUTHORITY,
+				"too many questions at a time");
+		ask_cancel(oldest);
+	}
+	struct dns_ask *ask = malloc(sizeof(*ask));
+	if (!ask) {
+		dns_answer_fail(d, like, DNS_EDE_NONE, NULL);
+		return;
+	}
+	*ask = *like;
+	struct dns_query *q = query_find(d, &key);
+	if (q) {
+		query_join(q, ask);
+		return;
+	}
+	q = query_new(d, &like->q, msg, key.tcp);
+	if (!q) {
+		free(ask);
+		dns_answer_fail(d, like, DNS_EDE_NONE, NULL);
+		return;
+	}
+	query_begin(q, chosen, chosen_tcp);
+	query_join(q, ask);
+	query_advance(q);
+}
+
+void dns_query_prefetch(struct dns_proxy *d, const struct dns_ask *like)
+{
+	struct shared_key key = {&like->q, NULL, false};
+	if (d->prefetch_n >= DNS_PREFETCH_MAX || is_special(&like->q) || query_find(d, &key))
+		return;
+	struct dns_query *q = query_new(d, &like->q, (struct view){0}, false);
+	if (!q)
+		return;
+	q->prefetch = true;
+	d->prefetch_n++;
+	query_begin(q, NULL, false);
 	query_advance(q);
 }
 
 void dns_query_cancel(struct dns_proxy *d, const struct dns_tcp *tcp)
 {
-	list_for_each (it, &d->inflight) {
-		struct dns_query *q = container_of(it, struct dns_query, node);
-		if (!tcp || q->who.tcp == tcp)
-			query_free(q);
+	list_for_each (it, &d->asks) {
+		struct dns_ask *ask = container_of(it, struct dns_ask, age);
+		if (ask->who.tcp == tcp)
+			ask_cancel(ask);
 	}
+}
+
+void dns_queries_init(struct dns_proxy *d)
+{
+	list_init(&d->queries);
+	list_init(&d->asks);
+	table_init(&d->shared, DNS_ASKS_MAX + DNS_PREFETCH_MAX);
+	sipkey_random(&d->key);
+}
+
+void dns_queries_done(struct dns_proxy *d)
+{
+	list_for_each (it, &d->queries)
+		query_free(container_of(it, struct dns_query, node));
+	table_done(&d->shared);
 }

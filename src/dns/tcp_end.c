@@ -8,9 +8,8 @@
  * query of its own; answers are queued behind their lengths, in the order in which they come, and
  * stay queued until the guest has acknowledged them (peek, consume).
  *
- * Calls up are never made from a call down: they are noted in `due` and made by a timer that is due
- * at once. A call up may free the end, so the timer makes one call at a time and touches nothing
- * afterwards.
+ * Calls up are never made from a call down: they are noted in `due` and made at the end of the turn
+ * (dns_proxy_flush). A call up may free the end, which is therefore touched no more behind it.
  *
  * Bounds: one partial query of DNS_QUERY_MAX bytes (a longer one is skipped over and answered
  * FORMERR); no further query is taken while PENDING_MAX are in flight, OUT_MAX bytes wait for the
@@ -23,10 +22,9 @@
 
 #include "dns/message.h"
 #include "dns/proxy.h"
-#include "flow/sandbox.h"
 
 #define IDLE_US       (30 * 1000000ull)
-#define PENDING_MAX   16
+#define PENDING_MAX   64
 #define OUT_MAX       65536
 #define OUT_TOTAL_MAX (8u << 20)
 
@@ -38,9 +36,11 @@ enum due {
 
 struct dns_tcp {
 	struct flow_end end;
-	struct list node; /* in dns_proxy.tcp */
+	struct list node;     /* in dns_proxy.tcp */
+	struct list due_node; /* in dns_proxy.tcp_due while something is due */
 	struct dns_proxy *d;
-	struct timer call_timer; /* armed while something is due */
+	struct ipaddr at, guest; /* the address that was asked, and who asks */
+	uint16_t guest_port;
 	struct timer idle_timer;
 	unsigned due;
 	unsigned pending; /* queries without an answer yet */
@@ -83,12 +83,14 @@ static void due(struct dns_tcp *t, unsigned what)
 	t->due |= what;
 	/* Behind the last bytes the stack has to ask once more, to find the end of the stream. */
 	t->end.eof_near = at_end(t);
-	timer_set(&t->d->sb->loop->wheel, &t->call_timer, 0);
+	if (!list_linked(&t->due_node))
+		list_add_tail(&t->d->tcp_due, &t->due_node);
+	dns_proxy_wants_flush(t->d);
 }
 
-static void tcp_call(struct timer *timer)
+/* Makes one call; what else is due then has its own turn behind it. */
+static void call_up(struct dns_tcp *t)
 {
-	struct dns_tcp *t = container_of(timer, struct dns_tcp, call_timer);
 	struct stack *s = &t->d->sb->stack;
 	struct tcp_conn *c = t->end.conn;
 	unsigned what = t->due;
@@ -106,6 +108,17 @@ static void tcp_call(struct timer *timer)
 		t->due &= ~DUE_WRITABLE;
 		tcp_end_writable(s, c);
 	}
+}
+
+void dns_tcp_flush(struct dns_proxy *d)
+{
+	/* What becomes due meanwhile waits for the next flush: this ends. */
+	struct list now;
+	list_init(&now);
+	while (!list_empty(&d->tcp_due))
+		list_add_tail(&now, list_pop(&d->tcp_due));
+	while (!list_empty(&now))
+		call_up(container_of(list_pop(&now), struct dns_tcp, due_node));
 }
 
 static void tcp_idle(struct timer *timer)
@@ -164,7 +177,7 @@ void dns_tcp_answer(struct dns_tcp *t, struct view msg)
 
 static void query_complete(struct dns_tcp *t)
 {
-	struct dns_asker who = {.tcp = t};
+	struct dns_asker who = {.tcp = t, .from = t->guest, .at = t->at, .port = t->guest_port};
 	size_t kept = t->in_len < DNS_QUERY_MAX ? t->in_len : DNS_QUERY_MAX;
 	t->in_got = 0;
 	t->pending++;
@@ -172,7 +185,7 @@ static void query_complete(struct dns_tcp *t)
 	 */
 	if (t->in_len > DNS_QUERY_MAX)
 		kept = DNS_HLEN;
-	if (!dns_proxy_ask(t->d, &who, view_make(t->in + 2, kept)))
+	if (!dns_intercept(t->d, &who, view_make(t->in + 2, kept)))
 		t->pending--;
 }
 
@@ -269,7 +282,7 @@ static void end_free(struct flow_end *e)
 	struct dns_tcp *t = container_of(e, struct dns_tcp, end);
 	struct dns_proxy *d = t->d;
 	dns_query_cancel(d, t);
-	timer_cancel(&d->sb->loop->wheel, &t->call_timer);
+	list_del(&t->due_node);
 	timer_cancel(&d->sb->loop->wheel, &t->idle_timer);
 	d->tcp_out_total -= waiting(t);
 	d->tcp_n--;
@@ -287,7 +300,8 @@ static const struct flow_end_ops dns_tcp_ops = {
 	.close = end_free,
 };
 
-struct flow_end *dns_proxy_tcp_end(struct dns_proxy *d)
+struct flow_end *dns_proxy_tcp_end(struct dns_proxy *d, const struct ipaddr *at,
+				   const struct ipaddr *guest, uint16_t guest_port)
 {
 	if (d->tcp_n >= DNS_TCP_MAX)
 		return NULL;
@@ -296,7 +310,10 @@ struct flow_end *dns_proxy_tcp_end(struct dns_proxy *d)
 		return NULL;
 	t->end.ops = &dns_tcp_ops;
 	t->d = d;
-	timer_init(&t->call_timer, tcp_call);
+	t->at = *at;
+	t->guest = *guest;
+	t->guest_port = guest_port;
+	list_init(&t->due_node);
 	timer_init(&t->idle_timer, tcp_idle);
 	list_add_tail(&d->tcp, &t->node);
 	d->tcp_n++;

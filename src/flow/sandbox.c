@@ -217,6 +217,7 @@ void sandbox_begin(struct sandbox *sb)
 void sandbox_flush(struct sandbox *sb)
 {
 	udp_relay_flush(sb->udp);
+	dns_proxy_flush(sb->dns);
 	stack_flush(&sb->stack);
 }
 

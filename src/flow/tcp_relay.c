@@ -138,7 +138,7 @@ void tcp_relay_open(struct sandbox *sb, struct tcp_conn *c)
 		return;
 	}
 	if (t.remote_port == DNS_PORT && stack_is_gateway(&sb->stack, &t.remote)) {
-		struct flow_end *end = dns_proxy_tcp_end(sb->dns);
+		struct flow_end *end = dns_proxy_tcp_end(sb->dns, &t.remote, &t.guest, t.guest_port);
 		if (end)
 			tcp_conn_accept(&sb->stack, c, end);
 		else
