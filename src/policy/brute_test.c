@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Decisions of random policies against a model that is as plain as can be: it keeps rules as lists
- * of choices, never parses a token, and looks at addresses bit by bit.
+ * Decisions of random policies against the model: flows in every state of what they have shown,
+ * DNS questions, addresses in answers. WEIR_BRUTE_CASES says how many decisions are compared.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,12 +12,14 @@
 
 #include <cmocka.h>
 
-#include "policy/policy.h"
+#include "policy/brute_model.h"
 
-#define ROUNDS    3000
+#define CASES     2000000
 #define RULES_MAX 12
-#define ITEMS_MAX 3
-#define ASKS      60
+#define MANY_MAX  400 /* rules of a policy that is long for its few targets */
+#define ASKS      400 /* decisions compared with one policy */
+#define BOUND_MAX 3
+#define COUNT(a)  (sizeof(a) / sizeof((a)[0]))
 
 static uint64_t seed = 0x9e3779b97f4a7c15u; /* fixed: a failure comes again */
 
@@ -29,42 +31,14 @@ static unsigned rnd(unsigned n)
 	return (unsigned)(seed >> 20) % n;
 }
 
-static struct ipaddr addr(const char *text)
+static unsigned cases(void)
 {
-	struct ipaddr a;
+	const char *text = getenv("WEIR_BRUTE_CASES");
 
-	if (!ipaddr_parse(text, &a))
-		fail_msg("not an address: %s", text);
-	return a;
+	return text ? (unsigned)strtoul(text, NULL, 10) : CASES;
 }
 
-/* ---- the model ---- */
-
-static const struct {
-	const char *net;
-	unsigned bits;
-	const char *group;
-} model_ranges[] = {
-	{"169.254.169.254", 32, "metadata"},
-	{"169.254.170.2", 32, "metadata"},
-	{"169.254.170.23", 32, "metadata"},
-	{"100.100.100.200", 32, "metadata"},
-	{"168.63.129.16", 32, "metadata"},
-	{"192.0.0.192", 32, "metadata"},
-	{"fd00:ec2::254", 128, "metadata"},
-	{"fd20:ce::254", 128, "metadata"},
-	{"127.0.0.0", 8, "loopback"},
-	{"::1", 128, "loopback"},
-	{"10.0.0.0", 8, "private"},
-	{"172.16.0.0", 12, "private"},
-	{"192.168.0.0", 16, "private"},
-	{"100.64.0.0", 10, "private"},
-	{"fc00::", 7, "private"},
-	{"169.254.0.0", 16, "link-local"},
-	{"fe80::", 10, "link-local"},
-	{"224.0.0.0", 4, "multicast"},
-	{"ff00::", 8, "multicast"},
-};
+/* ---- what there is ---- */
 
 static const char *const prefixes[] = {
 	"169.254.0.0/15", "fe80::/9",          "10.0.0.0/8",    "10.1.0.0/16",
@@ -73,7 +47,7 @@ static const char *const prefixes[] = {
 	"169.254.0.0/16", "169.254.169.254",   "100.64.0.0/10", "172.16.0.1",
 	"::/0",           "2001:db8::/32",     "2001:db8::1",   "fd00::/8",
 	"fd00:ec2::254",  "fe80::/10",         "::1",           "64:ff9b::/96",
-	"2002::/16",      "::ffff:0.0.0.0/96",
+	"2002::/16",      "::ffff:0.0.0.0/96", "8.8.8.0/31",    "2001:db8::/64",
 };
 static const char *const groups[] = {"host",       "metadata",  "loopback", "private",
 				     "link-local", "multicast", "public"};
@@ -116,223 +90,185 @@ static const char *const asked[] = {
 	"2002:808:808::",
 	"64:ff9b::172.16.0.1",
 };
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+/* Suffixes of rules; below each lies a name that is never bound. */
+static const char *const zones[] = {"x.com", "a.x.com", "b.a.x.com", "y.com"};
+static const char *const known[] = {"x.com",       "a.x.com",         "b.a.x.com",
+				    "c.b.a.x.com", "y.com",           "a.y.com",
+				    "ax.com",      "dns.google",      "cloudflare-dns.com",
+				    "doh.pub",     "one.one.one.one", "x.com.net"};
+static const char *const doh[] = {"dns.google", "cloudflare-dns.com", "doh.pub", "one.one.one.one"};
+static const char *const strange[] = {"zz.x.com", "zz.a.x.com", "zz.b.a.x.com", "zz.y.com",
+				      "zz.net"};
+static const uint16_t ports[] = {53, 443, 443, 443, 853, 5353, 5355, 137, 80};
 
-struct model_rule {
-	bool allow;
-	unsigned dirs; /* 1 egress, 2 ingress */
-	unsigned n;
-	const char *targets[ITEMS_MAX]; /* words or prefixes */
-	unsigned protos;                /* 0: any */
-	unsigned ports;                 /* 0: any */
-	struct {
-		unsigned first, last;
-	} port[ITEMS_MAX];
+static struct name names[COUNT(known) + COUNT(strange)]; /* the known ones first */
+static struct name doh_names[COUNT(doh)];
+static struct ipaddr addrs[COUNT(asked)], host;
+static struct policy_env env;
+
+static struct ipaddr addr(const char *text)
+{
+	struct ipaddr a;
+
+	if (!ipaddr_parse(text, &a))
+		fail_msg("not an address: %s", text);
+	return a;
+}
+
+static struct name name(const char *text)
+{
+	struct name n;
+
+	if (name_read(text, strlen(text), &n) != NAME_OK)
+		fail_msg("not a name: %s", text);
+	return n;
+}
+
+static int make_world(void **state)
+{
+	for (size_t i = 0; i < COUNT(known); i++)
+		names[i] = name(known[i]);
+	for (size_t i = 0; i < COUNT(strange); i++)
+		names[COUNT(known) + i] = name(strange[i]);
+	for (size_t i = 0; i < COUNT(doh); i++)
+		doh_names[i] = name(doh[i]);
+	for (size_t i = 0; i < COUNT(asked); i++)
+		addrs[i] = addr(asked[i]);
+	host = addr("192.168.7.5");
+	env = (struct policy_env){
+		.gw4 = addr("172.16.0.1"), .gw6 = addr("fd42::1"), .host = &host, .host_count = 1};
+	return 0;
+}
+
+/* ---- random rules, for the model and as text ---- */
+
+struct random_rule {
+	struct model_rule model;
 	char token[512];
+	char part[MODEL_ITEMS_MAX * 2][64]; /* targets, then ports, as a structured rule has them */
+	const char *targets[MODEL_ITEMS_MAX], *ports[MODEL_ITEMS_MAX], *protos[4];
+	unsigned proto_count;
 };
 
-static bool bit(const struct ipaddr *a, unsigned i)
+static const char *const proto_words[] = {"tcp", "udp", "icmpv4", "icmpv6"};
+
+static void add(struct random_rule *r, const char *text)
 {
-	return a->b[i / 8] >> (7 - i % 8) & 1;
+	size_t at = strlen(r->token), n = strlen(text);
+
+	assert_true(at + n < sizeof(r->token));
+	memcpy(r->token + at, text, n + 1);
 }
 
-static bool model_in(const struct ipaddr *a, const struct ipaddr *net, unsigned bits)
+static void random_name_target(struct model_target *t, char *text, size_t size)
 {
-	if (a->family != net->family)
-		return false;
-	for (unsigned i = 0; i < bits; i++)
-		if (bit(a, i) != bit(net, i))
-			return false;
-	return true;
+	static const struct {
+		const char *prefix;
+		bool self, below;
+	} how[] = {{"", true, false},
+		   {"domain=", true, false},
+		   {"*.", false, true},
+		   {".", true, true},
+		   {"suffix=", true, true}};
+	unsigned i = rnd(COUNT(how));
+	const char *n = how[i].below ? zones[rnd(COUNT(zones))] : names[rnd(COUNT(names))].s;
+
+	t->kind = MODEL_NAME;
+	t->name = name(n);
+	t->self = how[i].self;
+	t->below = how[i].below;
+	snprintf(text, size, "%s%s", how[i].prefix, n);
 }
 
-static bool model_host(const struct policy_env *env, const struct ipaddr *a)
+static void random_target(const struct model_rule *r, struct model_target *t, char *text,
+			  size_t size)
 {
-	return ipaddr_eq(a, &env->gw4) || ipaddr_eq(a, &env->gw6) || ipaddr_eq(a, &env->host[0]);
-}
+	unsigned kind = rnd(14);
+	const char *word = NULL;
 
-static const char *model_group(const struct policy_env *env, const struct ipaddr *a)
-{
-	if (a->family == 4 ? a->b[0] == 0 : ipaddr_is_unspecified(a))
-		return "nowhere";
-	if (model_host(env, a))
-		return "host";
-	for (size_t i = 0; i < COUNT(model_ranges); i++) {
-		struct ipaddr net = addr(model_ranges[i].net);
-
-		if (model_in(a, &net, model_ranges[i].bits))
-			return model_ranges[i].group;
+	if (kind < 3) {
+		t->kind = MODEL_GROUP;
+		word = t->group = groups[rnd(COUNT(groups))];
+	} else if (kind == 3) {
+		t->kind = MODEL_ANY;
+		word = "any";
+	} else if (kind == 4 && r->dirs == 1) {
+		t->kind = rnd(2) ? MODEL_DNS : MODEL_DOH;
+		word = t->kind == MODEL_DNS ? "dns" : "doh";
+	} else if (kind < 10 && r->dirs == 1) {
+		random_name_target(t, text, size);
+		return;
+	} else {
+		t->kind = MODEL_PREFIX;
+		word = prefixes[rnd(COUNT(prefixes))];
+		if (!ipaddr_parse_prefix(word, true, &t->net, &t->bits))
+			fail_msg("not a prefix: %s", word);
 	}
-	return "public";
+	snprintf(text, size, "%s", word);
 }
 
-static bool is_guarded(const char *group)
+static void random_targets(struct random_rule *r)
 {
-	return !strcmp(group, "host") || !strcmp(group, "metadata") || !strcmp(group, "loopback") ||
-	       !strcmp(group, "link-local");
-}
+	struct model_rule *m = &r->model;
 
-/* Whether the prefix is a part of a range of that group (or one address, for the host). */
-static bool model_names(const struct ipaddr *net, unsigned bits, const char *group)
-{
-	if (!strcmp(group, "host"))
-		return bits == ipaddr_len(net) * 8;
-	for (size_t i = 0; i < COUNT(model_ranges); i++) {
-		struct ipaddr r = addr(model_ranges[i].net);
+	m->n = 1 + (rnd(3) ? 0 : rnd(MODEL_ITEMS_MAX));
+	for (unsigned i = 0; i < m->n; i++) {
+		bool v6;
 
-		if (!strcmp(model_ranges[i].group, group) && bits >= model_ranges[i].bits &&
-		    model_in(net, &r, model_ranges[i].bits))
-			return true;
-	}
-	return false;
-}
-
-static bool model_target(const struct model_rule *r, const char *target,
-			 const struct policy_env *env, const struct policy_facts *f,
-			 const struct ipaddr *a, bool guarded)
-{
-	const char *group = model_group(env, a);
-	bool gateway = ipaddr_eq(a, &env->gw4) || ipaddr_eq(a, &env->gw6);
-	bool dns = f->dir == POLICY_EGRESS && gateway && f->port == 53 &&
-		   (f->proto == POLICY_TCP || f->proto == POLICY_UDP);
-	struct ipaddr net;
-	unsigned bits;
-
-	if (!strcmp(target, "any"))
-		return !guarded || !r->allow || dns;
-	if (!strcmp(target, "dns"))
-		return dns;
-	if (!ipaddr_parse_prefix(target, false, &net, &bits))
-		return !strcmp(target, group);
-	if (!model_in(a, &net, bits))
-		return false;
-	return !guarded || !r->allow || model_names(&net, bits, group);
-}
-
-static bool model_matches(const struct model_rule *r, const struct policy_env *env,
-			  const struct policy_facts *f, const struct ipaddr *a, unsigned proto)
-{
-	bool guarded = f->dir == POLICY_EGRESS && is_guarded(model_group(env, a));
-	bool port_ok = r->ports == 0, target_ok = false;
-
-	if (!(r->dirs & (f->dir == POLICY_EGRESS ? 1 : 2)) || (r->protos && !(r->protos & proto)))
-		return false;
-	for (unsigned i = 0; i < r->ports; i++)
-		port_ok |= f->port >= r->port[i].first && f->port <= r->port[i].last;
-	for (unsigned i = 0; i < r->n; i++)
-		target_ok |= model_target(r, r->targets[i], env, f, a, guarded);
-	return port_ok && target_ok;
-}
-
-/* The index of the deciding rule in *ret_rule, -1: the default. */
-static bool model_judge(const struct model_rule *rules, unsigned n, const bool def_allow[2],
-			const struct policy_env *env, const struct policy_facts *f,
-			const struct ipaddr *a, unsigned proto, int *ret_rule)
-{
-	const char *group = model_group(env, a);
-
-	*ret_rule = -1;
-	if (!strcmp(group, "nowhere"))
-		return false;
-	for (unsigned i = 0; i < n; i++) {
-		if (model_matches(&rules[i], env, f, a, proto)) {
-			*ret_rule = (int)i;
-			return rules[i].allow;
-		}
-	}
-	if (f->dir == POLICY_INGRESS || !def_allow[0] || !is_guarded(group))
-		return def_allow[f->dir];
-	return f->port == 53 && (proto == POLICY_TCP || proto == POLICY_UDP) &&
-	       (ipaddr_eq(a, &env->gw4) || ipaddr_eq(a, &env->gw6));
-}
-
-static bool model_decide(const struct model_rule *rules, unsigned n, const bool def_allow[2],
-			 const struct policy_env *env, const struct policy_facts *f, int *ret_rule)
-{
-	struct ipaddr inner;
-	int outer_rule;
-	bool outer = model_judge(rules, n, def_allow, env, f, &f->remote, f->proto, &outer_rule);
-
-	*ret_rule = -1;
-	if (f->dir == POLICY_EGRESS && f->proto == POLICY_UDP && f->port == 137)
-		return false;
-	*ret_rule = outer_rule;
-	if (!outer || !policy_embedded_v4(&f->remote, &inner))
-		return outer;
-	unsigned proto = f->proto == POLICY_ICMPV6 ? POLICY_ICMPV4 : f->proto;
-	if (model_judge(rules, n, def_allow, env, f, &inner, proto, ret_rule))
-		*ret_rule = outer_rule;
-	else
-		return false;
-	return true;
-}
-
-/* ---- random rules ---- */
-
-static void add(struct model_rule *r, const char *text)
-{
-	strncat(r->token, text, sizeof(r->token) - strlen(r->token) - 1);
-}
-
-static void random_targets(struct model_rule *r)
-{
-	r->n = 1 + rnd(ITEMS_MAX);
-	for (unsigned i = 0; i < r->n; i++) {
-		const char *t = prefixes[rnd(COUNT(prefixes))];
-		unsigned kind = rnd(8);
-
-		if (kind < 3)
-			t = groups[rnd(COUNT(groups))];
-		else if (kind == 3)
-			t = "any";
-		else if (kind == 4 && r->dirs == 1)
-			t = "dns";
-		r->targets[i] = t;
+		random_target(m, &m->targets[i], r->part[i], sizeof(r->part[i]));
+		r->targets[i] = r->part[i];
+		v6 = strchr(r->part[i], ':');
 		add(r, i ? "," : "");
-		add(r, strchr(t, ':') ? "[" : "");
-		add(r, t);
-		add(r, strchr(t, ':') ? "]" : "");
+		add(r, v6 ? "[" : "");
+		add(r, r->part[i]);
+		add(r, v6 ? "]" : "");
 	}
 }
 
-static void random_protos(struct model_rule *r)
+static void random_protos(struct random_rule *r)
 {
-	static const char *const words[] = {"tcp", "udp", "icmpv4", "icmpv6"};
-
 	for (unsigned n = 1 + rnd(2); n > 0; n--) {
-		unsigned i = rnd(4);
+		unsigned i = rnd(4) ? rnd(2) : rnd(4);
 
-		if (r->protos & 1u << i)
+		if (r->model.protos & 1u << i)
 			continue;
-		add(r, r->protos ? "," : ":");
-		add(r, words[i]);
-		r->protos |= 1u << i;
+		add(r, r->model.protos ? "," : ":");
+		add(r, proto_words[i]);
+		r->model.protos |= 1u << i;
+		r->protos[r->proto_count++] = proto_words[i];
 	}
 }
 
-static void random_ports(struct model_rule *r)
+static void random_ports(struct random_rule *r)
 {
-	char text[32];
+	struct model_rule *m = &r->model;
 
-	r->ports = 1 + rnd(ITEMS_MAX);
-	for (unsigned i = 0; i < r->ports; i++) {
-		r->port[i].first = 1 + rnd(100);
-		r->port[i].last = r->port[i].first + rnd(30);
-		snprintf(text, sizeof(text), "%c%u-%u", i ? ',' : ':', r->port[i].first,
-			 r->port[i].last);
+	m->ports = 1 + rnd(MODEL_ITEMS_MAX);
+	for (unsigned i = 0; i < m->ports; i++) {
+		char *text = r->part[MODEL_ITEMS_MAX + i];
+
+		m->port[i].first = rnd(3) ? 1 + rnd(100) : ports[rnd(COUNT(ports))];
+		m->port[i].last = m->port[i].first + (rnd(2) ? rnd(500) : 0);
+		if (m->port[i].first == m->port[i].last)
+			snprintf(text, sizeof(r->part[0]), "%u", m->port[i].first);
+		else
+			snprintf(text, sizeof(r->part[0]), "%u-%u", m->port[i].first,
+				 m->port[i].last);
+		r->ports[i] = text;
+		add(r, i ? "," : ":");
 		add(r, text);
 	}
 }
 
-static void random_rule(struct model_rule *r)
+static void random_rule(struct random_rule *r)
 {
 	static const char *const dirs[] = {"", ":egress", ":ingress", ":any"};
-	unsigned dir = rnd(4);
+	unsigned dir = rnd(3) ? 0 : rnd(4);
 
 	memset(r, 0, sizeof(*r));
-	r->allow = rnd(2);
-	r->dirs = dir == 0 ? 1 : dir;
-	add(r, r->allow ? "allow" : "deny");
+	r->model.allow = rnd(2);
+	r->model.dirs = dir == 0 ? 1 : dir;
+	add(r, r->model.allow ? "allow" : "deny");
 	add(r, dirs[dir]);
 	add(r, "@");
 	random_targets(r);
@@ -343,8 +279,16 @@ static void random_rule(struct model_rule *r)
 	}
 }
 
-/* A rule that is taken: about half of the random ones can never take effect and are refused. */
-static void random_good_rule(struct model_rule *r)
+static bool has_names(const struct model_rule *r)
+{
+	for (unsigned i = 0; i < r->n; i++)
+		if (r->targets[i].kind == MODEL_NAME || r->targets[i].kind == MODEL_DOH)
+			return true;
+	return false;
+}
+
+/* A rule that is taken: many of the random ones can never take effect and are refused. */
+static void random_good_rule(struct random_rule *r)
 {
 	for (int tries = 0; tries < 1000; tries++) {
 		struct error err = {0};
@@ -359,134 +303,332 @@ static void random_good_rule(struct model_rule *r)
 		struct policy *p = policy_new(&src, &err);
 		if (p) {
 			policy_free(p);
+			r->model.strict = r->model.allow && has_names(&r->model) && rnd(4) == 0;
 			return;
 		}
 	}
 	fail_msg("no random rule is taken");
 }
 
-static struct policy_facts random_facts(void)
-{
-	struct policy_facts f = {
-		.dir = rnd(2) ? POLICY_EGRESS : POLICY_INGRESS,
-		.remote = addr(asked[rnd(COUNT(asked))]),
-	};
+/* ---- a policy, in both forms ---- */
 
-	if (f.dir == POLICY_EGRESS && rnd(4) == 0) {
-		f.proto = f.remote.family == 4 ? POLICY_ICMPV4 : POLICY_ICMPV6;
-	} else {
-		f.proto = rnd(2) ? POLICY_TCP : POLICY_UDP;
-		f.port = (uint16_t)(rnd(4) ? 1 + rnd(140) : 53);
-	}
-	return f;
+struct random_policy {
+	struct random_rule rules[MANY_MAX];
+	unsigned n; /* that were written */
+	const char *net;
+	int def[2];
+	struct model_rule all[MANY_MAX + 4]; /* with those of the preset */
+	struct model model;
+};
+
+static void add_preset(struct random_policy *rp, enum model_kind kind, const char *group)
+{
+	struct model_rule *r = &rp->all[rp->model.n++];
+
+	*r = (struct model_rule){.allow = true, .dirs = 1, .n = 1};
+	r->targets[0].kind = kind;
+	r->targets[0].group = group;
 }
 
-static struct policy *build(const struct model_rule *rules, unsigned n, int skip,
-			    const bool def_allow[2])
+static void set_model(struct random_policy *rp)
 {
-	const char *tokens[RULES_MAX];
-	struct policy_source src = {.net = "none",
-				    .rules = tokens,
-				    .default_egress = def_allow[0],
-				    .default_ingress = def_allow[1]};
+	struct model *m = &rp->model;
+
+	*m = (struct model){.rules = rp->all,
+			    .n = rp->n,
+			    .def_allow = {false, true},
+			    .def_reason = {REASON_PRESET, REASON_PRESET},
+			    .implicit_dns = -1,
+			    .names = names,
+			    .name_count = COUNT(names),
+			    .doh = doh_names,
+			    .doh_count = COUNT(doh_names)};
+	for (unsigned i = 0; i < rp->n; i++)
+		rp->all[i] = rp->rules[i].model;
+	if (!rp->net) {
+		bool bare = rp->n == 0 && rp->def[0] < 0;
+
+		if (!bare) {
+			m->implicit_dns = (int)rp->n;
+			m->def_reason[0] = REASON_DEFAULT;
+		}
+		add_preset(rp, MODEL_DNS, NULL);
+		if (bare)
+			add_preset(rp, MODEL_GROUP, "public");
+	} else if (!strcmp(rp->net, "none")) {
+		m->def_allow[1] = false;
+	} else if (!strcmp(rp->net, "all")) {
+		m->def_allow[0] = true;
+		m->open_all = true;
+	} else {
+		add_preset(rp, MODEL_DNS, NULL);
+		add_preset(rp, MODEL_GROUP, rp->net);
+	}
+	for (int i = 0; i < 2; i++) {
+		if (rp->def[i] < 0)
+			continue;
+		m->def_allow[i] = rp->def[i] == POLICY_ALLOW;
+		m->def_reason[i] = REASON_DEFAULT;
+	}
+}
+
+static void random_policy(struct random_policy *rp, unsigned n)
+{
+	static const char *const nets[] = {NULL, NULL, "none", "all", "public", "private", "host"};
+
+	rp->n = n;
+	rp->net = nets[rnd(COUNT(nets))];
+	for (int i = 0; i < 2; i++)
+		rp->def[i] = rnd(3) ? -1 : (int)rnd(2);
+	for (unsigned i = 0; i < n; i++)
+		random_good_rule(&rp->rules[i]);
+	set_model(rp);
+}
+
+/* Tokens first, then rules of a file: as parts, or as tokens. `skip` leaves one out. */
+static struct policy *build(const struct random_policy *rp, unsigned tokens, int skip)
+{
+	static const char *list[MANY_MAX];
+	static struct policy_rule_source file[MANY_MAX];
+	static const char *const dirs[] = {NULL, NULL, "ingress", "any"};
+	struct policy_source src = {.net = rp->net,
+				    .rules = list,
+				    .file_rules = file,
+				    .default_egress = rp->def[0],
+				    .default_ingress = rp->def[1]};
 	struct error err = {0};
 
-	for (unsigned i = 0; i < n; i++)
-		if ((int)i != skip)
-			tokens[src.rule_count++] = rules[i].token;
+	for (unsigned i = 0; i < rp->n; i++) {
+		const struct random_rule *r = &rp->rules[i];
+
+		if ((int)i == skip)
+			continue;
+		if (i < tokens && !r->model.strict && src.file_rule_count == 0) {
+			list[src.rule_count++] = r->token;
+			continue;
+		}
+		file[src.file_rule_count++] =
+			(struct policy_rule_source){.token = i % 3 ? NULL : r->token,
+						    .action = r->model.allow ? "allow" : "deny",
+						    .direction = dirs[r->model.dirs],
+						    .targets = r->targets,
+						    .target_count = r->model.n,
+						    .protocols = r->protos,
+						    .protocol_count = r->proto_count,
+						    .ports = r->ports,
+						    .port_count = r->model.ports,
+						    .strict = r->model.strict};
+	}
 	struct policy *p = policy_new(&src, &err);
 	if (!p)
 		fail_msg("%s", err.msg);
 	return p;
 }
 
+/* ---- random questions ---- */
+
+struct random_facts {
+	struct policy_facts f;
+	struct name bound[BOUND_MAX];
+	const struct name *list[BOUND_MAX];
+};
+
+static void random_facts(struct random_facts *r)
+{
+	struct policy_facts *f = &r->f;
+
+	*f = (struct policy_facts){.dir = rnd(6) ? POLICY_EGRESS : POLICY_INGRESS,
+				   .remote = addrs[rnd(COUNT(addrs))],
+				   .bound = r->list};
+	if (f->dir == POLICY_EGRESS && rnd(6) == 0) {
+		f->proto = f->remote.family == 4 ? POLICY_ICMPV4 : POLICY_ICMPV6;
+	} else {
+		f->proto = rnd(3) ? POLICY_TCP : POLICY_UDP;
+		f->port = rnd(2) ? (uint16_t)(1 + rnd(140)) : ports[rnd(COUNT(ports))];
+	}
+	if (f->dir == POLICY_INGRESS)
+		return;
+	f->seen = rnd(2) ? POLICY_NAME_UNSEEN : (enum policy_seen)rnd(4);
+	if (f->seen == POLICY_NAME_SEEN)
+		f->name = &names[rnd(COUNT(names))];
+	for (unsigned n = rnd(BOUND_MAX + 1); f->bound_count < n; f->bound_count++) {
+		r->bound[f->bound_count] = names[rnd(COUNT(known))];
+		r->list[f->bound_count] = &r->bound[f->bound_count];
+	}
+}
+
+static void print_policy(const struct policy *p)
+{
+	for (size_t i = 0; i < policy_rule_count(p) && i < 40; i++)
+		print_error("%zu: %s\n", i, policy_rule_text(p, i));
+}
+
+static bool differ(const struct policy_verdict *a, const struct policy_verdict *b)
+{
+	return a->answer != b->answer || a->reason != b->reason || a->rule != b->rule ||
+	       a->by_name != b->by_name;
+}
+
+static void check_text(const struct policy *p, const struct policy_verdict *v)
+{
+	if (v->rule >= 0 && v->rule_text != policy_rule_text(p, (size_t)v->rule))
+		fail_msg("rule %d is not \"%s\"", v->rule, v->rule_text);
+	assert_non_null(v->rule_text);
+}
+
+static void compare_flow(const struct policy *p, const struct model *m, unsigned count[3])
+{
+	struct random_facts r;
+	char text[IPADDR_STRLEN];
+
+	random_facts(&r);
+	const struct policy_facts *f = &r.f;
+	struct policy_verdict v = policy_decide(p, &env, f), w = model_decide(m, &env, f);
+	unsigned possible = model_possible(m, &env, f);
+
+	count[w.answer]++;
+	check_text(p, &v);
+	if (differ(&v, &w) || (v.answer == POLICY_ALLOW && possible & 1u << POLICY_DENY) ||
+	    (v.answer == POLICY_DENY && possible & 1u << POLICY_ALLOW)) {
+		print_policy(p);
+		for (size_t i = 0; i < f->bound_count; i++)
+			print_error("bound %s\n", f->bound[i]->s);
+		fail_msg("%s dir %d proto %d seen %d %s: model %d %s by %d%s, policy %d %s by %d%s",
+			 ipaddr_port_str(&f->remote, f->port, text), f->dir, f->proto, f->seen,
+			 f->name ? f->name->s : "", w.answer, policy_reason_name(w.reason), w.rule,
+			 w.by_name ? " (name)" : "", v.answer, policy_reason_name(v.reason), v.rule,
+			 v.by_name ? " (name)" : "");
+	}
+}
+
+static void compare_question(const struct policy *p, const struct model *m)
+{
+	const struct name *n = &names[rnd(COUNT(names))];
+	enum policy_proto proto = rnd(2) ? POLICY_UDP : POLICY_TCP;
+	uint16_t port = rnd(4) ? 53 : 853;
+	struct policy_verdict v = policy_decide_question(p, &env, n, proto, port);
+	struct policy_verdict w = model_question(m, n, proto, port);
+
+	check_text(p, &v);
+	if (differ(&v, &w)) {
+		print_policy(p);
+		fail_msg("question %s proto %d port %d: model %d by %d, policy %d by %d", n->s,
+			 proto, port, w.answer, w.rule, v.answer, v.rule);
+	}
+}
+
+static void compare_answer(const struct policy *p, const struct model *m)
+{
+	const struct ipaddr *a = &addrs[rnd(COUNT(addrs))];
+	char text[IPADDR_STRLEN];
+
+	if (policy_address_is_named(p, &env, a) != model_is_named(m, &env, a)) {
+		print_policy(p);
+		fail_msg("%s is %snamed", ipaddr_str(a, text),
+			 model_is_named(m, &env, a) ? "" : "not ");
+	}
+}
+
+static void compare(const struct random_policy *rp, unsigned asks, unsigned count[3])
+{
+	struct policy *p = build(rp, rnd(rp->n + 1), -1);
+	bool names_there = false;
+
+	for (unsigned i = 0; i < rp->n; i++)
+		names_there |= has_names(&rp->rules[i].model);
+	assert_int_equal(policy_has_names(p), names_there);
+	for (unsigned i = 0; i < asks; i++) {
+		unsigned kind = rnd(8);
+
+		if (kind == 0)
+			compare_question(p, &rp->model);
+		else if (kind == 1)
+			compare_answer(p, &rp->model);
+		else
+			compare_flow(p, &rp->model, count);
+	}
+	policy_free(p);
+}
+
 static void random_policies_agree_with_the_model(void **state)
 {
-	struct model_rule rules[RULES_MAX];
-	struct ipaddr host = addr("192.168.7.5");
-	struct policy_env env = {
-		.gw4 = addr("172.16.0.1"), .gw6 = addr("fd42::1"), .host = &host, .host_count = 1};
-	unsigned allowed = 0;
+	static struct random_policy rp;
+	unsigned count[3] = {0}, n = cases();
 
-	for (int round = 0; round < ROUNDS; round++) {
-		unsigned n = rnd(RULES_MAX + 1);
-		bool def_allow[2] = {rnd(2), rnd(2)};
-
-		for (unsigned i = 0; i < n; i++)
-			random_good_rule(&rules[i]);
-		struct policy *p = build(rules, n, -1, def_allow);
-
-		for (int i = 0; i < ASKS; i++) {
-			struct policy_facts f = random_facts();
-			struct policy_verdict v = policy_decide(p, &env, &f);
-			int rule;
-			bool allow = model_decide(rules, n, def_allow, &env, &f, &rule);
-			char text[IPADDR_STRLEN];
-
-			allowed += allow;
-			if (allow == (v.answer == POLICY_ALLOW) && rule == v.rule)
-				continue;
-			for (unsigned j = 0; j < n; j++)
-				print_error("%u: %s\n", j, rules[j].token);
-			fail_msg("%s dir %d proto %d: model %d by %d, policy %d by %d",
-				 ipaddr_port_str(&f.remote, f.port, text), f.dir, f.proto, allow,
-				 rule, v.answer, v.rule);
-		}
-		policy_free(p);
+	for (unsigned done = 0; done < n; done += ASKS) {
+		random_policy(&rp, rnd(RULES_MAX + 1));
+		compare(&rp, ASKS, count);
 	}
-	/* Neither answer is rare, or the comparison says little. */
-	assert_in_range(allowed, ROUNDS * ASKS / 5, ROUNDS * ASKS * 4 / 5);
+	/* No answer is rare, or the comparison says little. */
+	for (int i = 0; i < 3; i++)
+		assert_in_range(count[i], n / 50, n * 3 / 4);
+}
+
+/* Many rules for few targets: lists behind one target grow long. */
+static void long_policies_agree_with_the_model(void **state)
+{
+	static struct random_policy rp;
+	unsigned count[3] = {0}, n = cases() / 20;
+
+	for (unsigned done = 0; done < n; done += ASKS * 4) {
+		random_policy(&rp, MANY_MAX / 4 + rnd(MANY_MAX * 3 / 4));
+		compare(&rp, ASKS * 4, count);
+	}
 }
 
 /* Where a warning says that a rule has no effect, the policy without it decides the same. */
 static void rules_warned_about_change_nothing(void **state)
 {
-	struct model_rule rules[RULES_MAX];
-	const struct policy_env env = {
-		0}; /* the host's own addresses are the documented exception */
-	unsigned warned = 0;
+	static struct random_policy rp;
+	unsigned warned = 0, rounds = cases() / 500;
 
-	for (int round = 0; round < ROUNDS; round++) {
-		unsigned n = 2 + rnd(3);
-		bool def_allow[2] = {rnd(2), rnd(2)};
+	for (unsigned round = 0; round < rounds; round++) {
+		random_policy(&rp, 2 + rnd(3));
+		rp.net = rnd(2) ? "none" : "public";
+		unsigned n_rules = rp.n;
+		for (unsigned k = 1; k < n_rules; k++) {
+			size_t count[2];
 
-		for (unsigned i = 0; i < n; i++)
-			random_good_rule(&rules[i]);
-		for (unsigned k = 1; k < n; k++) {
-			struct policy *to_k = build(rules, k + 1, -1, def_allow);
-			struct policy *before_k = build(rules, k, -1, def_allow);
-			bool has_warning =
-				policy_warning_count(to_k) > policy_warning_count(before_k);
-
-			policy_free(to_k);
-			policy_free(before_k);
-			if (!has_warning)
+			for (unsigned i = 0; i < 2; i++) {
+				rp.n = k + i;
+				struct policy *p = build(&rp, 0, -1);
+				count[i] = policy_warning_count(p);
+				policy_free(p);
+			}
+			rp.n = n_rules;
+			if (count[0] == count[1])
 				continue;
 			warned++;
-			struct policy *with = build(rules, n, -1, def_allow);
-			struct policy *without = build(rules, n, (int)k, def_allow);
-			for (int i = 0; i < ASKS; i++) {
-				struct policy_facts f = random_facts();
+			struct policy *with = build(&rp, 0, -1), *less = build(&rp, 0, (int)k);
+			for (int i = 0; i < 100; i++) {
+				/* The host's own addresses are the documented exception. */
+				static const struct policy_env nobody;
+				struct random_facts r;
+				const struct name *n = &names[rnd(COUNT(names))];
 
-				if (policy_decide(with, &env, &f).answer !=
-				    policy_decide(without, &env, &f).answer) {
-					for (unsigned j = 0; j < n; j++)
-						print_error("%u: %s\n", j, rules[j].token);
+				random_facts(&r);
+				if (policy_decide(with, &nobody, &r.f).answer !=
+					    policy_decide(less, &nobody, &r.f).answer ||
+				    policy_decide_question(with, &env, n, POLICY_UDP, 53).answer !=
+					    policy_decide_question(less, &env, n, POLICY_UDP, 53)
+						    .answer) {
+					print_policy(with);
 					fail_msg("rule %u has an effect", k);
 				}
 			}
 			policy_free(with);
-			policy_free(without);
+			policy_free(less);
 		}
 	}
-	assert_true(warned > 100);
+	assert_true(warned > rounds / 60);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_policies_agree_with_the_model),
+		cmocka_unit_test(long_policies_agree_with_the_model),
 		cmocka_unit_test(rules_warned_about_change_nothing),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, make_world, NULL);
 }
