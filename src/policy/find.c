@@ -119,7 +119,7 @@ struct question_hit find_question(const struct policy *p, const struct name *nam
 
 		if (!(r->dirs & RULE_EGRESS))
 			continue;
-		if (rule_has_names(r) && name_matches(p, r, &anywhere, name))
+		if (name && rule_has_names(r) && name_matches(p, r, &anywhere, name))
 			return (struct question_hit){i, true};
 		if (p->only_names && i == p->implicit_dns)
 			continue;
