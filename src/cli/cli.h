@@ -8,6 +8,7 @@
 #ifndef WEIR_CLI_CLI_H
 #define WEIR_CLI_CLI_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "base/error.h"
@@ -25,6 +26,7 @@ struct cli_command {
 extern const struct cli_command cli_commands[];
 
 int cmd_run(int argc, char **argv);     /* run.c */
+int cmd_check(int argc, char **argv);   /* check.c */
 int cmd_version(int argc, char **argv); /* version.c */
 int cmd_help(int argc, char **argv);    /* help.c */
 
@@ -33,11 +35,15 @@ int cli_fail(const struct error *err);
 /* Complains that there is no such command, with the nearest one; returns CLI_EXIT_FAILURE. */
 int cli_unknown_command(const char *name);
 
-/* help.c: `weir --help`, `weir run --help`, and the option section of weir-run(1) in scdoc's
- * language. */
+/* Colours only where a person looks, and has not said otherwise (https://no-color.org). */
+bool cli_colours(FILE *out);
+
+/* help.c: `weir --help`, `weir run --help`, `weir check --help`, and the option section of the
+ * manual page of "run" or "check" in scdoc's language (-1 for any other). */
 void help_main(FILE *out);
 void help_run(FILE *out);
-void help_man_options(FILE *out);
+void help_check(FILE *out);
+int help_man_options(FILE *out, const char *command);
 
 /* complete.c: the completion script of a shell ("bash", "zsh", "fish"). -1 for any other. */
 int complete_print(FILE *out, const char *shell);

@@ -9,6 +9,11 @@
 
 #include "cli/options.h"
 
+/* What a target of `weir check` may begin with. */
+#define TARGET_WORDS "tcp udp icmp dns http:// https://"
+/* In zsh a colon would end the list. */
+#define TARGET_WORDS_ZSH "tcp udp icmp dns http\\:// https\\://"
+
 /* Names of the commands with blanks between them. */
 static void command_names(FILE *out)
 {
@@ -22,7 +27,7 @@ static void word_list(FILE *out, const char *const *words)
 		fprintf(out, "%s%s", i ? " " : "", words[i]);
 }
 
-/* The options that `wanted` picks as a case pattern: "--pcap|--netns". */
+/* The options that `wanted` picks, of whatever command, as a case pattern: "--pcap|--netns". */
 static void case_pattern(FILE *out, bool (*wanted)(const struct option_def *d))
 {
 	const char *bar = "";
@@ -52,6 +57,19 @@ static bool takes_free_value(const struct option_def *d)
 	return d->arg && !d->takes_path && !d->words;
 }
 
+/* The long options of a command with blanks between them. */
+static void option_names(FILE *out, enum option_command cmd)
+{
+	const char *blank = "";
+
+	for (const struct option_def *d = option_table; d->name; d++) {
+		if (!option_is_for(d, cmd))
+			continue;
+		fprintf(out, "%s--%s", blank, d->name);
+		blank = " ";
+	}
+}
+
 static void bash_print(FILE *out)
 {
 	fputs("# bash completion for weir, made from its table of options\n"
@@ -65,8 +83,8 @@ static void bash_print(FILE *out)
 	fputs("' -- \"$cur\")\n"
 	      "\t\treturn\n"
 	      "\tfi\n"
-	      "\t[ \"${COMP_WORDS[1]}\" = run ] || return\n"
-	      "\t# Behind the options stands a command with words of its own.\n"
+	      "\tcase ${COMP_WORDS[1]} in run | check) ;; *) return ;; esac\n"
+	      "\t# Behind the options stands a command with words of its own, or targets.\n"
 	      "\twhile [ \"$i\" -lt \"$COMP_CWORD\" ]; do\n"
 	      "\t\tcase ${COMP_WORDS[i]} in\n"
 	      "\t\t--) i=$((i + 1)); break ;;\n"
@@ -78,6 +96,11 @@ static void bash_print(FILE *out)
 	      "\t\t*) break ;;\n"
 	      "\t\tesac\n"
 	      "\tdone\n"
+	      "\tif [ \"${COMP_WORDS[1]}\" = check ] && [ \"$i\" -le \"$COMP_CWORD\" ] && [[ $cur != -* ]]; "
+	      "then\n"
+	      "\t\tmapfile -t COMPREPLY < <(compgen -W '" TARGET_WORDS "' -- \"$cur\")\n"
+	      "\t\treturn\n"
+	      "\tfi\n"
 	      "\tif [ \"$i\" -lt \"$COMP_CWORD\" ]; then\n"
 	      "\t\tif declare -F _command_offset >/dev/null; then\n"
 	      "\t\t\t_command_offset \"$i\"\n"
@@ -102,11 +125,15 @@ static void bash_print(FILE *out)
 	      "\t\tesac\n"
 	      "\t\treturn\n"
 	      "\tfi\n"
-	      "\tif [[ $cur == -* ]]; then\n"
+	      "\tif [[ $cur == -* ]] && [ \"${COMP_WORDS[1]}\" = check ]; then\n"
 	      "\t\tmapfile -t COMPREPLY < <(compgen -W '",
 	      out);
-	for (const struct option_def *d = option_table; d->name; d++)
-		fprintf(out, "%s--%s", d == option_table ? "" : " ", d->name);
+	option_names(out, OPTION_FOR_CHECK);
+	fputs("' -- \"$cur\")\n"
+	      "\telif [[ $cur == -* ]]; then\n"
+	      "\t\tmapfile -t COMPREPLY < <(compgen -W '",
+	      out);
+	option_names(out, OPTION_FOR_RUN);
 	fputs("' -- \"$cur\")\n"
 	      "\telse\n"
 	      "\t\tmapfile -t COMPREPLY < <(compgen -c -- \"$cur\")\n"
@@ -153,6 +180,13 @@ static void zsh_option(FILE *out, const struct option_def *d)
 	fputs("' \\\n", out);
 }
 
+static void zsh_options(FILE *out, enum option_command cmd)
+{
+	for (const struct option_def *d = option_table; d->name; d++)
+		if (option_is_for(d, cmd))
+			zsh_option(out, d);
+}
+
 static void zsh_print(FILE *out)
 {
 	fputs("#compdef weir\n"
@@ -177,13 +211,19 @@ static void zsh_print(FILE *out)
 	fputs("\n"
 	      "\t\treturn\n"
 	      "\tfi\n"
-	      "\t[[ $words[2] == run ]] || return\n"
+	      "\t[[ $words[2] == (run|check) ]] || return\n"
 	      "\tshift words\n"
 	      "\t(( CURRENT-- ))\n"
+	      "\tif [[ $words[1] == check ]]; then\n"
+	      "\t\t_arguments -S \\\n",
+	      out);
+	zsh_options(out, OPTION_FOR_CHECK);
+	fputs("\t\t'*:target:(" TARGET_WORDS_ZSH ")'\n"
+	      "\t\treturn\n"
+	      "\tfi\n"
 	      "\t_arguments -S \\\n",
 	      out);
-	for (const struct option_def *d = option_table; d->name; d++)
-		zsh_option(out, d);
+	zsh_options(out, OPTION_FOR_RUN);
 	fputs("\t\t'(-)1:command:_command_names -e' \\\n"
 	      "\t\t'*::arguments:_normal'\n"
 	      "}\n"
@@ -201,19 +241,13 @@ static void fish_text(FILE *out, const char *text)
 	}
 }
 
-static void fish_print(FILE *out)
+static void fish_options(FILE *out, enum option_command cmd)
 {
-	fputs("# fish completion for weir, made from its table of options\n"
-	      "complete -c weir -f\n",
-	      out);
-	for (const struct cli_command *c = cli_commands; c->name; c++) {
-		fprintf(out, "complete -c weir -n __fish_use_subcommand -a %s -d '", c->name);
-		fish_text(out, c->summary);
-		fputs("'\n", out);
-	}
 	for (const struct option_def *d = option_table; d->name; d++) {
-		fprintf(out, "complete -c weir -n '__fish_seen_subcommand_from run' -l %s",
-			d->name);
+		if (!option_is_for(d, cmd))
+			continue;
+		fprintf(out, "complete -c weir -n '__fish_seen_subcommand_from %s' -l %s",
+			option_command_name(cmd), d->name);
 		if (d->letter)
 			fprintf(out, " -s %c", d->letter);
 		if (d->words) {
@@ -229,7 +263,22 @@ static void fish_print(FILE *out)
 		fish_text(out, d->help);
 		fputs("'\n", out);
 	}
-	fputs("complete -c weir -n '__fish_seen_subcommand_from run' -a '(__fish_complete_subcommand)'\n",
+}
+
+static void fish_print(FILE *out)
+{
+	fputs("# fish completion for weir, made from its table of options\n"
+	      "complete -c weir -f\n",
+	      out);
+	for (const struct cli_command *c = cli_commands; c->name; c++) {
+		fprintf(out, "complete -c weir -n __fish_use_subcommand -a %s -d '", c->name);
+		fish_text(out, c->summary);
+		fputs("'\n", out);
+	}
+	fish_options(out, OPTION_FOR_RUN);
+	fish_options(out, OPTION_FOR_CHECK);
+	fputs("complete -c weir -n '__fish_seen_subcommand_from run' -a '(__fish_complete_subcommand)'\n"
+	      "complete -c weir -n '__fish_seen_subcommand_from check' -a '" TARGET_WORDS "'\n",
 	      out);
 }
 

@@ -14,8 +14,7 @@
 #define WIDTH  80 /* columns of help text */
 #define COLUMN 28 /* where explanations begin */
 
-/* Colours only where a person looks, and has not said otherwise (https://no-color.org). */
-static bool colours(FILE *out)
+bool cli_colours(FILE *out)
 {
 	const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
 
@@ -24,7 +23,7 @@ static bool colours(FILE *out)
 
 static void heading(FILE *out, const char *text)
 {
-	bool bold = colours(out);
+	bool bold = cli_colours(out);
 
 	fprintf(out, "\n%s%s:%s\n", bold ? "\033[1m" : "", text, bold ? "\033[0m" : "");
 }
@@ -80,7 +79,10 @@ void help_main(FILE *out)
 	      "      reaches one service\n"
 	      "  weir run -p 8080:80 -- ./server\n"
 	      "      can be reached at port 8080 of this host\n"
-	      "\n'weir help run' lists the options. weir(1) and weir-run(1) tell the rest.\n",
+	      "  weir check --allow api.example.com:tcp:443 tcp api.example.com:443\n"
+	      "      says what would happen, and why\n"
+	      "\n'weir help run' lists the options. weir(1), weir-run(1) and weir-check(1) tell\n"
+	      "the rest.\n",
 	      out);
 }
 
@@ -94,6 +96,28 @@ static void option_usage(const struct option_def *d, char *buf, size_t size)
 	snprintf(buf, size, "%s--%s%s%s", letter, d->name, d->arg ? " " : "", d->arg ? d->arg : "");
 }
 
+/* The options of one command, by sections; a section without any is left out. */
+static void option_lists(FILE *out, enum option_command cmd)
+{
+	for (int s = 0; s < OPTION_SECTIONS; s++) {
+		bool begun = false;
+
+		for (const struct option_def *d = option_table; d->name; d++) {
+			char usage[80], text[512];
+
+			if ((int)d->section != s || !option_is_for(d, cmd))
+				continue;
+			if (!begun)
+				heading(out, option_section_titles[s]);
+			begun = true;
+			option_usage(d, usage, sizeof(usage));
+			snprintf(text, sizeof(text), d->dflt ? "%s [default: %s]" : "%s", d->help,
+				 d->dflt);
+			entry(out, usage, text);
+		}
+	}
+}
+
 void help_run(FILE *out)
 {
 	fputs("Usage: weir run [OPTION...] [--] COMMAND [ARG...]\n"
@@ -103,18 +127,20 @@ void help_run(FILE *out)
 	      "be executed, 127 where there is none. Without COMMAND, an existing namespace is\n"
 	      "served until it goes.\n",
 	      out);
-	for (int s = 0; s < OPTION_SECTIONS; s++) {
-		heading(out, option_section_titles[s]);
-		for (const struct option_def *d = option_table; d->name; d++) {
-			char usage[80], text[512];
-			if ((int)d->section != s)
-				continue;
-			option_usage(d, usage, sizeof(usage));
-			snprintf(text, sizeof(text), d->dflt ? "%s [default: %s]" : "%s", d->help,
-				 d->dflt);
-			entry(out, usage, text);
-		}
-	}
+	option_lists(out, OPTION_FOR_RUN);
+}
+
+void help_check(FILE *out)
+{
+	fputs("Usage: weir check [OPTION...] TARGET...\n\n"
+	      "Says what the policy answers for each TARGET, by which rule, why, and what the\n"
+	      "command would see; sends nothing. A TARGET is one of\n"
+	      "  tcp HOST:PORT    udp HOST:PORT    icmp HOST    dns NAME    http[s]://HOST/...\n"
+	      "where HOST is a name, an IPv4 address, or an IPv6 address in brackets. With the\n"
+	      "only TARGET -, or none, they are read from standard input, one a line. The exit\n"
+	      "status is 0 where all are allowed, 1 where one is denied, 125 where weir failed.\n",
+	      out);
+	option_lists(out, OPTION_FOR_CHECK);
 }
 
 /* Text as scdoc takes it literally. */
@@ -127,39 +153,55 @@ static void scdoc_text(FILE *out, const char *text)
 	}
 }
 
-void help_man_options(FILE *out)
+static void man_option(FILE *out, const struct option_def *d)
 {
+	if (d->letter)
+		fprintf(out, "*-%c*, ", d->letter);
+	fputs("*--", out);
+	scdoc_text(out, d->name);
+	fputc('*', out);
+	if (d->arg) {
+		fputs(" _", out);
+		scdoc_text(out, d->arg);
+		fputc('_', out);
+	}
+	fputs("\n\t", out);
+	scdoc_text(out, d->help);
+	fputc('.', out);
+	if (d->dflt) {
+		fputs(" Default: ", out);
+		scdoc_text(out, d->dflt);
+		fputc('.', out);
+	}
+	if (d->example) {
+		fputs(" Example: ", out);
+		scdoc_text(out, d->example);
+		fputc('.', out);
+	}
+	fputs("\n\n", out);
+}
+
+int help_man_options(FILE *out, const char *command)
+{
+	enum option_command cmd = OPTION_FOR_RUN;
+
+	if (strcmp(command, option_command_name(OPTION_FOR_CHECK)) == 0)
+		cmd = OPTION_FOR_CHECK;
+	else if (strcmp(command, option_command_name(cmd)) != 0)
+		return -1;
 	for (int s = 0; s < OPTION_SECTIONS; s++) {
-		fprintf(out, "## %s\n\n", option_section_titles[s]);
+		bool begun = false;
+
 		for (const struct option_def *d = option_table; d->name; d++) {
-			if ((int)d->section != s)
+			if ((int)d->section != s || !option_is_for(d, cmd))
 				continue;
-			if (d->letter)
-				fprintf(out, "*-%c*, ", d->letter);
-			fputs("*--", out);
-			scdoc_text(out, d->name);
-			fputc('*', out);
-			if (d->arg) {
-				fputs(" _", out);
-				scdoc_text(out, d->arg);
-				fputc('_', out);
-			}
-			fputs("\n\t", out);
-			scdoc_text(out, d->help);
-			fputc('.', out);
-			if (d->dflt) {
-				fputs(" Default: ", out);
-				scdoc_text(out, d->dflt);
-				fputc('.', out);
-			}
-			if (d->example) {
-				fputs(" Example: ", out);
-				scdoc_text(out, d->example);
-				fputc('.', out);
-			}
-			fputs("\n\n", out);
+			if (!begun)
+				fprintf(out, "## %s\n\n", option_section_titles[s]);
+			begun = true;
+			man_option(out, d);
 		}
 	}
+	return 0;
 }
 
 int cmd_help(int argc, char **argv)
@@ -170,12 +212,18 @@ int cmd_help(int argc, char **argv)
 		help_main(stdout);
 	else if (strcmp(argv[1], "run") == 0)
 		help_run(stdout);
+	else if (strcmp(argv[1], "check") == 0)
+		help_check(stdout);
 	else if (strcmp(argv[1], "version") == 0)
 		puts("Usage: weir version\n\nPrints the version, and what of weir this host can use.");
-	else if (strcmp(argv[1], "--man-options") == 0) /* for the build of the manual page */
-		help_man_options(stdout);
-	else if (strcmp(argv[1], "--completion") == 0 &&
-		 argc == 3) { /* for the build of completions */
+	else if (strcmp(argv[1], "--man-options") == 0 &&
+		 argc == 3) { /* for the build of the manual pages */
+		if (help_man_options(stdout, argv[2]) < 0) {
+			error_set(&err, "--man-options: '%s': expected run or check", argv[2]);
+			return cli_fail(&err);
+		}
+	} else if (strcmp(argv[1], "--completion") == 0 &&
+		   argc == 3) { /* for the build of completions */
 		if (complete_print(stdout, argv[2]) < 0) {
 			error_set(&err, "--completion: '%s': expected bash, zsh or fish", argv[2]);
 			return cli_fail(&err);

@@ -13,6 +13,10 @@ const struct cli_command cli_commands[] = {
 	 .args = "[OPTION...] [--] COMMAND [ARG...]",
 	 .summary = "run a command in a new network namespace behind the gateway",
 	 .fn = cmd_run},
+	{.name = "check",
+	 .args = "[OPTION...] TARGET...",
+	 .summary = "say what the policy answers, by which rule, and why",
+	 .fn = cmd_check},
 	{.name = "version",
 	 .args = "",
 	 .summary = "say which version this is, and what this host can do",
@@ -26,8 +30,7 @@ const struct cli_command cli_commands[] = {
 
 /* Commands that other versions have: naming one is no typing error. */
 static const char *const later_commands[] = {
-	"serve",  "check", "ca",      "ps",      "flows", "events",
-	"policy", "ports", "secrets", "metrics", NULL,
+	"serve", "ca", "ps", "flows", "events", "policy", "ports", "secrets", "metrics", NULL,
 };
 
 int cli_fail(const struct error *err)

@@ -10,14 +10,33 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "observe/events.h"
 #include "policy/policy.h"
 
 const char *const option_section_titles[OPTION_SECTIONS] = {
 	[OPTION_POLICY] = "Policy",  [OPTION_PUBLISH] = "Published ports",
 	[OPTION_DNS] = "DNS",        [OPTION_INTERFACE] = "The guest's interface",
 	[OPTION_RUN] = "Namespaces", [OPTION_LIMITS] = "Limits",
-	[OPTION_WATCH] = "Watching",
+	[OPTION_CHECK] = "Checking", [OPTION_WATCH] = "Watching",
 };
+
+/* Whose the options of a section are, where they say nothing else. */
+static const unsigned section_commands[OPTION_SECTIONS] = {
+	[OPTION_POLICY] = OPTION_FOR_ALL,  [OPTION_PUBLISH] = OPTION_FOR_RUN,
+	[OPTION_DNS] = OPTION_FOR_ALL,     [OPTION_INTERFACE] = OPTION_FOR_RUN,
+	[OPTION_RUN] = OPTION_FOR_RUN,     [OPTION_LIMITS] = OPTION_FOR_RUN,
+	[OPTION_CHECK] = OPTION_FOR_CHECK, [OPTION_WATCH] = OPTION_FOR_RUN,
+};
+
+bool option_is_for(const struct option_def *d, enum option_command cmd)
+{
+	return (d->commands ? d->commands : section_commands[d->section]) & cmd;
+}
+
+const char *option_command_name(enum option_command cmd)
+{
+	return cmd == OPTION_FOR_RUN ? "run" : "check";
+}
 
 static const char *const net_words[] = {"public", "private", "host", "all", "none", NULL};
 static const char *const verdict_words[] = {"allow", "deny", NULL};
@@ -238,6 +257,20 @@ static int parse_pool(const struct option_def *def, const char *value, struct co
 				 def->min == 6 ? &c->ipv6_pool_bits : &c->ipv4_pool_bits, err);
 }
 
+static int parse_check_address(const struct option_def *def, const char *value, struct config *c,
+			       struct error *err)
+{
+	return config_add_check_address(c, value, err);
+}
+
+static int parse_events(const struct option_def *def, const char *value, struct config *c,
+			struct error *err)
+{
+	if (!*value || (strncmp(value, "fd:", 3) == 0 && events_fd_number(value) < 0))
+		return error_set(err, "expected the path of a file, - or fd:N");
+	return parse_path(def, value, c, err);
+}
+
 static int parse_link(const struct option_def *def, const char *value, struct config *c,
 		      struct error *err)
 {
@@ -411,6 +444,7 @@ const struct option_def option_table[] = {
 	 .help = "Its MAC address"},
 	{.name = "ipv4",
 	 .section = OPTION_INTERFACE,
+	 .commands = OPTION_FOR_ALL,
 	 .arg = "ADDR",
 	 .dflt = "from the slot",
 	 .example = "172.16.0.2",
@@ -421,6 +455,7 @@ const struct option_def option_table[] = {
 	 .help = "Its IPv4 address; the gateway is the address before it"},
 	{.name = "ipv6",
 	 .section = OPTION_INTERFACE,
+	 .commands = OPTION_FOR_ALL,
 	 .arg = "ADDR",
 	 .dflt = "from the slot",
 	 .example = "fd42:6d73:62::2",
@@ -431,6 +466,7 @@ const struct option_def option_table[] = {
 	 .help = "Its IPv6 address; the gateway is ::1 of the same /64"},
 	{.name = "ipv4-pool",
 	 .section = OPTION_INTERFACE,
+	 .commands = OPTION_FOR_ALL,
 	 .arg = "CIDR",
 	 .dflt = "172.16.0.0/12",
 	 .example = "172.16.0.0/12",
@@ -441,6 +477,7 @@ const struct option_def option_table[] = {
 	 .help = "Where the slot's /30 is taken from"},
 	{.name = "ipv6-pool",
 	 .section = OPTION_INTERFACE,
+	 .commands = OPTION_FOR_ALL,
 	 .arg = "CIDR",
 	 .dflt = "fd42:6d73:62::/48",
 	 .example = "fd42:6d73:62::/48",
@@ -451,6 +488,7 @@ const struct option_def option_table[] = {
 	 .help = "Where the slot's /64 is taken from"},
 	{.name = "slot",
 	 .section = OPTION_INTERFACE,
+	 .commands = OPTION_FOR_ALL,
 	 .arg = "N",
 	 .dflt = "0",
 	 .example = "7",
@@ -460,10 +498,12 @@ const struct option_def option_table[] = {
 	 .help = "A number from 0 to 65535 from which the addresses are derived"},
 	{.name = "no-ipv4",
 	 .section = OPTION_INTERFACE,
+	 .commands = OPTION_FOR_ALL,
 	 FLAG(no_ipv4),
 	 .help = "No IPv4, even if the host has a route for it"},
 	{.name = "no-ipv6",
 	 .section = OPTION_INTERFACE,
+	 .commands = OPTION_FOR_ALL,
 	 FLAG(no_ipv6),
 	 .help = "No IPv6, even if the host has a route for it"},
 	{.name = "no-config",
@@ -553,6 +593,24 @@ const struct option_def option_table[] = {
 	 .max = CONFIG_SESSIONS_MAX,
 	 .help = "ICMP echo sessions at a time"},
 
+	/* checking */
+	{.name = "address",
+	 .section = OPTION_CHECK,
+	 .arg = "ADDR",
+	 .dflt = "one that stands for any public address",
+	 .example = "192.0.2.7",
+	 .parse = parse_check_address,
+	 .help = "The address that names are taken to have. May be given many times: then the strictest answer "
+		 "is shown"},
+	{.name = "resolve",
+	 .section = OPTION_CHECK,
+	 FLAG(check_resolve),
+	 .help = "Ask this host's resolver for the addresses of names"},
+	{.name = "json",
+	 .section = OPTION_CHECK,
+	 FLAG(check_json),
+	 .help = "Print one JSON object a line for each target"},
+
 	/* watching */
 	{.name = "pcap",
 	 .section = OPTION_WATCH,
@@ -562,6 +620,15 @@ const struct option_def option_table[] = {
 	 .parse = parse_path,
 	 FIELD(pcap_path),
 	 .help = "Write every frame to this file, as pcapng"},
+	{.name = "events",
+	 .section = OPTION_WATCH,
+	 .arg = "FILE|-|fd:N",
+	 .example = "events.ndjson",
+	 .takes_path = true,
+	 .parse = parse_events,
+	 FIELD(events),
+	 .help = "Write what happens, one JSON object a line, to this file, to standard output (-), or to a file "
+		 "that is open as N, which the command then does not get. doc/events.md describes the lines"},
 	{.name = "log-level",
 	 .section = OPTION_WATCH,
 	 .arg = "LEVEL",
@@ -575,8 +642,13 @@ const struct option_def option_table[] = {
 	 .help = "Print counters to stderr at the end: bytes, packets, flows, retransmissions, drops by reason"},
 	{.name = "quiet",
 	 .section = OPTION_WATCH,
+	 .commands = OPTION_FOR_ALL,
 	 FLAG(quiet),
 	 .help = "Do not sum up at the end what was refused, nor warn of rules that have no effect"},
-	{.name = "help", .letter = 'h', .section = OPTION_WATCH, .help = "Show this list"},
+	{.name = "help",
+	 .letter = 'h',
+	 .section = OPTION_WATCH,
+	 .commands = OPTION_FOR_ALL,
+	 .help = "Show this list"},
 	{0},
 };

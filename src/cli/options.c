@@ -13,32 +13,45 @@
 #include <getopt.h>
 #include <string.h>
 
+#include "conf/reload.h"
+
 /* Bound of the arrays below; the table is checked against it when they are filled. */
 #define TABLE_MAX 64
 
 /* Options that other versions have: naming one is no typing error. */
 static const char *const later_options[] = {
-	"secret",          "events",      "control",
-	"metrics",         "rate-egress", "rate-ingress",
-	"tls-intercept",   "tls-bypass",  "tls-intercept-port",
-	"tls-upstream-ca", "tls-ca",      "tls-no-verify",
-	"no-block-quic",   NULL,
+	"secret",
+	"control",
+	"metrics",
+	"rate-egress",
+	"rate-ingress",
+	"tls-intercept",
+	"tls-bypass",
+	"tls-intercept-port",
+	"tls-upstream-ca",
+	"tls-ca",
+	"tls-no-verify",
+	"no-block-quic",
+	NULL,
 };
 
-/* Fills getopt_long()'s two forms of the table. shorts has room for 2 + 2 * TABLE_MAX characters.
- */
-static void getopt_tables(char *shorts, struct option *longs)
+/* Fills getopt_long()'s two forms of the table, for one command. shorts has room for
+ * 2 + 2 * TABLE_MAX characters. */
+static void getopt_tables(enum option_command cmd, char *shorts, struct option *longs)
 {
 	size_t n = 0;
 
 	*shorts++ = '+'; /* stop at the first argument that is no option */
 	*shorts++ = ':'; /* tell a missing value from an unknown option */
-	for (const struct option_def *d = option_table; d->name && n < TABLE_MAX - 1; d++, n++) {
+	for (const struct option_def *d = option_table; d->name && n < TABLE_MAX - 1; d++) {
+		if (!option_is_for(d, cmd))
+			continue;
 		/* What getopt_long() returns for a long option is its index, above every character.
 		 */
 		longs[n] = (struct option){.name = d->name,
 					   .has_arg = d->arg ? required_argument : no_argument,
 					   .val = 256 + (int)n};
+		n++;
 		if (d->letter) {
 			*shorts++ = d->letter;
 			if (d->arg)
@@ -49,10 +62,10 @@ static void getopt_tables(char *shorts, struct option *longs)
 	*shorts = '\0';
 }
 
-static const struct option_def *def_by_letter(int letter)
+static const struct option_def *def_by_letter(enum option_command cmd, int letter)
 {
 	for (const struct option_def *d = option_table; d->name; d++) {
-		if (letter && d->letter == letter)
+		if (letter && d->letter == letter && option_is_for(d, cmd))
 			return d;
 	}
 	return NULL;
@@ -93,31 +106,36 @@ static const char *printable(const char *text, char *buf, size_t size)
 	return buf;
 }
 
-static int unknown_option(const char *word, int letter, struct error *err)
+static int unknown_option(enum option_command cmd, const char *word, int letter, struct error *err)
 {
-	const char *names[TABLE_MAX];
+	const char *names[TABLE_MAX], *command = option_command_name(cmd);
 	char name[64], shown[80];
 	size_t n = 0;
 
 	if (!long_name(word, name, sizeof(name))) {
 		if (strncmp(word, "--", 2) == 0)
-			return error_set(err, "%s: no such option; 'weir run --help' lists them",
-					 printable(word, shown, sizeof(shown)));
-		return error_set(err, "-%c: no such option; 'weir run --help' lists them",
-				 isprint(letter) ? letter : '?');
+			return error_set(err, "%s: no such option; 'weir %s --help' lists them",
+					 printable(word, shown, sizeof(shown)), command);
+		return error_set(err, "-%c: no such option; 'weir %s --help' lists them",
+				 isprint(letter) ? letter : '?', command);
 	}
+	if (def_by_name(name))
+		return error_set(err, "--%s: not an option of 'weir %s', whose --help lists them",
+				 name, command);
 	for (const char *const *l = later_options; *l; l++) {
 		if (strcmp(name, *l) == 0)
 			return error_set(err, "--%s: not in this version of weir", name);
 	}
-	for (const struct option_def *d = option_table; d->name && n < TABLE_MAX - 1; d++)
-		names[n++] = d->name;
+	for (const struct option_def *d = option_table; d->name && n < TABLE_MAX - 1; d++) {
+		if (option_is_for(d, cmd))
+			names[n++] = d->name;
+	}
 	names[n] = NULL;
 	const char *near = config_nearest(name, names);
 	printable(name, shown, sizeof(shown));
 	if (near)
 		return error_set(err, "--%s: no such option; did you mean --%s?", shown, near);
-	return error_set(err, "--%s: no such option; 'weir run --help' lists them", shown);
+	return error_set(err, "--%s: no such option; 'weir %s --help' lists them", shown, command);
 }
 
 static int missing_value(const struct option_def *d, struct error *err)
@@ -145,15 +163,15 @@ typedef int (*option_fn)(const struct option_def *d, const char *value, struct c
 			 struct error *err);
 
 /* Calls fn for each option; the index of the first word that is none goes to *ret_first_arg. */
-static int options_each(int argc, char **argv, option_fn fn, struct config *c, int *ret_first_arg,
-			struct error *err)
+static int options_each(enum option_command cmd, int argc, char **argv, option_fn fn,
+			struct config *c, int *ret_first_arg, struct error *err)
 {
 	struct option longs[TABLE_MAX];
 	char shorts[3 + 2 * TABLE_MAX];
 	char name[64];
 	int rc;
 
-	getopt_tables(shorts, longs);
+	getopt_tables(cmd, shorts, longs);
 	opterr = 0;
 	optind = 0; /* GNU: start anew */
 	for (;;) {
@@ -163,10 +181,10 @@ static int options_each(int argc, char **argv, option_fn fn, struct config *c, i
 			break;
 		bool is_long = long_name(argv[at], name, sizeof(name));
 		const struct option_def *d = is_long      ? def_by_name(name)
-					     : got == ':' ? def_by_letter(optopt)
-							  : def_by_letter(got);
-		if (!d)
-			return unknown_option(argv[at], optopt, err);
+					     : got == ':' ? def_by_letter(cmd, optopt)
+							  : def_by_letter(cmd, got);
+		if (!d || !option_is_for(d, cmd))
+			return unknown_option(cmd, argv[at], optopt, err);
 		if (got == ':')
 			return missing_value(d, err);
 		if (got == '?') /* a known name that getopt_long() refuses */
@@ -212,20 +230,39 @@ static int apply_over_file(const struct option_def *d, const char *value, struct
 	return is_config(d) ? 0 : apply(d, value, c, err);
 }
 
-int options_parse(int argc, char **argv, struct config *c, int *ret_first_arg, struct error *err)
+int options_parse(enum option_command cmd, int argc, char **argv, struct config *c,
+		  int *ret_first_arg, struct error *err)
 {
 	int first;
-	int rc = options_each(argc, argv, find_file, c, &first, err);
+	int rc = options_each(cmd, argc, argv, find_file, c, &first, err);
 
 	if (rc == 0 && c->path)
 		rc = config_load(c, err);
 	if (rc == 0)
-		rc = options_each(argc, argv, forget_resolvers, c, &first, err);
+		rc = options_each(cmd, argc, argv, forget_resolvers, c, &first, err);
 	if (rc == 0)
-		rc = options_each(argc, argv, apply_over_file, c, &first, err);
+		rc = options_each(cmd, argc, argv, apply_over_file, c, &first, err);
 	if (rc == 0)
 		rc = options_check(c, err);
 	if (rc == 0)
 		*ret_first_arg = first;
 	return rc;
+}
+
+int options_reload(const struct config *running, int argc, char **argv, struct config *ret,
+		   struct error *err)
+{
+	struct config next;
+	int first;
+
+	if (!config_reload_possible(running, err))
+		return -1;
+	config_init(&next);
+	if (options_parse(OPTION_FOR_RUN, argc, argv, &next, &first, err) != 0 ||
+	    config_reload_check(running, &next, err) < 0) {
+		config_done(&next);
+		return -1;
+	}
+	*ret = next;
+	return 0;
 }

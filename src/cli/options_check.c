@@ -70,6 +70,9 @@ int options_check(const struct config *c, struct error *err)
 	if (c->netns_path && c->pid)
 		return error_set(
 			err, "--netns with --pid: both name a namespace to join; give one of them");
+	if (c->check_addr_count && c->check_resolve)
+		return error_set(err, "--address with --resolve: both say which addresses names "
+				      "have; give one of them");
 	if (family_check(c, err) < 0)
 		return -1;
 	if (publish_check(c, err) < 0)

@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			argv[argc++] = word;
 	}
 	config_init(&c);
-	int rc = options_parse(argc, argv, &c, &first, &err);
+	int rc = options_parse(OPTION_FOR_RUN, argc, argv, &c, &first, &err);
 	if (rc < 0)
 		check_refusal(&err);
 	else if (rc == 0 && (first < 1 || first > argc))

@@ -33,7 +33,7 @@ static void parse(struct parsed *p, const char *const *words)
 	}
 	*p = (struct parsed){.first = -1};
 	config_init(&p->c);
-	p->rc = options_parse(argc, argv, &p->c, &p->first, &p->err);
+	p->rc = options_parse(OPTION_FOR_RUN, argc, argv, &p->c, &p->first, &p->err);
 }
 
 #define PARSE(p, ...) parse((p), (const char *const[]){__VA_ARGS__, NULL})
@@ -267,7 +267,46 @@ static void unknown_options_get_the_nearest(void **state)
 static void options_of_other_versions_are_named(void **state)
 {
 	REFUSED("--tls-intercept: not in this version of weir", "--tls-intercept");
-	REFUSED("--events: not in this version of weir", "--events=-");
+	REFUSED("--metrics: not in this version of weir", "--metrics=x");
+}
+
+static void options_belong_to_their_command(void **state)
+{
+	struct parsed p;
+	char *argv[] = {"check", "--json", "--slot", "7", "tcp", "a:1", NULL};
+	char *wrong[] = {"check", "--pcap", "x", NULL};
+	char *unknown[] = {"check", "-p", "80:80", NULL};
+
+	REFUSED("--json: not an option of 'weir run', whose --help lists them", "--json");
+	config_init(&p.c);
+	assert_int_equal(options_parse(OPTION_FOR_CHECK, 6, argv, &p.c, &p.first, &p.err), 0);
+	assert_int_equal(p.first, 4);
+	assert_true(p.c.check_json);
+	config_done(&p.c);
+	config_init(&p.c);
+	assert_int_equal(options_parse(OPTION_FOR_CHECK, 3, wrong, &p.c, &p.first, &p.err), -1);
+	assert_string_equal(p.err.msg,
+			    "--pcap: not an option of 'weir check', whose --help lists them");
+	assert_int_equal(options_parse(OPTION_FOR_CHECK, 3, unknown, &p.c, &p.first, &p.err), -1);
+	assert_string_equal(p.err.msg, "-p: no such option; 'weir check --help' lists them");
+	config_done(&p.c);
+}
+
+static void events_go_to_a_file_or_an_open_one(void **state)
+{
+	static const char *const good[] = {"-", "fd:3", "log", "./fd:x"};
+	struct parsed p;
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		PARSE(&p, "--events", good[i], "true");
+		assert_int_equal(p.rc, 0);
+		assert_string_equal(p.c.events, good[i]);
+		config_done(&p.c);
+	}
+	REFUSED("--events: '': expected the path of a file, - or fd:N, for example events.ndjson",
+		"--events=");
+	REFUSED("--events: 'fd:x': expected the path of a file, - or fd:N, for example events.ndjson",
+		"--events=fd:x");
 }
 
 static void values_are_given_where_they_belong(void **state)
@@ -349,6 +388,8 @@ int main(void)
 		cmocka_unit_test(a_message_stays_one_line),
 		cmocka_unit_test(unknown_options_get_the_nearest),
 		cmocka_unit_test(options_of_other_versions_are_named),
+		cmocka_unit_test(options_belong_to_their_command),
+		cmocka_unit_test(events_go_to_a_file_or_an_open_one),
 		cmocka_unit_test(values_are_given_where_they_belong),
 		cmocka_unit_test(contradictions_are_refused),
 		cmocka_unit_test(what_only_looks_contradictory_is_taken),

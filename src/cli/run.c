@@ -83,7 +83,7 @@ static int run_parse(struct run *r, int argc, char **argv, int *ret_status)
 {
 	struct error err = {0};
 	int first = 0;
-	int p = options_parse(argc, argv, &r->conf, &first, &err);
+	int p = options_parse(OPTION_FOR_RUN, argc, argv, &r->conf, &first, &err);
 
 	if (p > 0) {
 		help_run(stdout);
