@@ -58,17 +58,17 @@ static bool is_target(struct view method, struct view v)
 	return v.p[0] == '/' || (v.len >= 4 && http_text_is(view_make(v.p, 4), "http"));
 }
 
-/* "HTTP/" in any case behind white space. */
-static bool has_version(struct view line)
+/* Where "HTTP/" in any case stands behind white space; the line's length where it does not. */
+static size_t find_version(struct view line)
 {
 	static const char mark[] = "http/";
 
 	for (size_t i = 1; i + sizeof(mark) - 1 <= line.len; i++) {
 		if (is_white(line.p[i - 1]) &&
 		    http_text_is(view_make(line.p + i, sizeof(mark) - 1), mark))
-			return true;
+			return i;
 	}
-	return false;
+	return line.len;
 }
 
 /*
@@ -91,12 +91,15 @@ static enum http_guess guess_line(struct view line, bool ended, bool full)
 
 	if (rest.len && (n == 0 || !is_white(rest.p[0])))
 		return HTTP_GUESS_NO;
-	if (has_version(rest))
+	size_t version = find_version(rest);
+	if (!is_word(method) && !is_text(view_make(rest.p, version)))
+		return HTTP_GUESS_NO;
+	if (version < rest.len)
 		return HTTP_GUESS_H1;
 	skip_white(&rest);
 	if (is_known(method) && is_target(method, rest))
 		return HTTP_GUESS_H1;
-	if (ended || (!is_word(method) && !is_text(rest)))
+	if (ended)
 		return HTTP_GUESS_NO;
 	return full ? HTTP_GUESS_H1 : HTTP_GUESS_MORE;
 }

@@ -163,8 +163,9 @@ static bool read_fields(struct h2 *h, struct reading *r)
 			return false;
 		pseudo += is_pseudo;
 	}
-	h->request.fields = h->store.list + pseudo;
 	h->request.field_count = h->store.count - pseudo;
+	if (h->request.field_count)
+		h->request.fields = h->store.list + pseudo;
 	return true;
 }
 
