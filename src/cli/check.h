@@ -79,6 +79,7 @@ struct check_env {
 	struct policy_env env;
 	struct ipaddr gw6_ll; /* the gateway's link-local address, which is the gateway */
 	struct host_addrs *host_addrs;
+	struct dns_local *local; /* the names that weir answers itself */
 };
 
 /*

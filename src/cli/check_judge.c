@@ -18,6 +18,7 @@
 #include "cli/check.h"
 #include "conf/derive.h"
 #include "dns/filter.h"
+#include "dns/local.h"
 #include "host/addrs.h"
 
 #define DNS_PORT   53
@@ -29,10 +30,29 @@ struct addrs {
 	struct ipaddr v[ADDRS_MAX];
 	size_t n;
 	enum check_source source;
-	int fault; /* of getaddrinfo(): why the addresses are stand-ins */
+	int fault;  /* of getaddrinfo(): why the addresses are stand-ins */
+	bool empty; /* weir answers itself that the name has no address */
 };
 
 /* ---- the environment ------------------------------------------------------------------------- */
+
+/* As the interceptor has them. */
+static bool fill_local(struct dns_local *l, const struct config *c)
+{
+	const char *const *usual = dns_local_usual_aliases;
+	bool ok = true;
+
+	for (size_t i = 0; !c->dns_host_aliases.n && usual[i]; i++)
+		ok = ok && dns_local_add_alias(l, usual[i]);
+	for (size_t i = 0; i < c->dns_host_aliases.n; i++)
+		ok = ok && dns_local_add_alias(l, c->dns_host_aliases.v[i]);
+	for (size_t i = 0; i < c->dns_record_count; i++)
+		ok = ok &&
+		     dns_local_add_record(l, &c->dns_records[i].name, &c->dns_records[i].addr);
+	for (size_t i = 0; i < c->dns_forward_special.n; i++)
+		ok = ok && dns_local_forward(l, c->dns_forward_special.v[i]);
+	return ok;
+}
 
 int check_env_init(struct check_env *e, const struct config *c, struct error *err)
 {
@@ -53,6 +73,9 @@ int check_env_init(struct check_env *e, const struct config *c, struct error *er
 	e->host_addrs = host_addrs_new(NULL, &e->env.host, &e->env.host_count, err);
 	if (!e->host_addrs)
 		return -1;
+	e->local = dns_local_new(&e->env.gw4, &e->env.gw6);
+	if (!e->local || !fill_local(e->local, c))
+		return error_set(err, "out of memory");
 	e->policy = policy_new(&src, err);
 	return e->policy ? 0 : -1;
 }
@@ -60,6 +83,7 @@ int check_env_init(struct check_env *e, const struct config *c, struct error *er
 void check_env_done(struct check_env *e)
 {
 	policy_free(e->policy);
+	dns_local_free(e->local);
 	host_addrs_free(e->host_addrs);
 }
 
@@ -106,11 +130,40 @@ static void resolve(const struct check_env *e, const char *name, struct addrs *a
 		freeaddrinfo(list);
 }
 
+/* True where the name is one that weir answers itself; that may be with nothing. */
+static bool find_own(const struct check_env *e, const struct name *name, struct addrs *a)
+{
+	static const struct {
+		uint8_t family;
+		uint16_t type;
+	} asked[] = {{4, DNS_A}, {6, DNS_AAAA}};
+	bool own = false;
+
+	for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+		struct dns_question q = {.type = asked[i].type, .class = DNS_IN};
+		struct dns_own answer;
+
+		dns_name_of(name, &q.name);
+		if (!has_family(e, asked[i].family) || !dns_local_find(e->local, &q, &answer))
+			continue;
+		own = true;
+		for (size_t k = 0; k < answer.addr_n; k++)
+			if (answer.addrs[k].family == asked[i].family)
+				add(e, a, &answer.addrs[k]);
+	}
+	return own;
+}
+
 static void find_addrs(const struct check_env *e, const struct check_target *t, struct addrs *a)
 {
 	const struct config *c = e->conf;
 
-	*a = (struct addrs){.source = CHECK_GIVEN};
+	*a = (struct addrs){.source = CHECK_OWN};
+	if (find_own(e, &t->name, a)) {
+		a->empty = a->n == 0;
+		return;
+	}
+	a->source = CHECK_GIVEN;
 	for (size_t i = 0; i < c->check_addr_count; i++)
 		add(e, a, &c->check_addrs[i]);
 	if (c->check_resolve)
@@ -305,7 +358,9 @@ static void note_more(const struct check_env *e, const struct check_target *t,
 
 	if (*note)
 		return;
-	if (a->fault)
+	if (a->empty)
+		snprintf(note, size, "weir answers itself that this name has no address");
+	else if (a->fault)
 		snprintf(note, size, "does not resolve here: %s", gai_strerror(a->fault));
 	else if (t->addr.family && !has_family(e, t->addr.family))
 		snprintf(note, size, "the command has no IPv%u", t->addr.family);
@@ -332,7 +387,7 @@ void check_judge(const struct check_env *e, const struct check_target *t, struct
 			goto out;
 		find_addrs(e, t, &a);
 		judge_answer(e, &a, &r);
-		if (is_denied(&r) || t->kind == CHECK_DNS)
+		if (is_denied(&r) || a.empty || t->kind == CHECK_DNS)
 			goto out;
 		judge_all(e, t, &a, &r);
 	} else {

@@ -344,6 +344,35 @@ static void the_gateway_is_meant_by_its_link_local_address_too(void **state)
 	JUDGED(want, "--net", "host");
 }
 
+static void names_that_weir_answers_have_their_addresses(void **state)
+{
+	static const struct want open[] = {
+		{"tcp", "host.weir.internal:80", ALLOWED("allow@host", CONNECT)},
+		{"tcp", "host.docker.internal:80", ALLOWED("allow@host", CONNECT)},
+	};
+	static const struct want closed[] = {
+		{"tcp", "host.weir.internal:80", POLICY_DENY, REASON_PRESET, "default", CONNECT,
+		 CHECK_SEES_RST},
+		{"tcp", "printer.local:80", ALLOWED("allow@dns", DNS)},
+	};
+	static const char *const none[] = {NULL};
+	struct check_result got;
+	struct rig r;
+
+	JUDGED(open, "--net", "host");
+	JUDGED(closed, "--net", "public");
+	/* What else is said of addresses does not change what weir says itself. */
+	JUDGED(closed, "--net", "public", "--address", "192.0.2.1");
+	rig_init(&r, none);
+	got = judge(&r, "icmp", "host.weir.internal");
+	assert_int_equal(got.source, CHECK_OWN);
+	assert_true(ipaddr_eq(&got.addr, &r.env.env.gw4));
+	got = judge(&r, "icmp", "printer.local");
+	assert_string_equal(got.note, "weir answers itself that this name has no address");
+	assert_int_equal(got.addr.family, 0);
+	rig_done(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -356,6 +385,7 @@ int main(void)
 		cmocka_unit_test(of_many_addresses_the_strictest_counts),
 		cmocka_unit_test(an_answer_is_held_to_rebind_protection),
 		cmocka_unit_test(the_other_family_is_left_out),
+		cmocka_unit_test(names_that_weir_answers_have_their_addresses),
 		cmocka_unit_test(the_gateway_is_meant_by_its_link_local_address_too),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
