@@ -24,22 +24,29 @@ static struct name make(const char *text)
 	return n;
 }
 
-static void put_config(uint16_t version, const char *name)
+/* With so many bytes of cipher suites, and of something behind the end. */
+static void put_sized(uint16_t version, const char *name, uint16_t suites, uint8_t behind)
 {
 	size_t n = strlen(name);
 
 	wbuf_put_be16(&w, version);
-	wbuf_put_be16(&w, (uint16_t)(3 + 2 + 32 + 2 + 8 + 2 + n + 2 + 4));
+	wbuf_put_be16(&w, (uint16_t)(3 + 2 + 32 + 2 + suites + 2 + n + 2 + 4 + behind));
 	wbuf_put_bytes(&w, "\x07\0\x20", 3); /* its number; X25519 */
 	wbuf_put_be16(&w, 32);
 	wbuf_put_zero(&w, 32);
-	wbuf_put_be16(&w, 8);
-	wbuf_put_bytes(&w, "\0\1\0\1\0\1\0\3", 8);
+	wbuf_put_be16(&w, suites);
+	wbuf_put_zero(&w, suites);
 	wbuf_put_u8(&w, 64);
 	wbuf_put_u8(&w, (uint8_t)n);
 	wbuf_put_bytes(&w, name, n);
 	wbuf_put_be16(&w, 4);
 	wbuf_put_bytes(&w, "\x12\x34\0\0", 4);
+	wbuf_put_zero(&w, behind);
+}
+
+static void put_config(uint16_t version, const char *name)
+{
+	put_sized(version, name, 8, 0);
 }
 
 static void begin(void)
@@ -131,8 +138,21 @@ static void broken_lists(void **state)
 	}
 	mem[len] = 0;
 	assert_int_equal(read_copy(len + 1), -1);
-	mem[6 + 3 + 2 + 32 + 1] = 7; /* not whole cipher suites */
-	assert_int_equal(read_copy(len), -1);
+}
+
+static void sizes_in_a_configuration(void **state)
+{
+	static const struct {
+		uint16_t suites;
+		uint8_t behind;
+		int result;
+	} t[] = {{4, 0, 1}, {400, 0, 1}, {0, 0, -1}, {6, 0, -1}, {4, 1, -1}};
+
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		begin();
+		put_sized(0xfe0d, "a.example", t[i].suites, t[i].behind);
+		assert_int_equal(end(), t[i].result);
+	}
 }
 
 static void learnt_names(void **state)
@@ -183,13 +203,10 @@ static void alert_of_a_denial(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(list_of_a_real_service),
-		cmocka_unit_test(known_names),
-		cmocka_unit_test(lists_with_several),
-		cmocka_unit_test(broken_lists),
-		cmocka_unit_test(learnt_names),
-		cmocka_unit_test(learnt_names_are_bounded),
-		cmocka_unit_test(alert_of_a_denial),
+		cmocka_unit_test(list_of_a_real_service),   cmocka_unit_test(known_names),
+		cmocka_unit_test(lists_with_several),       cmocka_unit_test(broken_lists),
+		cmocka_unit_test(sizes_in_a_configuration), cmocka_unit_test(learnt_names),
+		cmocka_unit_test(learnt_names_are_bounded), cmocka_unit_test(alert_of_a_denial),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,7 +12,6 @@
 enum {
 	RECORD_HANDSHAKE = 22, /* RFC 8446 5.1 */
 	RECORD_HEADER = 5,     /* type, version, length */
-	RECORD_MAX = 16384,    /* bytes of a plaintext fragment */
 	HANDSHAKE_HEADER = 4,  /* type, length (RFC 8446 4) */
 	CLIENT_HELLO = 1,
 	HELLO_BODY_MIN = 41, /* version, random, no session, one cipher suite, no compression */
@@ -32,6 +31,8 @@ enum {
 enum {
 	NAME_TYPE_HOST = 0
 };
+
+_Static_assert(HELLO_MAX <= 16384, "a record of over 2^14 bytes (RFC 8446 5.1) never fits");
 
 /* ---- the bytes of a message, from one record or many ---- */
 
@@ -329,7 +330,7 @@ static enum hello_result check_record(struct view v, uint16_t *ret_len)
 	if (v.len < RECORD_HEADER)
 		return HELLO_MORE;
 	*ret_len = get_be16(v.p + 3);
-	return *ret_len && *ret_len <= RECORD_MAX ? HELLO_DONE : HELLO_BAD;
+	return *ret_len ? HELLO_DONE : HELLO_BAD;
 }
 
 /*
@@ -357,10 +358,11 @@ static enum hello_result walk_records(struct view bytes, size_t *ret_len, size_t
 			header[have + i] = v.p[RECORD_HEADER + i];
 		if (!check_header(header, have + here, &whole))
 			return HELLO_BAD;
-		/* The message ends where a record ends, so it is at least as long as this. */
+		/* The message ends where a record ends. What is still to come has a header too. */
 		if (end > HELLO_MAX || (whole && have + len > whole))
 			return HELLO_BAD;
-		if (whole && end + (whole - have - len) > HELLO_MAX)
+		size_t rest = whole ? whole - have - len : 0;
+		if (rest && end + RECORD_HEADER + rest > HELLO_MAX)
 			return HELLO_BAD;
 		have += here;
 		if (here < len)

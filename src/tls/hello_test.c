@@ -236,6 +236,16 @@ static void record_rules(void **state)
 	refuse_stream(6, "\xff\xff\xff", 3);
 }
 
+/* The message's header alone in a record, so that only its length can be wrong. */
+static void too_short_a_hello_is_known_by_its_header(void **state)
+{
+	static const uint8_t bytes[] = {22, 3, 1, 0, 4, 1, 0, 0, 40};
+	static const uint8_t least[] = {22, 3, 1, 0, 4, 1, 0, 0, 41};
+	struct hello h;
+	assert_int_equal(read_copy(bytes, sizeof(bytes), &h), HELLO_BAD);
+	assert_int_equal(read_copy(least, sizeof(least), &h), HELLO_MORE);
+}
+
 static void more_behind_the_hello_in_its_record_is_refused(void **state)
 {
 	struct view m = rig_hello(&rig, "www.example.com", 0);
@@ -263,7 +273,7 @@ static void size_limit(void **state)
 	assert_int_equal(h.size, HELLO_MAX);
 	n = rig_records(m, 8000, RIG_MAX, stream);
 	assert_int_equal(read_copy(stream, n, &h), HELLO_BAD);
-	assert_int_equal(read_copy(stream, 8010, &h), HELLO_BAD);
+	assert_int_equal(read_copy(stream, 9, &h), HELLO_BAD); /* there will be another header */
 	m = rig_hello(&rig, "a.example", rest + 1);
 	n = rig_records(m, RIG_MAX, RIG_MAX, stream);
 	assert_int_equal(read_copy(stream, n, &h), HELLO_BAD);
@@ -309,6 +319,34 @@ static void body_rules(void **state)
 	assert_int_equal(result_of(m), HELLO_BAD);
 	put_be16(rig.mem + 81, (uint16_t)(len - 1));
 	assert_int_equal(result_of(m), HELLO_BAD);
+}
+
+/* A hello whose session ID and cipher suites have these sizes; all else agrees with them. */
+static enum hello_result with_sizes(uint8_t session, uint16_t suites)
+{
+	rig.w = wbuf_make(rig.mem, sizeof(rig.mem));
+	rig.extensions = 0;
+	wbuf_put_be32(&rig.w, 0);
+	wbuf_put_be16(&rig.w, 0x0303);
+	wbuf_put_zero(&rig.w, HELLO_RANDOM_LEN);
+	wbuf_put_u8(&rig.w, session);
+	wbuf_put_zero(&rig.w, session);
+	wbuf_put_be16(&rig.w, suites);
+	wbuf_put_zero(&rig.w, suites);
+	wbuf_put_be16(&rig.w, 0x0100);
+	rig_sni(&rig, "www.example.com", 15);
+	return result_of(rig_end(&rig));
+}
+
+static void sizes_in_the_body(void **state)
+{
+	assert_int_equal(with_sizes(0, 2), HELLO_DONE);
+	assert_int_equal(with_sizes(32, 2), HELLO_DONE);
+	assert_int_equal(with_sizes(33, 2), HELLO_BAD);
+	assert_int_equal(with_sizes(0, 1000), HELLO_DONE);
+	assert_int_equal(with_sizes(0, 0), HELLO_BAD);
+	assert_int_equal(with_sizes(0, 1), HELLO_BAD);
+	assert_int_equal(with_sizes(0, 1001), HELLO_BAD);
 }
 
 /* Wherever the message ends too early by its own lengths, it is refused. */
@@ -565,9 +603,11 @@ int main(void)
 		cmocka_unit_test(what_lies_behind_is_not_looked_at),
 		cmocka_unit_test(what_is_not_tls_is_known_at_once),
 		cmocka_unit_test(record_rules),
+		cmocka_unit_test(too_short_a_hello_is_known_by_its_header),
 		cmocka_unit_test(more_behind_the_hello_in_its_record_is_refused),
 		cmocka_unit_test(size_limit),
 		cmocka_unit_test(body_rules),
+		cmocka_unit_test(sizes_in_the_body),
 		cmocka_unit_test(every_shortened_message_is_refused),
 		cmocka_unit_test(without_extensions_there_is_no_name),
 		cmocka_unit_test(no_extension_may_come_twice),
