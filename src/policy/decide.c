@@ -15,13 +15,14 @@
 
 #define DOT_PORT 853 /* DNS over TLS (RFC 7858 3.1), and over QUIC (RFC 9250 4.1.1) */
 
-/* A deny rule behind this many that bound names cover is not looked for: the answer is then that it
- * depends, which is never wrong. */
-#define COVERED_MAX 128
+/* Rules looked through behind deny rules that bound names cover. When that is not enough, the
+ * answer is that it depends, which is never wrong. */
+#define COVERED_STEPS 256
 
 /* Everything about one judgement. */
 struct judgement {
 	const struct policy *p;
+	const struct index *x;
 	const struct policy_facts *f;
 	struct question q;
 	enum policy_seen seen;
@@ -71,7 +72,7 @@ static uint32_t min_rule(uint32_t a, uint32_t b)
 /* An allow rule for a name never opens a guarded group. */
 static struct name_hits hits_of(const struct judgement *j, const struct name *name)
 {
-	struct name_hits h = find_name(j->p, &j->q, name);
+	struct name_hits h = find_name(j->x, j->q.flow, name);
 
 	if (j->q.guarded)
 		h.allow = h.loose = FIND_NONE;
@@ -102,7 +103,8 @@ static enum policy_reason reason_for_seen(const struct judgement *j, enum policy
 
 static enum policy_reason reason_with_names(const struct judgement *j, enum policy_reason otherwise)
 {
-	if (j->q.guarded || j->q.dir != RULE_EGRESS || !find_allow_names(j->p, &j->q))
+	if (j->q.guarded || j->q.flow.dir != RULE_EGRESS ||
+	    find_named(j->x, j->q.flow, ATOM_ALLOWS) == FIND_NONE)
 		return otherwise;
 	if (j->seen == POLICY_NAME_SEEN)
 		return reason_for_seen(j, otherwise);
@@ -149,7 +151,7 @@ static bool is_covered(const struct judgement *j, uint32_t rule)
 {
 	const struct rule *r = &j->p->rules[rule];
 
-	if (r->doh && j->q.doh) /* more names than an address has */
+	if (r->doh && j->q.flow.port == POLICY_DOH_PORT) /* more names than an address has */
 		return false;
 	for (uint32_t i = 0; i < r->name_count; i++) {
 		struct name n = {.len = r->names[i].len};
@@ -164,10 +166,13 @@ static bool is_covered(const struct judgement *j, uint32_t rule)
 /* The first deny rule in front of the address rule that some name would meet. */
 static uint32_t first_possible_deny(const struct judgement *j)
 {
-	uint32_t rule = find_deny_names(j->p, &j->q, 0);
+	uint32_t first = find_named(j->x, j->q.flow, ATOM_DENY), rule = first;
+	unsigned steps = COVERED_STEPS;
 
-	for (int i = 0; rule < j->by_address && i < COVERED_MAX && is_covered(j, rule); i++)
-		rule = find_deny_names(j->p, &j->q, rule + 1);
+	while (rule < j->by_address && is_covered(j, rule))
+		rule = find_next_deny(j->x, j->q.flow, rule, &steps);
+	if (steps == 0)
+		return first;
 	return rule < j->by_address ? rule : FIND_NONE;
 }
 
@@ -236,12 +241,11 @@ static struct policy_verdict judge(const struct policy *p, const struct policy_e
 {
 	struct judgement j = {
 		.p = p,
+		.x = p->index,
 		.f = f,
 		.q = {.addr = addr_key(a),
 		      .group = policy_group_of(env, a),
-		      .port = f->port,
-		      .proto = proto,
-		      .dir = (uint8_t)(1u << f->dir)},
+		      .flow = {f->port, proto, (uint8_t)(1u << f->dir)}},
 		.seen = seen_of(f),
 	};
 	struct question *q = &j.q;
@@ -249,14 +253,11 @@ static struct policy_verdict judge(const struct policy *p, const struct policy_e
 	if (q->group == GROUP_NONE)
 		return built_in(REASON_UNSPECIFIED, "default");
 	if (f->dir == POLICY_EGRESS) {
-		bool has_port = proto & POLICY_PROTO_PORTS;
-
 		q->guarded = GROUPS_GUARDED & GROUP_BIT(q->group);
-		q->doh = has_port && f->port == POLICY_DOH_PORT;
-		q->gateway_dns = has_port && f->port == POLICY_DNS_PORT && q->group == GROUP_HOST &&
-				 group_is_gateway(env, a);
+		q->gateway_dns = f->port == POLICY_DNS_PORT && (proto & POLICY_PROTO_PORTS) &&
+				 q->group == GROUP_HOST && group_is_gateway(env, a);
 	}
-	j.by_address = find_address(p, q);
+	j.by_address = find_address(p->index, q);
 	return p->has_names && f->dir == POLICY_EGRESS ? judge_names(&j) : without_names(&j);
 }
 

@@ -1,144 +1,130 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The rules one after the other. */
+/* Questions to the index: the least rule of the few lists that can hold the answer. */
 #include "policy/find.h"
 
-static bool flow_matches(const struct rule *r, const struct question *q)
+/* A deny rule needs no name of a guarded group to keep a guest out, an allow rule does. */
+static uint8_t kinds_of(const struct question *q, bool names_group)
 {
-	return (r->dirs & q->dir) && (r->protos & q->proto) && rule_has_port(r, q->port);
+	return q->guarded && !names_group ? ATOM_DENY : ATOM_ALL;
 }
 
-static bool any_prefix(const struct rule_prefix *list, uint32_t n, const struct question *q,
-		       bool guarded)
+static uint32_t min_rule(uint32_t a, uint32_t b)
 {
-	for (uint32_t i = 0; i < n; i++)
-		if (prefix_holds(&list[i], &q->addr) &&
-		    (!guarded || (list[i].names & GROUP_BIT(q->group))))
-			return true;
-	return false;
+	return a < b ? a : b;
 }
 
-static bool address_matches(const struct policy *p, const struct rule *r, const struct question *q)
+static bool names_group(const struct trie_node *n, const struct question *q)
 {
-	/* A deny rule needs no name to keep a guest out. */
-	bool guarded = q->guarded && r->allow;
+	return n->names & GROUP_BIT(q->group);
+}
+
+static uint32_t find_prefix(const struct index *x, const struct question *q, uint32_t best)
+{
+	const struct prefix_trie *t = index_trie(x, q->addr.family);
+
+	for (uint32_t i = trie_find(t, &q->addr, 128); i; i = t->nodes[i].up) {
+		const struct trie_node *n = &t->nodes[i];
+
+		best = min_rule(best, list_first(&x->atoms, &n->list, q->flow,
+						 kinds_of(q, names_group(n, q)), best));
+	}
+	return best;
+}
+
+uint32_t find_address(const struct index *x, const struct question *q)
+{
+	uint32_t best = FIND_NONE;
 
 	/* The gateway's DNS is no service of the host's, so `any` opens it. */
-	if (r->any && (!guarded || q->gateway_dns))
-		return true;
-	if ((r->groups & GROUP_BIT(q->group)) || (r->dns && q->gateway_dns))
-		return true;
-	if (r->doh && q->doh && any_prefix(p->doh.prefixes, p->doh.prefix_count, q, guarded))
-		return true;
-	return any_prefix(r->prefixes, r->prefix_count, q, guarded);
+	if (x->any.count)
+		best = list_first(&x->atoms, &x->any, q->flow, kinds_of(q, q->gateway_dns), best);
+	if (x->groups[q->group].count)
+		best = min_rule(best, list_first(&x->atoms, &x->groups[q->group], q->flow, ATOM_ALL,
+						 best));
+	if (q->gateway_dns)
+		best = min_rule(best, list_first(&x->atoms, &x->dns, q->flow, ATOM_ALL, best));
+	return find_prefix(x, q, best);
 }
 
-uint32_t find_address(const struct policy *p, const struct question *q)
-{
-	for (uint32_t i = 0; i < p->rule_count; i++)
-		if (flow_matches(&p->rules[i], q) && address_matches(p, &p->rules[i], q))
-			return i;
-	return FIND_NONE;
-}
-
-static bool any_name(const struct rule_name *list, uint32_t n, const struct name *name)
-{
-	for (uint32_t i = 0; i < n; i++) {
-		const struct rule_name *t = &list[i];
-
-		if (t->self && t->len == name->len && memcmp(t->s, name->s, t->len) == 0)
-			return true;
-		if (t->below && name_below(name, t->s, t->len))
-			return true;
-	}
-	return false;
-}
-
-static bool name_matches(const struct policy *p, const struct rule *r, const struct question *q,
-			 const struct name *name)
-{
-	if (r->doh && q->doh && any_name(p->doh.names, p->doh.name_count, name))
-		return true;
-	return any_name(r->names, r->name_count, name);
-}
-
-struct name_hits find_name(const struct policy *p, const struct question *q,
-			   const struct name *name)
+struct name_hits find_name(const struct index *x, struct flow_key k, const struct name *name)
 {
 	struct name_hits h = {FIND_NONE, FIND_NONE, FIND_NONE};
+	const struct atom_list *lists[NAME_LABELS_MAX];
+	size_t n = name_table_find(&x->names, name->s, name->len, lists);
+	const struct atoms *s = &x->atoms;
 
-	for (uint32_t i = 0; i < p->rule_count; i++) {
-		const struct rule *r = &p->rules[i];
-
-		if (!rule_has_names(r) || !flow_matches(r, q) || !name_matches(p, r, q, name))
-			continue;
-		if (!r->allow && h.deny == FIND_NONE)
-			h.deny = i;
-		if (r->allow && h.allow == FIND_NONE)
-			h.allow = i;
-		if (r->allow && !r->strict && h.loose == FIND_NONE)
-			h.loose = i;
+	for (size_t i = 0; i < n; i++) {
+		h.deny = min_rule(h.deny, list_first(s, lists[i], k, ATOM_DENY, h.deny));
+		h.allow = min_rule(h.allow, list_first(s, lists[i], k, ATOM_ALLOWS, h.allow));
+		h.loose = min_rule(h.loose, list_first(s, lists[i], k, ATOM_ALLOW, h.loose));
 	}
 	return h;
 }
 
-static bool has_names_here(const struct rule *r, const struct question *q)
+uint32_t find_named(const struct index *x, struct flow_key k, uint8_t kinds)
 {
-	return (r->name_count || (r->doh && q->doh)) && flow_matches(r, q);
+	return list_first(&x->atoms, &x->named, k, kinds, FIND_NONE);
 }
 
-uint32_t find_deny_names(const struct policy *p, const struct question *q, uint32_t from)
+uint32_t find_next_deny(const struct index *x, struct flow_key k, uint32_t rule, unsigned *steps)
 {
-	for (uint32_t i = from; i < p->rule_count; i++)
-		if (!p->rules[i].allow && has_names_here(&p->rules[i], q))
-			return i;
+	const struct atom *all = x->atoms.all + x->named.at;
+	uint32_t lo = 0, hi = x->named.count;
+
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+
+		if (all[mid].rule <= rule)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (; lo < x->named.count && *steps; lo++, --*steps)
+		if (all[lo].kind == ATOM_DENY && atom_matches(&x->atoms, &all[lo], k))
+			return all[lo].rule;
 	return FIND_NONE;
 }
 
-bool find_allow_names(const struct policy *p, const struct question *q)
-{
-	for (uint32_t i = 0; i < p->rule_count; i++)
-		if (p->rules[i].allow && has_names_here(&p->rules[i], q))
-			return true;
-	return false;
-}
-
-static bool service_matches(const struct rule *r, uint8_t proto, uint16_t port)
-{
-	if (!r->any && !r->dns && !(r->groups & GROUP_BIT(GROUP_HOST)))
-		return false;
-	return (r->protos & proto) && rule_has_port(r, port);
-}
-
-struct question_hit find_question(const struct policy *p, const struct name *name, uint8_t proto,
+struct question_hit find_question(const struct index *x, const struct name *name, uint8_t proto,
 				  uint16_t port)
 {
-	const struct question anywhere = {.doh = true};
+	const struct flow_key k = {port, proto, RULE_EGRESS};
+	const struct atom_list *lists[NAME_LABELS_MAX];
+	size_t n = name_table_find(&x->names, name->s, name->len, lists);
+	uint32_t by_name = FIND_NONE;
 
-	for (uint32_t i = 0; i < p->rule_count; i++) {
-		const struct rule *r = &p->rules[i];
-
-		if (!(r->dirs & RULE_EGRESS))
-			continue;
-		if (name && rule_has_names(r) && name_matches(p, r, &anywhere, name))
-			return (struct question_hit){i, true};
-		if (p->only_names && i == p->implicit_dns)
-			continue;
-		if (service_matches(r, proto, port))
-			return (struct question_hit){i, false};
-	}
-	return (struct question_hit){FIND_NONE, false};
+	/* Rules for names are for egress only. */
+	for (size_t i = 0; i < n; i++)
+		by_name = min_rule(by_name, x->atoms.all[lists[i]->at].rule);
+	uint32_t service = list_first(&x->atoms, &x->service, k, ATOM_ALL, by_name);
+	if (service < by_name)
+		return (struct question_hit){service, false};
+	return (struct question_hit){by_name, by_name != FIND_NONE};
 }
 
-uint32_t find_address_named(const struct policy *p, const struct question *q)
+/* Like list_first(), over all protocols and for rules without ports. */
+static uint32_t first_portless(const struct index *x, const struct atom_list *l, uint8_t kinds,
+			       uint32_t limit)
 {
-	for (uint32_t i = 0; i < p->rule_count; i++) {
-		const struct rule *r = &p->rules[i];
+	const struct atom *a = x->atoms.all + l->at;
 
-		if (!(r->dirs & RULE_EGRESS) || r->port_count)
-			continue;
-		if ((r->groups & GROUP_BIT(q->group)) ||
-		    any_prefix(r->prefixes, r->prefix_count, q, q->guarded && r->allow))
-			return i;
-	}
+	for (uint32_t i = 0; i < l->count && a[i].rule < limit; i++)
+		if ((a[i].dirs & RULE_EGRESS) && (a[i].kind & kinds) && !a[i].doh &&
+		    x->atoms.rules[a[i].rule].port_count == 0)
+			return a[i].rule;
 	return FIND_NONE;
+}
+
+uint32_t find_address_named(const struct index *x, const struct question *q)
+{
+	const struct prefix_trie *t = index_trie(x, q->addr.family);
+	uint32_t best = first_portless(x, &x->groups[q->group], ATOM_ALL, FIND_NONE);
+
+	for (uint32_t i = trie_find(t, &q->addr, 128); i; i = t->nodes[i].up) {
+		const struct trie_node *n = &t->nodes[i];
+		uint8_t kinds = kinds_of(q, names_group(n, q));
+
+		best = min_rule(best, first_portless(x, &n->list, kinds, best));
+	}
+	return best;
 }

@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "policy/index.h"
 #include "policy/read.h"
 
-/* Rules up to which each is compared with all before it; a longer list would take too long to load.
- */
-#define SHADOW_RULES_MAX 2000
+/* Earlier rules that are held against one; a longer list would take too long to load. */
+#define SHADOW_MAX 64
 /* Warnings kept; a list that needs more is told enough by these. */
 #define WARNINGS_MAX 100
 
@@ -30,16 +30,18 @@ static int warn_shadowed(struct policy *p, const struct rule *by, const struct r
 /* Only the user's rules are compared: a preset's are meant to come last. */
 static int find_shadowed(struct policy *p, size_t user_rules)
 {
-	if (user_rules > SHADOW_RULES_MAX)
-		return 0;
+	uint32_t earlier[SHADOW_MAX];
+
 	p->warnings = calloc(WARNINGS_MAX, sizeof(*p->warnings));
 	if (!p->warnings)
 		return -1;
-	for (size_t i = 1; i < user_rules; i++) {
-		for (size_t j = 0; j < i && p->warning_count < WARNINGS_MAX; j++) {
-			if (!rule_shadows(&p->rules[j], &p->rules[i]))
+	for (uint32_t i = 1; i < user_rules && p->warning_count < WARNINGS_MAX; i++) {
+		size_t n = index_earlier(p->index, p, i, earlier, SHADOW_MAX);
+
+		for (size_t k = 0; k < n; k++) {
+			if (!rule_shadows(&p->rules[earlier[k]], &p->rules[i]))
 				continue;
-			if (warn_shadowed(p, &p->rules[j], &p->rules[i]) < 0)
+			if (warn_shadowed(p, &p->rules[earlier[k]], &p->rules[i]) < 0)
 				return -1;
 			break;
 		}
@@ -100,6 +102,9 @@ static int finish(struct policy *p, const struct preset *preset, size_t user_rul
 	p->only_names = preset->implicit_dns && only_names_allowed(p, user_rules);
 	if (has_doh && !doh_load(&p->mem, &p->doh))
 		return -1;
+	p->index = malloc(sizeof(*p->index));
+	if (!p->index || !index_make(p->index, p))
+		return -1;
 	return find_shadowed(p, user_rules);
 }
 
@@ -143,6 +148,9 @@ void policy_free(struct policy *p)
 	for (size_t i = 0; i < p->warning_count; i++)
 		free(p->warnings[i]);
 	free(p->warnings);
+	if (p->index)
+		index_done(p->index);
+	free(p->index);
 	free(p->rules);
 	arena_done(&p->mem);
 	free(p);

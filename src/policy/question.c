@@ -10,7 +10,7 @@ struct policy_verdict policy_decide_question(const struct policy *p, const struc
 					     const struct name *name, enum policy_proto proto,
 					     uint16_t port)
 {
-	struct question_hit hit = find_question(p, name, (uint8_t)proto, port);
+	struct question_hit hit = find_question(p->index, name, (uint8_t)proto, port);
 	struct policy_verdict v = {p->def[POLICY_EGRESS], REASON_NONE, -1, "default", false};
 
 	if (hit.rule != FIND_NONE) {
@@ -34,7 +34,7 @@ static bool is_named(const struct policy *p, const struct policy_env *env, const
 	if (q.group == GROUP_NONE)
 		return false;
 	q.guarded = GROUPS_GUARDED & GROUP_BIT(q.group);
-	uint32_t rule = find_address_named(p, &q);
+	uint32_t rule = find_address_named(p->index, &q);
 	return rule != FIND_NONE && p->rules[rule].allow;
 }
 

@@ -5,8 +5,9 @@
  * Way of a rule: token.c splits the text of a token, parts.c reads actions, directions, protocols
  * and ports of tokens and of structured rules, target.c and name_target.c read a target each,
  * enforce.c refuses what could never take effect, shadow.c tells what an earlier rule hides,
- * policy.c puts the rules in order (preset.c brings those of --net). decide.c, question.c and
- * reason.c answer; they ask find.h for the first rule of a kind.
+ * policy.c puts the rules in order (preset.c brings those of --net). index.c sorts them
+ * by what they are for. decide.c and question.c answer; they ask find.h for the first rule of a
+ * kind.
  */
 #ifndef WEIR_POLICY_RULE_H
 #define WEIR_POLICY_RULE_H
@@ -82,8 +83,11 @@ struct doh_list {
 	uint32_t name_count, prefix_count;
 };
 
+struct index;
+
 struct policy {
-	struct arena mem; /* what the rules point to */
+	struct arena mem;    /* what the rules point to */
+	struct index *index; /* the rules as they are asked */
 	struct doh_list doh;
 	struct rule *rules;
 	uint32_t rule_count;
