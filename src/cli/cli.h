@@ -44,6 +44,10 @@ void help_main(FILE *out);
 void help_run(FILE *out);
 void help_check(FILE *out);
 int help_man_options(FILE *out, const char *command);
+/* Text as scdoc takes it literally. */
+void help_scdoc_text(FILE *out, const char *text);
+/* help_keys.c: the keys of the configuration file in scdoc's language, which "config" gives. */
+void help_man_keys(FILE *out);
 
 /* complete.c: the completion script of a shell ("bash", "zsh", "fish"). -1 for any other. */
 int complete_print(FILE *out, const char *shell);

@@ -144,7 +144,7 @@ void help_check(FILE *out)
 }
 
 /* Text as scdoc takes it literally. */
-static void scdoc_text(FILE *out, const char *text)
+void help_scdoc_text(FILE *out, const char *text)
 {
 	for (; *text; text++) {
 		if (strchr("\\*_", *text))
@@ -158,24 +158,24 @@ static void man_option(FILE *out, const struct option_def *d)
 	if (d->letter)
 		fprintf(out, "*-%c*, ", d->letter);
 	fputs("*--", out);
-	scdoc_text(out, d->name);
+	help_scdoc_text(out, d->name);
 	fputc('*', out);
 	if (d->arg) {
 		fputs(" _", out);
-		scdoc_text(out, d->arg);
+		help_scdoc_text(out, d->arg);
 		fputc('_', out);
 	}
 	fputs("\n\t", out);
-	scdoc_text(out, d->help);
+	help_scdoc_text(out, d->help);
 	fputc('.', out);
 	if (d->dflt) {
 		fputs(" Default: ", out);
-		scdoc_text(out, d->dflt);
+		help_scdoc_text(out, d->dflt);
 		fputc('.', out);
 	}
 	if (d->example) {
 		fputs(" Example: ", out);
-		scdoc_text(out, d->example);
+		help_scdoc_text(out, d->example);
 		fputc('.', out);
 	}
 	fputs("\n\n", out);
@@ -185,6 +185,10 @@ int help_man_options(FILE *out, const char *command)
 {
 	enum option_command cmd = OPTION_FOR_RUN;
 
+	if (strcmp(command, "config") == 0) {
+		help_man_keys(out);
+		return 0;
+	}
 	if (strcmp(command, option_command_name(OPTION_FOR_CHECK)) == 0)
 		cmd = OPTION_FOR_CHECK;
 	else if (strcmp(command, option_command_name(cmd)) != 0)
@@ -219,7 +223,8 @@ int cmd_help(int argc, char **argv)
 	else if (strcmp(argv[1], "--man-options") == 0 &&
 		 argc == 3) { /* for the build of the manual pages */
 		if (help_man_options(stdout, argv[2]) < 0) {
-			error_set(&err, "--man-options: '%s': expected run or check", argv[2]);
+			error_set(&err, "--man-options: '%s': expected run, check or config",
+				  argv[2]);
 			return cli_fail(&err);
 		}
 	} else if (strcmp(argv[1], "--completion") == 0 &&
