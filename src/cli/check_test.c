@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -254,6 +255,65 @@ static void a_name_is_refused_at_its_question(void **state)
 	       "--deny-style", "icmp");
 }
 
+static void a_name_is_refused_when_it_shows(void **state)
+{
+	static const struct want want[] = {
+		{"https://api.example.com", NULL, POLICY_DENY, REASON_RULE, "deny@api.example.com",
+		 NAME, CHECK_SEES_TLS_ALERT},
+		{"tcp", "api.example.com:443", POLICY_DENY, REASON_RULE, "deny@api.example.com",
+		 NAME, CHECK_SEES_TLS_ALERT},
+		{"udp", "api.example.com:443", POLICY_DENY, REASON_RULE, "deny@api.example.com",
+		 NAME, CHECK_SEES_ICMP_PROHIBITED},
+		{"tcp", "api.example.com:80", POLICY_DENY, REASON_RULE, "deny@api.example.com",
+		 NAME, CHECK_SEES_HTTP_403},
+		{"http://api.example.com:8080", NULL, POLICY_DENY, REASON_RULE,
+		 "deny@api.example.com", NAME, CHECK_SEES_HTTP_403},
+		{"tcp", "api.example.com:22", ALLOWED("allow@public", NAME)},
+		{"tcp", "api.example.com:2222", ALLOWED("allow@api.example.com:tcp:2222", NAME)},
+	};
+
+	/* The question is answered, because of the first rule. */
+	JUDGED(want, "--allow", "api.example.com:tcp:2222", "--deny", "api.example.com", "--net",
+	       "public");
+}
+
+static void a_strict_rule_denies_what_shows_no_name(void **state)
+{
+	static const char rules[] =
+		"policy:\n  rules:\n    - {action: allow, destination: {domain: git.example.com}, "
+		"strict: true}\n";
+	char path[] = "/tmp/weir-check-test-XXXXXX";
+	const char *const options[] = {"--config", path, NULL};
+	int fd = mkstemp(path);
+	struct check_result got;
+	struct rig r;
+
+	assert_int_equal(write(fd, rules, sizeof(rules) - 1), sizeof(rules) - 1);
+	close(fd);
+	rig_init(&r, options);
+	unlink(path);
+	assert_int_equal(judge(&r, "tcp", "git.example.com:443").verdict.answer, POLICY_ALLOW);
+	got = judge(&r, "tcp", "git.example.com:22");
+	assert_int_equal(got.verdict.answer, POLICY_DENY);
+	assert_int_equal(got.verdict.reason, REASON_NO_NAME);
+	assert_int_equal(got.sight, CHECK_SEES_RST);
+	assert_int_equal(got.stage, CHECK_STAGE_NAME);
+	assert_string_equal(got.note, "the rule is strict, and this protocol shows no name; with "
+				      "TLS or HTTP it may pass");
+	rig_done(&r);
+}
+
+/* A name that may not be asked for is looked no further into. */
+static void a_denied_question_ends_it(void **state)
+{
+	static const struct want want[] = {
+		{"tcp", "www.example.com:443", POLICY_DENY, REASON_DEFAULT, "default", DNS,
+		 CHECK_SEES_NXDOMAIN},
+	};
+
+	JUDGED(want, "--allow", "api.example.com", "--address", "10.0.0.1");
+}
+
 static void a_resolver_of_the_programs_choice_gets_an_answer_or_is_never_asked(void **state)
 {
 	static const struct want honor[] = {
@@ -380,6 +440,9 @@ int main(void)
 		cmocka_unit_test(wrong_targets_are_named_with_what_was_expected),
 		cmocka_unit_test(the_preset_is_judged_by_address),
 		cmocka_unit_test(a_name_is_refused_at_its_question),
+		cmocka_unit_test(a_name_is_refused_when_it_shows),
+		cmocka_unit_test(a_strict_rule_denies_what_shows_no_name),
+		cmocka_unit_test(a_denied_question_ends_it),
 		cmocka_unit_test(
 			a_resolver_of_the_programs_choice_gets_an_answer_or_is_never_asked),
 		cmocka_unit_test(of_many_addresses_the_strictest_counts),
