@@ -323,13 +323,15 @@ static void contradictions_are_refused(void **state)
 		"/x", "--pid", "1");
 	REFUSED("--no-ipv4 with --no-ipv6: no address family would be left; use --net none to forbid all traffic",
 		"--no-ipv4", "--no-ipv6");
-	REFUSED("--no-ipv4 with an IPv4 address: give one of them", "--no-ipv4", "--ipv4", "10.0.0.2");
-	REFUSED("--no-ipv6 with an IPv6 address: give one of them", "--ipv6", "fd00::2", "--no-ipv6");
-	REFUSED("--mtu: '1279': IPv6 needs at least 1280; add --no-ipv6 for less", "--mtu", "1279");
+	REFUSED("--no-ipv4 with an IPv4 address: give one of them", "--no-ipv4", "--ipv4",
+		"10.0.0.2");
+	REFUSED("--no-ipv6 with an IPv6 address: give one of them", "--ipv6", "fd00::2",
+		"--no-ipv6");
+	REFUSED("MTU 1279: IPv6 needs at least 1280; add --no-ipv6 for less", "--mtu", "1279");
 	REFUSED("published ports: '8080-8090:80-90' and '8085:443' take the same host port", "-p",
 		"8080-8090:80-90", "-p", "8085:443");
-	REFUSED("published ports: '192.0.2.1:80:80' and '192.0.2.1:80:81' take the same host port", "-p",
-		"192.0.2.1:80:80", "-p", "192.0.2.1:80:81");
+	REFUSED("published ports: '192.0.2.1:80:80' and '192.0.2.1:80:81' take the same host port",
+		"-p", "192.0.2.1:80:80", "-p", "192.0.2.1:80:81");
 	REFUSED("published ports: '0.0.0.0:80:80' and '80:81' take the same host port", "-p",
 		"0.0.0.0:80:80", "-p", "80:81");
 }

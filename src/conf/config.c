@@ -59,6 +59,7 @@ void config_done(struct config *c)
 		free(c->publish[i].text);
 	free(c->publish);
 	free(c->netns_path);
+	free(c->check_addrs);
 	free(c->pcap_path);
 	free(c->events);
 	*c = (struct config){0};
@@ -155,6 +156,20 @@ int config_add_rebind_allow(struct config *c, const char *text, struct error *er
 		return -1;
 	grown[c->dns_rebind_allow_count++] = p;
 	c->dns_rebind_allow = grown;
+	return 0;
+}
+
+int config_add_check_address(struct config *c, const char *text, struct error *err)
+{
+	struct ipaddr a, *grown;
+
+	if (!ipaddr_parse(text, &a))
+		return error_set(err, "expected an IP address");
+	grown = list_grow(c->check_addrs, c->check_addr_count, sizeof(a), err);
+	if (!grown)
+		return -1;
+	grown[c->check_addr_count++] = a;
+	c->check_addrs = grown;
 	return 0;
 }
 

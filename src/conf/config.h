@@ -121,6 +121,12 @@ struct config {
 	enum config_link link;
 	bool no_config; /* --no-config */
 
+	/* check */
+	struct ipaddr *check_addrs; /* --address: what names are taken to have */
+	size_t check_addr_count;
+	bool check_resolve; /* --resolve */
+	bool check_json;    /* --json */
+
 	/* observing */
 	char *pcap_path; /* NULL: none */
 	char *events;    /* --events: a path, "-", "fd:N"; NULL: none */
@@ -148,6 +154,7 @@ bool strv_add(struct strv *v, const char *s);
 int config_add_publish(struct config *c, const char *text, struct error *err);
 int config_add_resolver(struct config *c, const char *text, struct error *err);
 int config_add_rebind_allow(struct config *c, const char *text, struct error *err);
+int config_add_check_address(struct config *c, const char *text, struct error *err);
 int config_add_record(struct config *c, const struct config_record *r, struct error *err);
 
 /* Bounds that options and the file share. */

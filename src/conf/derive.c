@@ -50,7 +50,7 @@ static int explicit_v4(const struct ipaddr *guest, struct stack_config *sc, stru
 	if (guest->b[0] == 0 || ipaddr_is_loopback(guest) || ipaddr_is_multicast(guest) || !bits)
 		return error_set(
 			err,
-			"--ipv4 %s cannot be the guest's address: expected a unicast "
+			"IPv4 address %s cannot be the guest's: expected a unicast "
 			"address with room for the gateway just before it, such as 10.0.0.2",
 			ipaddr_str(guest, text));
 	sc->guest4 = *guest;
@@ -69,36 +69,37 @@ static int explicit_v6(const struct ipaddr *guest, struct stack_config *sc, stru
 	if (ipaddr_is_unspecified(guest) || ipaddr_is_loopback(guest) ||
 	    ipaddr_is_multicast(guest) || ipaddr_is_link_local(guest))
 		return error_set(err,
-				 "--ipv6 %s cannot be the guest's address: expected a global "
+				 "IPv6 address %s cannot be the guest's: expected a global "
 				 "unicast address, such as fd00::2",
 				 ipaddr_str(guest, text));
 	if (ipaddr_eq(&gw, guest))
-		return error_set(err,
-				 "--ipv6 %s is the gateway's address in its /64; take another one",
-				 ipaddr_str(guest, text));
+		return error_set(
+			err,
+			"IPv6 address %s is the gateway's address in its /64; take another one",
+			ipaddr_str(guest, text));
 	sc->guest6 = *guest;
 	sc->gw6 = gw;
 	return 0;
 }
 
 /* Pools are asked for blocks of `block` bits; slot n must be among them. */
-static int check_pool(const char *option, const struct ipaddr *pool, unsigned bits, unsigned block,
+static int check_pool(const char *what, const struct ipaddr *pool, unsigned bits, unsigned block,
 		      uint32_t slot, struct error *err)
 {
 	char text[IPADDR_STRLEN];
 
 	if (bits > block)
-		return error_set(err, "%s %s/%u is too small: a sandbox takes a /%u of it", option,
+		return error_set(err, "%s %s/%u is too small: a sandbox takes a /%u of it", what,
 				 ipaddr_str(pool, text), bits, block);
 	if (block - bits < 32 && slot >> (block - bits))
-		return error_set(err, "%s %s/%u has no /%u for slot %u: it has %u of them", option,
+		return error_set(err, "%s %s/%u has no /%u for slot %u: it has %u of them", what,
 				 ipaddr_str(pool, text), bits, block, slot, 1u << (block - bits));
 	return 0;
 }
 
 static int pool_v4(const struct config *c, struct stack_config *sc, struct error *err)
 {
-	if (check_pool("--ipv4-pool", &c->ipv4_pool, c->ipv4_pool_bits, 30, c->slot, err) < 0)
+	if (check_pool("IPv4 pool", &c->ipv4_pool, c->ipv4_pool_bits, 30, c->slot, err) < 0)
 		return -1;
 	struct ipaddr net = ipaddr_add(&c->ipv4_pool, (int64_t)c->slot * 4);
 	sc->gw4 = ipaddr_add(&net, 1);
@@ -109,7 +110,7 @@ static int pool_v4(const struct config *c, struct stack_config *sc, struct error
 
 static int pool_v6(const struct config *c, struct stack_config *sc, struct error *err)
 {
-	if (check_pool("--ipv6-pool", &c->ipv6_pool, c->ipv6_pool_bits, 64, c->slot, err) < 0)
+	if (check_pool("IPv6 pool", &c->ipv6_pool, c->ipv6_pool_bits, 64, c->slot, err) < 0)
 		return -1;
 	/* The pool's bits below /64 are zero, and slot < 2^16: only bytes 4..7 can change. */
 	struct ipaddr net = c->ipv6_pool;
@@ -130,11 +131,11 @@ static int derive_macs(const struct config *c, struct stack_config *sc, struct e
 	memcpy(sc->guest_mac, c->mac, 6);
 	if (c->mac[0] & 1 || memcmp(c->mac, (uint8_t[6]){0}, 6) == 0)
 		return error_set(err,
-				 "--mac %s is no address of a single interface: expected one "
+				 "MAC address %s is no address of a single interface: expected one "
 				 "such as 02:00:00:00:00:01",
 				 mac_str(c->mac, text));
 	if (memcmp(c->mac, sc->gw_mac, 6) == 0)
-		return error_set(err, "--mac %s is the gateway's own; take another one",
+		return error_set(err, "MAC address %s is the gateway's own; take another one",
 				 mac_str(c->mac, text));
 	return 0;
 }
@@ -171,7 +172,8 @@ int derive_stack_config(const struct config *c, const struct derive_routes *rout
 
 	sc.has_v6 = !c->no_ipv6 && (c->ipv6.family || (routes->v6 && c->mtu >= IPV6_MTU_MIN));
 	if (sc.has_v6 && c->mtu < IPV6_MTU_MIN)
-		return error_set(err, "--mtu %u is too small for --ipv6: IPv6 needs at least %u",
+		return error_set(err,
+				 "MTU %u is too small for the IPv6 address: IPv6 needs at least %u",
 				 c->mtu, IPV6_MTU_MIN);
 	if (sc.has_v6 &&
 	    (c->ipv6.family ? explicit_v6(&c->ipv6, &sc, err) : pool_v6(c, &sc, err)) < 0)

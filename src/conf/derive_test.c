@@ -88,7 +88,7 @@ static void a_pool_without_the_slots_block_is_refused(void **state)
 	assert_addr(&f.sc.guest4, "10.9.0.254");
 	f.c.slot = 64;
 	assert_int_equal(derive_stack_config(&f.c, &both, &f.sc, &f.err), -1);
-	assert_non_null(strstr(f.err.msg, "--ipv4-pool 10.9.0.0/24"));
+	assert_non_null(strstr(f.err.msg, "IPv4 pool 10.9.0.0/24"));
 	f.c.ipv4_pool_bits = 31;
 	f.c.slot = 0;
 	assert_int_equal(derive_stack_config(&f.c, &both, &f.sc, &f.err), -1);
