@@ -441,6 +441,7 @@ static int run_gateway(struct run *r, struct error *err)
 	r->sb = sandbox_new(&r->loop, link, &r->conf, &r->sc, err);
 	if (!r->sb)
 		return -1;
+	r->sb->events = r->events;
 	r->loop.turn_begin = turn_begin;
 	r->loop.turn_end = turn_end;
 	r->loop.turn_ctx = r;
