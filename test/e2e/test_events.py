@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`--events`: every line of real runs, held against the schema; where it goes; who cannot touch it."""
+import json
+import os
+import shlex
+import signal
+import subprocess
+
+import lab
+from harness import Skip, test
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+LAB = ["--dns-rebind-allow", "198.51.100.0/24", "--dns-rebind-allow", "2001:db8:51::/48"]
+
+
+def checked(t, text):
+    """The events of a log, each of which the schema allows."""
+    if subprocess.run([lab.PYTHON, "-c", "import jsonschema"], stderr=subprocess.DEVNULL).returncode:
+        raise Skip("python3-jsonschema is not installed", needed=True)
+    t.host([TOP + "/doc/check-events"], stdin=text)
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def log_of(t, *opts, **kw):
+    path = t.dir + "/events"
+    if os.path.exists(path):
+        os.unlink(path)
+    t.run("--quiet", "--events", path, *opts, **kw)
+    with open(path) as f:
+        return checked(t, f.read())
+
+
+@test(smoke=True)
+def test_a_run_begins_with_its_policy_and_a_file_is_the_users_alone(t):
+    got = log_of(t, cmd=["true"])
+    assert [e["event"] for e in got] == ["policy"], got
+    assert got[0]["sandbox"].startswith("run-"), got
+    assert os.stat(t.dir + "/events").st_mode & 0o7777 == 0o600
+
+
+@test(smoke=True)
+def test_standard_output_is_shared_line_by_line(t):
+    r = t.run("--quiet", "--events", "-", *LAB, sh="""
+        for i in 1 2 3 4 5 6 7 8 9; do getent ahosts web.test >/dev/null; echo "line $i"; done""")
+    lines = r.out.splitlines()
+    own = [x for x in lines if x.startswith("line ")]
+    assert own == ["line %d" % i for i in range(1, 10)], r
+    assert len(checked(t, "".join(x + "\n" for x in lines if x not in own))) >= 2
+
+
+@test(smoke=True)
+def test_the_command_gets_no_hold_of_the_log(t):
+    path = t.dir + "/log"
+    with open(path, "w") as f:
+        n = f.fileno()
+        code = "for fd in /proc/self/fd/*; do readlink $fd; done; echo forged >&%d; true" % n
+        r = t.host(t.argv(["--quiet", "--events", "fd:%d" % n], t.cmd((), code)), pass_fds=[n])
+        assert path not in r.out and "Bad file descriptor" in r.err, r
+        # One that the command is given on purpose it has.
+        r = t.host(t.argv(["--quiet", "--events", "/dev/null"], t.cmd((), code.replace("echo forged", ":"))), pass_fds=[n])
+        assert path in r.out.splitlines(), r
+    with open(path) as f:
+        text = f.read()
+    assert "forged" not in text and checked(t, text), text
+    r = t.run("--events", "fd:77", cmd=["true"], rc=125)
+    assert r.err == "weir: --events: 'fd:77': there is no such open file\n", r
+
+
+@test(smoke=True)
+def test_a_reader_that_goes_or_stops_costs_the_command_nothing(t):
+    for reader in ("head -c 1", "sleep 8", "exec 0<&-; sleep 8"):
+        r = t.host(["bash", "-c", "%s 5> >(%s >/dev/null 2>&1); echo $?" % (
+            shlex.join(t.argv(["--quiet", "--events", "fd:5"] + LAB, t.cmd((), """
+                i=0; while [ $i -lt 150 ]; do getent ahosts web.test >/dev/null; i=$((i+1)); done; echo done"""))), reader)])
+        assert r.out.split() == ["done", "0"] and r.seconds < 7, (reader, r)
+
+
+@test(smoke=True)
+def test_files_that_cannot_be_written_are_refused_before_the_command(t):
+    for where, said in (("/nonexistent/x", "No such file"), (t.dir, "Is a directory")):
+        r = t.run("--events", where, sh="echo ran", rc=125)
+        assert said in r.err and r.out == "", r
+    assert "expected the path" in t.run("--events", "fd:x", cmd=["true"], rc=125).err
+
+
+@test()
+def test_signals_and_statuses_are_as_without_it(t):
+    assert t.run("--quiet", "--events", "/dev/null", sh="exit 7", rc=7)
+    p = t.spawn("--quiet", "--events", t.dir + "/e", sh="trap 'exit 9' TERM; echo up; while :; do sleep 0.1; done")
+    p.wait_for("up")
+    assert p.stop(signal.SIGTERM).rc == 9
+    t.run("--quiet", "--events", "/dev/full", cmd=["true"])
