@@ -20,6 +20,7 @@
 enum frame_gso {
 	FRAME_GSO_NONE = 0,
 	FRAME_GSO_TCPV4 = 1,
+	FRAME_GSO_UDP = 3, /* UFO: each piece is a fragment of the one datagram; never received */
 	FRAME_GSO_TCPV6 = 4,
 	FRAME_GSO_UDP_L4 = 5, /* USO: each piece is a datagram of its own */
 };
@@ -30,6 +31,10 @@ enum link_caps {
 	LINK_TSO4 = 1 << 1,
 	LINK_TSO6 = 1 << 2,
 	LINK_USO = 1 << 3,
+	/* A datagram over the MTU, whole: the kernel behind a tap takes it as it is, and fragments
+	 * it where it hands it on. (A packet socket that passes the queue of its interface cannot
+	 * send one: there it would have to be fragmented before, and is lost.) */
+	LINK_UFO = 1 << 4,
 };
 
 struct frame_meta {

@@ -152,9 +152,10 @@ static int tap_set_up(int fd, uint32_t *ret_caps, struct error *err)
 		uint32_t caps;
 	} sets[] = {
 		{TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_USO4 | TUN_F_USO6,
-		 LINK_CSUM | LINK_TSO4 | LINK_TSO6 | LINK_USO},
-		{TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6, LINK_CSUM | LINK_TSO4 | LINK_TSO6},
-		{TUN_F_CSUM, LINK_CSUM},
+		 LINK_CSUM | LINK_TSO4 | LINK_TSO6 | LINK_USO | LINK_UFO},
+		{TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6,
+		 LINK_CSUM | LINK_TSO4 | LINK_TSO6 | LINK_UFO},
+		{TUN_F_CSUM, LINK_CSUM | LINK_UFO},
 		{0, 0},
 	};
 	int hdr_len = VNET_HLEN;

@@ -133,6 +133,7 @@ static void check_frame(const struct fuzz *z, const struct frame *f)
 	uint32_t need = f->meta.gso == FRAME_GSO_TCPV4    ? LINK_TSO4
 			: f->meta.gso == FRAME_GSO_TCPV6  ? LINK_TSO6
 			: f->meta.gso == FRAME_GSO_UDP_L4 ? LINK_USO
+			: f->meta.gso == FRAME_GSO_UDP    ? LINK_UFO
 							  : 0;
 
 	require(f->len >= ETH_HLEN && f->len <= FRAME_MAX);
@@ -489,7 +490,7 @@ static void configure(struct stack_config *c, uint8_t bits)
 	c->guest6 = (struct ipaddr){6, {0xfd, 0x42, [15] = 2}};
 	c->gw6_ll = (struct ipaddr){6, {0xfe, 0x80, [15] = 1}};
 	c->mtu = mtus[bits & CONFIG_MTU];
-	c->link_caps = (bits & CONFIG_USO ? LINK_USO | LINK_CSUM : 0) |
+	c->link_caps = (bits & CONFIG_USO ? LINK_USO | LINK_UFO | LINK_CSUM : 0) |
 		       (bits & CONFIG_TSO ? LINK_TSO4 | LINK_TSO6 | LINK_CSUM : 0);
 	c->allow_any_source = bits & CONFIG_ANY_SOURCE;
 	c->max_tcp = 16;

@@ -67,6 +67,13 @@ bool frag_input(struct stack *s, const struct frag_piece *f, struct packet *ret,
 		struct ext_walk *ret_walk);
 
 /* ---- ip_out.c ---- */
+/*
+ * ip_put_headers() for a packet over the MTU that the link will fragment at need: IPv4 gets an id
+ * and no DF. *ret_piece is how much of payload_len fits a fragment.
+ */
+unsigned ip_put_headers_over_mtu(struct stack *s, uint8_t *at, const struct ipaddr *src,
+				 const struct ipaddr *dst, uint8_t proto, size_t payload_len,
+				 uint8_t ttl, uint8_t tos, uint16_t *ret_piece);
 /* ip_output() for a packet whose L4 header (an even number of bytes) lies apart from its payload.
  */
 bool ip_output_parts(struct stack *s, const struct ipaddr *src, const struct ipaddr *dst,

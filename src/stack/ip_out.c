@@ -146,6 +146,36 @@ static bool send_fragment(struct stack *s, const struct out *o, uint32_t id, siz
 	return true;
 }
 
+/*
+ * A guest reassembles by addresses and id: the id must not come back while a set may be open. IPv6
+ * has room for the time beside the counter.
+ */
+static uint32_t next_id(struct stack *s)
+{
+	s->ip_id++;
+	return (uint32_t)(s->now_us / 1000) << 16 | s->ip_id;
+}
+
+/* How much of a packet to dst fits a fragment. */
+static size_t piece_max(const struct stack *s, const struct ipaddr *dst)
+{
+	size_t headers = dst->family == 4 ? IP4_HLEN_MIN : IP6_HLEN + IP6_FRAG_HLEN;
+
+	return (s->cfg.mtu - headers) & ~(size_t)7;
+}
+
+unsigned ip_put_headers_over_mtu(struct stack *s, uint8_t *at, const struct ipaddr *src,
+				 const struct ipaddr *dst, uint8_t proto, size_t payload_len,
+				 uint8_t ttl, uint8_t tos, uint16_t *ret_piece)
+{
+	*ret_piece = (uint16_t)piece_max(s, dst);
+	if (dst->family == 6)
+		return ip_put_headers(s, at, src, dst, proto, payload_len, ttl, tos);
+	put_ether(s, at, dst);
+	put_ip4(at + ETH_HLEN, src, dst, proto, payload_len, ttl, tos, (uint16_t)next_id(s), 0);
+	return ETH_HLEN + IP4_HLEN_MIN;
+}
+
 bool ip_output_parts(struct stack *s, const struct ipaddr *src, const struct ipaddr *dst,
 		     uint8_t proto, uint8_t ttl, uint8_t tos, const uint8_t *hdr, size_t hdr_len,
 		     const uint8_t *payload, size_t len)
@@ -160,11 +190,8 @@ bool ip_output_parts(struct stack *s, const struct ipaddr *src, const struct ipa
 	}
 	if (ip_len + whole <= s->cfg.mtu)
 		return send_whole(s, &o);
-	/* A guest reassembles by addresses and id: the id must not come back while a set may be
-	 * open. IPv6 has room for the time beside the counter. */
-	s->ip_id++;
-	id = (uint32_t)(s->now_us / 1000) << 16 | s->ip_id;
-	chunk = (s->cfg.mtu - ip_len - (dst->family == 4 ? 0 : IP6_FRAG_HLEN)) & ~(size_t)7;
+	id = next_id(s);
+	chunk = piece_max(s, dst);
 	for (size_t off = 0; off < whole; off += chunk)
 		if (!send_fragment(s, &o, id, off, whole - off < chunk ? whole - off : chunk))
 			return false;

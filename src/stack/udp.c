@@ -67,15 +67,60 @@ static void put_udp(uint8_t at[UDP_HLEN], uint16_t sport, uint16_t dport, size_t
 	put_be16(at + 6, 0);
 }
 
+/*
+ * One super-frame for the link to cut, into datagrams of gso_size bytes or, where that is 0, into
+ * fragments of the one datagram; its checksum field holds the pseudo-header's sum.
+ */
+static bool super_push(struct stack *s, const struct udp_datagram *d, const uint8_t *payload,
+		       size_t len)
+{
+	uint8_t *at = stack_tx_alloc(s, IP_HEADERS_MAX + UDP_HLEN + len);
+	size_t l4_len = UDP_HLEN + len;
+	struct frame_meta meta = {.needs_csum = true, .csum_offset = 6};
+	unsigned n;
+
+	if (!at) {
+		stack_drop(s, DROP_TX_FULL);
+		return false;
+	}
+	if (d->gso_size) {
+		meta.gso = FRAME_GSO_UDP_L4;
+		meta.gso_size = d->gso_size;
+		n = ip_put_headers(s, at, &d->src, &d->dst, IPPROTO_UDP_, l4_len, d->ttl, d->tos);
+	} else {
+		meta.gso = FRAME_GSO_UDP;
+		n = ip_put_headers_over_mtu(s, at, &d->src, &d->dst, IPPROTO_UDP_, l4_len, d->ttl,
+					    d->tos, &meta.gso_size);
+	}
+	put_udp(at + n, d->sport, d->dport, l4_len);
+	put_be16(at + n + 6,
+		 csum_fold(csum_pseudo(&d->src, &d->dst, IPPROTO_UDP_, (uint32_t)l4_len)));
+	memcpy(at + n + UDP_HLEN, payload, len);
+	meta.csum_start = (uint16_t)n;
+	meta.hdr_len = (uint16_t)(n + UDP_HLEN);
+	stack_tx_push(s, at, n + l4_len, &meta);
+	return true;
+}
+
 bool udp_output(struct stack *s, const struct ipaddr *src, uint16_t sport, const struct ipaddr *dst,
 		uint16_t dport, uint8_t ttl, uint8_t tos, const void *payload, size_t len)
 {
+	size_t ip_len = dst->family == 4 ? IP4_HLEN_MIN : IP6_HLEN;
 	uint8_t hdr[UDP_HLEN];
 	uint16_t sum;
 
 	if (len > (dst->family == 4 ? 65507 : 65487)) {
 		stack_drop(s, DROP_LIMIT);
 		return false;
+	}
+	if (s->cfg.link_caps & LINK_UFO && ip_len + UDP_HLEN + len > s->cfg.mtu) {
+		struct udp_datagram d = {.src = *src,
+					 .dst = *dst,
+					 .sport = sport,
+					 .dport = dport,
+					 .ttl = ttl,
+					 .tos = tos};
+		return super_push(s, &d, payload, len);
 	}
 	put_udp(hdr, sport, dport, UDP_HLEN + len);
 	sum = (uint16_t)~csum_fold(
@@ -84,34 +129,6 @@ bool udp_output(struct stack *s, const struct ipaddr *src, uint16_t sport, const
 			 payload, len));
 	put_be16(hdr + 6, sum ? sum : 0xffff);
 	return ip_output_parts(s, src, dst, IPPROTO_UDP_, ttl, tos, hdr, UDP_HLEN, payload, len);
-}
-
-/* One super-frame for the link to cut; its checksum field holds the pseudo-header's sum. */
-static bool train_push(struct stack *s, const struct udp_datagram *d, const uint8_t *payload,
-		       size_t len)
-{
-	uint8_t *at = stack_tx_alloc(s, IP_HEADERS_MAX + UDP_HLEN + len);
-	size_t l4_len = UDP_HLEN + len;
-	struct frame_meta meta = {0};
-	unsigned n;
-
-	if (!at) {
-		stack_drop(s, DROP_TX_FULL);
-		return false;
-	}
-	n = ip_put_headers(s, at, &d->src, &d->dst, IPPROTO_UDP_, l4_len, d->ttl, d->tos);
-	put_udp(at + n, d->sport, d->dport, l4_len);
-	put_be16(at + n + 6,
-		 csum_fold(csum_pseudo(&d->src, &d->dst, IPPROTO_UDP_, (uint32_t)l4_len)));
-	memcpy(at + n + UDP_HLEN, payload, len);
-	meta.needs_csum = true;
-	meta.csum_start = (uint16_t)n;
-	meta.csum_offset = 6;
-	meta.gso = FRAME_GSO_UDP_L4;
-	meta.gso_size = d->gso_size;
-	meta.hdr_len = (uint16_t)(n + UDP_HLEN);
-	stack_tx_push(s, at, n + l4_len, &meta);
-	return true;
 }
 
 bool udp_output_train(struct stack *s, const struct ipaddr *src, uint16_t sport,
@@ -137,7 +154,7 @@ bool udp_output_train(struct stack *s, const struct ipaddr *src, uint16_t sport,
 	for (size_t off = 0; off < len; off += step) {
 		size_t n = len - off < step ? len - off : step;
 		bool ok = n > gso_size
-				  ? train_push(s, &d, p + off, n)
+				  ? super_push(s, &d, p + off, n)
 				  : udp_output(s, src, sport, dst, dport, ttl, tos, p + off, n);
 		if (!ok)
 			return false;

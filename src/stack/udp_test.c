@@ -9,6 +9,8 @@
 #include <cmocka.h>
 
 #include "link/link.h"
+#include "stack/checksum.h"
+#include "stack/ip.h"
 #include "stack/rig.h"
 
 static struct pkt pkt;
@@ -232,6 +234,90 @@ static void dont_fragment_and_ids(void **state)
 	assert_int_equal(r->stack.cnt.frag_sent, 4);
 }
 
+/* The fragments that a kernel would make of a super-frame, for the mirror. */
+static void feed_as_fragments(struct rig *guest, const struct rig_frame *f, bool v4)
+{
+	size_t ip = v4 ? 20 : 40, l4 = ETH_HLEN + ip, total = f->len - l4;
+	uint8_t whole[FRAME_MAX];
+
+	assert_int_equal(f->meta.csum_start, l4);
+	memcpy(whole, f->data, f->len);
+	put_be16(whole + l4 + 6, csum_fold(csum_add(0, whole + l4, total)) ^ 0xffff);
+	for (size_t off = 0; off < total; off += f->meta.gso_size) {
+		size_t n = total - off < f->meta.gso_size ? total - off : f->meta.gso_size;
+		bool more = off + n < total;
+		uint8_t b[2048];
+		uint8_t *at = b + l4;
+		memcpy(b, whole, l4);
+		if (v4) {
+			put_be16(b + ETH_HLEN + 2, (uint16_t)(ip + n));
+			put_be16(b + ETH_HLEN + 6, (uint16_t)(off / 8) | (more ? IP4_MF : 0));
+			put_be16(b + ETH_HLEN + 10, 0);
+			put_be16(b + ETH_HLEN + 10,
+				 (uint16_t)~csum_fold(csum_add(0, b + ETH_HLEN, ip)));
+		} else {
+			put_be16(b + ETH_HLEN + 4, (uint16_t)(8 + n));
+			b[ETH_HLEN + 6] = 44;
+			at[0] = IPPROTO_UDP_;
+			at[1] = 0;
+			put_be16(at + 2, (uint16_t)off | more);
+			put_be32(at + 4, 7);
+			at += 8;
+		}
+		memcpy(at, whole + l4 + off, n);
+		assert_true((size_t)(at - b) + n <= ETH_HLEN + 1500);
+		rig_input(guest, b, (size_t)(at - b) + n);
+	}
+}
+
+/* A link with UFO gets one frame, of which fragments that fit can be made. */
+static void over_the_mtu_goes_whole_to_a_link_with_ufo(void **state)
+{
+	const size_t sizes[] = {1452, 1453, 1472, 1473, 3000, 16000, 65487, 65507};
+	struct stack_config c = rig_config();
+	struct rig *r, *guest = rig_new_mirror(1500);
+	uint16_t last_id = 0;
+
+	c.link_caps = LINK_CSUM | LINK_UFO;
+	r = rig_new_with(&c);
+	for (size_t i = 0; i < 2 * sizeof(sizes) / sizeof(sizes[0]); i++) {
+		bool v4 = i % 2;
+		size_t n = sizes[i / 2], headers = v4 ? 28 : 48;
+		if (!v4 && n > 65487)
+			continue;
+		rig_clear(r);
+		rig_clear(guest);
+		assert_true(udp_output(&r->stack, v4 ? &rig_far4 : &rig_far6, 53,
+				       v4 ? &rig_guest4 : &rig_guest6, 4000, 61, 0x02, big, n));
+		stack_flush(&r->stack);
+		assert_int_equal(r->out_n, 1);
+		const struct rig_frame *f = &r->out[0];
+		assert_int_equal(f->len, ETH_HLEN + headers + n);
+		if (n + headers <= 1500) {
+			assert_int_equal(f->meta.gso, FRAME_GSO_NONE);
+			continue;
+		}
+		assert_int_equal(f->meta.gso, FRAME_GSO_UDP);
+		assert_int_equal(f->meta.gso_size % 8, 0);
+		assert_int_equal(f->meta.hdr_len, ETH_HLEN + headers);
+		assert_true(f->meta.needs_csum);
+		if (v4) { /* free to be fragmented, and each with an id of its own */
+			assert_int_equal(get_be16(f->data + ETH_HLEN + 6), 0);
+			assert_int_not_equal(get_be16(f->data + ETH_HLEN + 4), last_id);
+			last_id = get_be16(f->data + ETH_HLEN + 4);
+		}
+		feed_as_fragments(guest, f, v4);
+		assert_int_equal(rig_all_drops(guest), 0);
+		assert_int_equal(guest->udp, 1);
+		assert_int_equal(guest->payload_len, n);
+		assert_memory_equal(guest->payload, big, n);
+		assert_int_equal(guest->last_udp.ttl, 61);
+		rig_advance(guest, 2000);
+	}
+	rig_free(r);
+	rig_free(guest);
+}
+
 /* Never the "no checksum" of zero: the payload is chosen so that the sum comes out as that. */
 static void computed_zero_is_sent_as_ones(void **state)
 {
@@ -332,6 +418,7 @@ int main(void)
 		T(trains_from_the_guest_stay_whole),
 		T(output_round_trip),
 		T(dont_fragment_and_ids),
+		T(over_the_mtu_goes_whole_to_a_link_with_ufo),
 		T(computed_zero_is_sent_as_ones),
 		T(trains_to_the_guest),
 	};

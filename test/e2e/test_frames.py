@@ -146,7 +146,12 @@ class Wire:
             left = end - time.monotonic()
             if left <= 0 or not select.select([self.s], [], [], left)[0]:
                 return None
-            f, addr = self.s.recvfrom(70000)
+            try:
+                f, addr = self.s.recvfrom(70000)
+            except OSError as e:    # a datagram over the MTU, whole: this socket's header has no word for it
+                if e.errno != errno.EINVAL:
+                    raise
+                continue
             if addr[2] == 4:  # our own
                 continue
             unfilled, self.gso, f = f[0] & 1, struct.unpack_from("=H", f, 4)[0], f[10:]
