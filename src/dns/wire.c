@@ -37,12 +37,15 @@ bool dns_name_read(struct view msg, size_t *at, struct dns_name *ret)
 	uint8_t b[DNS_NAME_MAX];
 	size_t n = 0;              /* bytes of `b` in use */
 	size_t pos = *at, end = 0; /* end: behind the first pointer, once there was one */
-	size_t limit = *at;        /* a pointer must lead to before here */
+	size_t limit = *at;        /* a pointer must lead to before here ... */
+	struct view v = msg;       /* ... and what it leads to must end before here, too */
 	unsigned labels = 0, hops = 0;
+	if (!view_skip(&v, pos))
+		return false;
 	for (;;) {
-		struct view v, label;
+		struct view label;
 		uint8_t len, low;
-		if (!view_at(msg, pos, &v) || !view_get_u8(&v, &len))
+		if (!view_get_u8(&v, &len))
 			return false;
 		if ((len & POINTER) == POINTER) {
 			if (!view_get_u8(&v, &low))
@@ -52,6 +55,7 @@ bool dns_name_read(struct view msg, size_t *at, struct dns_name *ret)
 			pos = (size_t)(len & ~POINTER) << 8 | low;
 			if (pos >= limit || pos < DNS_HLEN || ++hops > DNS_LABELS)
 				return false;
+			v = view_make(msg.p + pos, limit - pos);
 			limit = pos;
 			continue;
 		}

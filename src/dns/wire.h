@@ -2,9 +2,10 @@
 /*
  * The DNS wire form (RFC 1035 section 4, RFC 6891): reading through views, without allocation.
  *
- * A compression pointer is followed only backwards, to before the place where the name (or its last
- * piece) began and never into the header, so that reading a name ends; a name has at most 127
- * labels, 127 pointers and 255 bytes.
+ * A compression pointer is followed only backwards, never into the header, and what it leads to
+ * must lie whole before the place where the name (or its last piece) began: a prior occurrence (RFC
+ * 1035 4.1.4). So reading a name ends, and what a name says depends on nothing behind it. A name
+ * has at most 127 labels, 127 pointers and 255 bytes.
  */
 #ifndef WEIR_DNS_WIRE_H
 #define WEIR_DNS_WIRE_H

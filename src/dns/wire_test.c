@@ -169,6 +169,19 @@ static void compression_is_followed_backwards_only(void **state)
 		assert_false(dns_name_read(v, &at, &n));
 		assert_int_equal(at, ptr);
 	}
+	/* To labels before it that run on into the name itself, and over it. */
+	begin(0, 1, 0, 0, 0);
+	wbuf_put_bytes(&w, "\3www\xc0\x0c\4next", 11);
+	msg[12] = 6;
+	at = 16;
+	assert_false(dns_name_read(view_make(msg, w.len), &at, &n));
+	msg[12] = 3;
+	msg[15] = 0;
+	at = 16;
+	assert_false(dns_name_read(view_make(msg, w.len), &at, &n));
+	msg[12] = 2;
+	assert_true(dns_name_read(view_make(msg, w.len), &at, &n));
+	assert_int_equal(n.len, 4);
 	/* To a name that is there, but behind. */
 	begin(0, 1, 0, 0, 0);
 	wbuf_put_be16(&w, 0xc00e);
