@@ -16,6 +16,9 @@ MEMBERS = ["target", "kind", "name", "address", "address_from", "port", "verdict
            "stage", "sees", "note"]
 
 
+LAB = ["--dns-rebind-allow", "198.51.100.0/24", "--dns-rebind-allow", "2001:db8:51::/48"]
+
+
 def check(t, *args, stdin=b"", rc=None):
     return t.host([t.weir, "check"] + [str(a) for a in args], stdin=stdin, rc=rc)
 
@@ -108,9 +111,21 @@ def test_many_targets_are_quick(t):
     assert r.out.count("\n") == 40000 and r.seconds < 20, r.seconds
 
 
+@test(smoke=True)
+def test_names_are_resolved_where_that_is_wanted(t):
+    got = judged(t, "--resolve", *LAB, "tcp", "web.test:80", "dns", "nope.test", rc=0)
+    assert got[0]["address"] in (lab.WEB4, lab.WEB6) and got[0]["address_from"] == "resolver", got
+    assert got[1]["note"].startswith("does not resolve here: "), got
+    # The lab's networks are ones that no public name has, and no rule for addresses says otherwise.
+    got = judged(t, "--resolve", "--allow", "web.test", "tcp", "web.test:80", rc=1)
+    assert got[0]["reason"] == "rebind" and got[0]["address"] in (lab.WEB4, lab.WEB6), got
+    # A name that may not be asked for is not asked for.
+    got = judged(t, "--resolve", "--allow", "other.test", "tcp", "nope.test:80", rc=1)
+    assert got[0]["note"] is None, got
+
+
 # ---- and in fact -----------------------------------------------------------------------------------
 
-LAB = ["--dns-rebind-allow", "198.51.100.0/24", "--dns-rebind-allow", "2001:db8:51::/48"]
 POLICIES = [
     ["--net", "public"],
     ["--net", "none"],
