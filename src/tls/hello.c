@@ -376,6 +376,11 @@ static enum hello_result walk_records(struct view bytes, size_t *ret_len, size_t
 	}
 }
 
+bool hello_same_aim(const struct hello *a, const struct hello *b)
+{
+	return a->sni == b->sni && name_eq(&a->name, &b->name) && a->ech == b->ech;
+}
+
 enum hello_result hello_read_records(struct view bytes, struct hello *ret)
 {
 	struct feed f = {.rest = bytes};

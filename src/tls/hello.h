@@ -59,5 +59,7 @@ struct hello {
 enum hello_result hello_read_records(struct view bytes, struct hello *ret);
 /* The same for one handshake message without records (QUIC CRYPTO frames): `bytes` ends with it. */
 enum hello_result hello_read_handshake(struct view bytes, struct hello *ret);
+/* A second hello of a connection may name nothing else than the first (RFC 8446 4.1.2). */
+bool hello_same_aim(const struct hello *a, const struct hello *b);
 
 #endif

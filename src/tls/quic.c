@@ -323,12 +323,6 @@ static bool read_frames(struct view v, struct quic_stream *s)
 	return true;
 }
 
-/* A second hello may not name anything else (RFC 8446 4.1.2). */
-static bool same_aim(const struct hello *a, const struct hello *b)
-{
-	return a->sni == b->sni && name_eq(&a->name, &b->name) && a->ech == b->ech;
-}
-
 /* Reads the hellos that have become whole. False: what is there is none. */
 static bool read_hellos(struct quic_conn *c)
 {
@@ -346,7 +340,7 @@ static bool read_hellos(struct quic_conn *c)
 			return true;
 		if (hello_read_handshake(view_make(v.p, whole), &h) != HELLO_DONE)
 			return false;
-		if (c->greeted && !same_aim(&c->hello, &h))
+		if (c->greeted && !hello_same_aim(&c->hello, &h))
 			return false;
 		if (!c->greeted)
 			c->hello = h;
