@@ -54,6 +54,7 @@ static void names_are_lower_case_without_the_dot(void **state)
 	assert_name("Example.COM.", "example.com", 0);
 	assert_name("example.com.:8080", "example.com", 8080);
 	assert_name("localhost:65535", "localhost", 65535);
+	assert_name("localhost:9", "localhost", 9);
 	assert_name("a_b.x-1.example", "a_b.x-1.example", 0);
 	assert_name("1.example", "1.example", 0);
 }

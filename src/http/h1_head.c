@@ -188,46 +188,50 @@ static bool field_connection(struct h1 *h, struct view value)
 	return true;
 }
 
-/* The fields that say where a message goes and where it ends, and others that steer its reading. */
+#define NAME(s) s, sizeof(s) - 1
+
+/* The fields that say where a message goes and where it ends, and others that steer its reading:
+ * none of them may come behind the body (RFC 9110 6.5.1). */
 static const struct {
 	const char *name; /* lower case */
+	uint8_t len;
 	bool (*read)(struct h1 *h, struct view value);
-	bool no_trailer; /* may not come behind the body (RFC 9110 6.5.1) */
 } known[] = {
-	{"host", field_host, true},
-	{"content-length", field_length, true},
-	{"transfer-encoding", field_coding, true},
-	{"expect", field_expect, true},
-	{"upgrade", field_upgrade, true},
-	{"connection", field_connection, true},
-	{"trailer", NULL, true},
-	{"content-encoding", NULL, true},
-	{"content-type", NULL, true},
-	{"content-range", NULL, true},
-	{"authorization", NULL, true},
-	{"proxy-authorization", NULL, true},
-	{"cookie", NULL, true},
-	{"te", NULL, true},
+	{NAME("host"), field_host},
+	{NAME("content-length"), field_length},
+	{NAME("transfer-encoding"), field_coding},
+	{NAME("expect"), field_expect},
+	{NAME("upgrade"), field_upgrade},
+	{NAME("connection"), field_connection},
+	{NAME("trailer"), NULL},
+	{NAME("content-encoding"), NULL},
+	{NAME("content-type"), NULL},
+	{NAME("content-range"), NULL},
+	{NAME("authorization"), NULL},
+	{NAME("proxy-authorization"), NULL},
+	{NAME("cookie"), NULL},
+	{NAME("te"), NULL},
 };
 
 #define KNOWN_COUNT (sizeof(known) / sizeof(known[0]))
-/* The longest name in the table. */
-#define KNOWN_NAME_MAX 19
 
-/* Index in the table, or KNOWN_COUNT. An underscore counts as a hyphen, for servers that hand
- * fields on as environment variables cannot tell them apart. */
+/* An underscore counts as a hyphen, for servers that hand fields on as environment variables cannot
+ * tell them apart. */
+static bool is_named(struct view name, const char *lower)
+{
+	for (size_t i = 0; i < name.len; i++)
+		if ((name.p[i] == '_' ? '-' : http_lower(name.p[i])) != lower[i])
+			return false;
+	return true;
+}
+
+/* Index in the table, or KNOWN_COUNT. The length alone rules most of them out. */
 static size_t find_known(struct view name)
 {
-	char lower[KNOWN_NAME_MAX + 1];
 	size_t i;
 
-	if (name.len > KNOWN_NAME_MAX)
-		return KNOWN_COUNT;
-	for (i = 0; i < name.len; i++)
-		lower[i] = name.p[i] == '_' ? '-' : (char)http_lower(name.p[i]);
-	lower[i] = '\0';
 	for (i = 0; i < KNOWN_COUNT; i++)
-		if (known[i].name[0] == lower[0] && strcmp(known[i].name, lower) == 0)
+		if (known[i].len == name.len && is_named(name, known[i].name))
 			break;
 	return i;
 }

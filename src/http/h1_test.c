@@ -303,6 +303,8 @@ static void expect_and_connection_say_only_what_is_known(void **state)
 {
 	assert_field("Expect: 100-Continue", OK_POST ".");
 	assert_field("Expect: 200-ok", "!417 the Expect field is not 100-continue");
+	assert_log("POST / HTTP/1.0\r\n" H "Expect: 200-ok\r\n\r\n", OK_POST ".");
+	assert_field("Content-Type: a\r\nContent_Type: b\r\nCookie: c", OK_POST ".");
 	assert_field("Connection: close, TE", OK_POST ".");
 	assert_field("Connection: x, Host", "!400 Connection names a field of the message");
 	assert_field("Connection: content-length", "!400 Connection names a field of the message");
@@ -439,11 +441,28 @@ static void an_early_answer_counts_for_its_own_request_only(void **state)
 				 H1_HEAD),
 			 H1_HEAD);
 	assert_true(h1_head(h)->upgrade && h1_head(h)->upgrade_h2c);
+	assert_false(h1_head(h)->expect_continue);
+	h1_stay(h);
+	assert_int_equal(read_to(h, "ab", H1_END), H1_END);
+	assert_int_equal(read_to(h,
+				 "GET / HTTP/1.1\r\n" H
+				 "Upgrade: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n",
+				 H1_HEAD),
+			 H1_HEAD);
+	assert_true(h1_head(h)->upgrade && !h1_head(h)->upgrade_h2c);
+	assert_true(h1_head(h)->expect_continue);
 	h1_stay(h);
 	assert_int_equal(read_to(h, "ab", H1_END), H1_END);
 	assert_int_equal(read_to(h, CONNECT, H1_WAIT), H1_WAIT);
 	h1_switch(h);
 	assert_int_equal(read_to(h, "GET", H1_TUNNEL), H1_TUNNEL);
+	h1_free(h);
+	/* A server that switches before the body is over: the body is still a body. */
+	h = h1_new();
+	assert_int_equal(read_to(h, UPGRADE, H1_HEAD), H1_HEAD);
+	h1_switch(h);
+	assert_int_equal(read_to(h, "ab", H1_BODY), H1_BODY);
+	assert_int_equal(read_to(h, "x", H1_TUNNEL), H1_TUNNEL);
 	h1_free(h);
 }
 
