@@ -50,6 +50,10 @@ struct flow_end {
 	/* Set by the end: its stream may be over, so ask peek() again behind a short answer. Else a
 	 * short answer means "nothing more yet, tcp_end_readable() will follow". */
 	bool eof_near;
+	/* Set by the end: push() looks at bytes without taking them. It is then offered everything
+	 * that waits again whenever there is more, and the guest may fill the whole window
+	 * meanwhile. */
+	bool watches;
 };
 
 #endif

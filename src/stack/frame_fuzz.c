@@ -312,7 +312,7 @@ static void fuzz_tcp_open(void *ctx, struct tcp_conn *c)
 	}
 }
 
-static void fuzz_gone(void *ctx, struct tcp_conn *c)
+static void fuzz_gone(void *ctx, struct tcp_conn *c, enum tcp_ending how)
 {
 	struct fuzz *z = ctx;
 

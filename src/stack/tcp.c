@@ -315,7 +315,25 @@ void tcp_conn_established(struct tcp_conn *c)
 	tcp_conn_dirty(c);
 }
 
+void tcp_conn_set_end(struct stack *s, struct tcp_conn *c, struct flow_end *end)
+{
+	c->end = end;
+	end->conn = c;
+	c->push_blocked = false;
+	tcp_end_readable(s, c);
+}
+
 /* ---- ending ---- */
+
+/* The owner hears of it while facts and end are still there. */
+static void conn_disown(struct tcp_conn *c, enum tcp_ending how)
+{
+	if (!c->owner)
+		return;
+	if (c->s->tcp->gone)
+		c->s->tcp->gone(c->s->ctx, c, how);
+	c->owner = NULL;
+}
 
 void tcp_conn_kill(struct tcp_conn *c, bool rst)
 {
@@ -323,8 +341,7 @@ void tcp_conn_kill(struct tcp_conn *c, bool rst)
 
 	if (c->state == TCP_CLOSED && !list_linked(&c->half))
 		return;
-	if (c->state == TCP_DIALING && c->s->tcp->gone && c->owner)
-		c->s->tcp->gone(c->s->ctx, c);
+	conn_disown(c, c->state == TCP_DIALING ? TCP_END_DIALING : TCP_END_RESET);
 	if (rst)
 		tcp_send_rst(c);
 	c->end = NULL;
@@ -337,6 +354,7 @@ void tcp_conn_close_done(struct tcp_conn *c)
 {
 	struct flow_end *end = c->end;
 
+	conn_disown(c, TCP_END_FIN);
 	c->end = NULL;
 	conn_unlink(c);
 	if (end)
@@ -348,6 +366,7 @@ void tcp_conn_time_wait(struct tcp_conn *c)
 	struct tcp_table *t = c->s->tcp;
 	struct flow_end *end = c->end;
 
+	conn_disown(c, TCP_END_FIN);
 	c->end = NULL;
 	c->state = TCP_TIME_WAIT;
 	list_add_tail(&t->timewait, &c->half);

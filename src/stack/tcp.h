@@ -62,6 +62,11 @@ void tcp_end_failed(
 /* Ends a connection from outside (policy changed, dead end while dialling): RST both ways. */
 void tcp_conn_abort(struct stack *s, struct tcp_conn *c);
 
+/* Another end takes over the stream where it stands: the same bytes follow from peek(), and the
+ * next from the guest go to its push(). The old end is the caller's to free. Not from inside an
+ * end's call. */
+void tcp_conn_set_end(struct stack *s, struct tcp_conn *c, struct flow_end *end);
+
 /* ---- facts ---- */
 struct tcp_facts {
 	struct ipaddr guest, remote; /* remote: the address that the guest sees */
@@ -79,9 +84,15 @@ void tcp_conn_set_owner(struct tcp_conn *c, void *owner);
 void *tcp_conn_owner(const struct tcp_conn *c);
 /* How many exist, and how many of them are not established yet. */
 unsigned tcp_conn_count(const struct stack *s, unsigned *ret_half_open);
-/* The owner's hook: called just before a connection is freed while it is still dialling (the guest
- * gave up, the table was full): cancel the dial. */
-typedef void tcp_gone_fn(void *ctx, struct tcp_conn *c);
+/* How a connection ended. */
+enum tcp_ending {
+	TCP_END_DIALING, /* it never was one: the guest gave up, or the table was full */
+	TCP_END_RESET,   /* reset by either side, given up, or cut off */
+	TCP_END_FIN,     /* in order, both ways */
+};
+/* The owner's hook: called once for a connection that has an owner, just before its end is freed;
+ * its facts can still be asked for, and it has no owner any more behind it. */
+typedef void tcp_gone_fn(void *ctx, struct tcp_conn *c, enum tcp_ending how);
 void tcp_set_gone_hook(struct stack *s, tcp_gone_fn *fn);
 /* A limit took effect: a SYN of the guest's found the table full, or (half_open) this connection
  * made room for a newer one that is being opened. For counting only. */

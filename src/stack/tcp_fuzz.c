@@ -371,7 +371,7 @@ static void fuzz_tcp_open(void *ctx, struct tcp_conn *c)
 	tcp_conn_set_owner(c, p);
 }
 
-static void fuzz_gone(void *ctx, struct tcp_conn *c)
+static void fuzz_gone(void *ctx, struct tcp_conn *c, enum tcp_ending how)
 {
 	struct port *p = tcp_conn_owner(c);
 

@@ -447,6 +447,8 @@ bool tcp_rcv_push(struct tcp_conn *c)
 		tcp_conn_kill(c, true);
 		return false;
 	}
+	if (c->end->watches)
+		c->push_blocked = false;
 	if (c->rcvq && !c->push_blocked)
 		push_queue(c);
 	/* Growing needs proof: half of the promise used, and the end took all of it. */
@@ -471,7 +473,8 @@ static uint32_t rcv_right_edge(const struct tcp_conn *c)
 	uint32_t cap = c->rcv_cap;
 
 	/* While the end is behind, a quarter of the promise is backlog enough. */
-	uint32_t room = queued >= cap / 4 && queued ? 0 : cap - queued;
+	bool behind = queued >= cap / 4 && queued && !(c->end && c->end->watches);
+	uint32_t room = behind || queued >= cap ? 0 : cap - queued;
 	uint32_t edge = c->rcv_nxt + room;
 	uint32_t gain = edge - c->rcv_adv;
 

@@ -134,7 +134,7 @@ static void op_tcp_open(void *ctx, struct tcp_conn *tc)
 	}
 }
 
-static void op_gone(void *ctx, struct tcp_conn *tc)
+static void op_gone(void *ctx, struct tcp_conn *tc, enum tcp_ending how)
 {
 	struct world_conn *c = tcp_conn_owner(tc);
 
