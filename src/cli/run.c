@@ -30,6 +30,7 @@
 
 #include "base/log.h"
 #include "cli/options.h"
+#include "cli/reload.h"
 #include "conf/derive.h"
 #include "flow/denials.h"
 #include "flow/sandbox.h"
@@ -47,6 +48,8 @@
 #define INHERITED_MAX   256
 
 struct run {
+	int argc;
+	char **argv; /* the whole command line: read again where the file has changed */
 	struct config conf;
 	struct stack_config sc;
 	char **command; /* NULL: only serve */
@@ -389,6 +392,12 @@ static void on_signal(struct loop_source *src, uint32_t events)
 
 		if (signo == SIGCHLD || signo == SIGPIPE)
 			continue;
+		/* With a file it says that the file has changed, unless the terminal has gone. */
+		if (signo == SIGHUP && r->conf.path && si.ssi_code != SI_KERNEL) {
+			struct error err = {0};
+			reload(r->sb, r->argc, r->argv, &r->conf, &err);
+			continue;
+		}
 		if (r->command && !r->exited) {
 			keeper_signal(&r->keeper, signo, si.ssi_code == SI_KERNEL);
 			continue;
@@ -527,6 +536,8 @@ int cmd_run(int argc, char **argv)
 		return cli_fail(&err);
 	}
 	r->signal_fd = r->target_fd = r->loop.epoll_fd = -1;
+	r->argc = argc;
+	r->argv = argv;
 	config_init(&r->conf);
 	if (run_parse(r, argc, argv, &status) != 0)
 		goto out;

@@ -13,6 +13,7 @@
 #include "dns/restore.h"
 #include "observe/events.h"
 #include "policy/bindings.h"
+#include "tls/ech.h"
 
 #define GUEST_MSG_MAX 65000 /* bytes of a datagram to the guest: what IPv6 and UDP leave */
 #define TTL           64
@@ -197,6 +198,16 @@ static void bind_names(struct dns_proxy *d, const struct dns_ask *ask, unsigned 
 		bind_family(d, ask, facts, 6);
 }
 
+/* A hello that shows one of these names has its real one hidden. */
+static void learn_ech(struct dns_proxy *d, const struct dns_answer_facts *facts)
+{
+	struct name names[ECH_CONFIGS_MAX];
+	int n = facts->ech.len && d->sb->ech ? ech_config_public_names(facts->ech, names) : 0;
+
+	for (int i = 0; i < n; i++)
+		ech_names_add(d->sb->ech, &names[i]);
+}
+
 /* ---- all of it ---- */
 
 static void answer_rebind(struct dns_proxy *d, const struct dns_ask *ask, const struct ipaddr *a)
@@ -233,6 +244,7 @@ void dns_answer(struct dns_proxy *d, const struct dns_ask *ask, struct view answ
 		dns_answer_fail(d, ask, DNS_EDE_NONE, NULL);
 		return;
 	}
+	learn_ech(d, &facts);
 	bind_names(d, ask, get_be16(msg + 2) & DNS_RCODE, &facts);
 	answer_as_told(d, ask, view_make(msg, len),
 		       &(struct told){from, facts.addrs, facts.addr_n, NULL});

@@ -6,17 +6,12 @@
  * and acts on the answer. Every refusal is counted here, under the policy's reason.
  */
 #include "flow/denials.h"
-#include "flow/sandbox.h"
-
-static void note(struct sandbox *sb, const struct policy_facts *f, enum policy_reason why,
-		 const char *rule_text)
-{
-	sb->cnt.denied[why]++;
-	denials_note(sb->denials, f, why, rule_text);
-}
+#include "flow/flow.h"
+#include "observe/events.h"
+#include "policy/bindings.h"
 
 /* The gateway's link-local address is the gateway, too; the policy knows the other one. */
-static struct ipaddr reduce_gateway(const struct sandbox *sb, const struct ipaddr *a)
+struct ipaddr flow_reduce(const struct sandbox *sb, const struct ipaddr *a)
 {
 	const struct stack_config *cfg = &sb->stack.cfg;
 
@@ -54,19 +49,71 @@ static void log_refusal(const struct policy_facts *f, const struct ipaddr *guest
 			    f->port, policy_reason_name(v->reason), v->rule_text);
 }
 
+static void emit_refusal(struct sandbox *sb, const struct policy_facts *f,
+			 const struct ipaddr *guest, int guest_port, uint64_t flow,
+			 const struct policy_verdict *v, enum event_kind kind)
+{
+	struct event e = event_make(kind);
+	bool has_ports = f->proto == POLICY_TCP || f->proto == POLICY_UDP;
+	bool out = f->dir == POLICY_EGRESS;
+
+	e.flow = flow;
+	e.dir = f->dir;
+	e.proto = flow_proto_word(f->proto);
+	e.src = out ? *guest : f->remote;
+	e.dst = out ? f->remote : *guest;
+	if (has_ports) {
+		e.sport = out ? guest_port : -1;
+		e.dport = f->port;
+	}
+	if (f->name) {
+		e.name = f->name->s;
+		e.name_len = f->name->len;
+	}
+	if (kind == EVENT_DENY)
+		e.verdict = v;
+	else
+		e.reason = v->reason;
+	events_emit(sb->events, &e);
+}
+
+void flow_note_refusal(struct sandbox *sb, const struct policy_facts *f, const struct ipaddr *guest,
+		       uint16_t guest_port, uint64_t flow, const struct policy_verdict *v)
+{
+	sb->cnt.denied[v->reason]++;
+	denials_note(sb->denials, f, v->reason, v->rule_text);
+	log_refusal(f, guest, guest_port, v);
+	if (sb->events)
+		emit_refusal(sb, f, guest, guest_port, flow, v, EVENT_DENY);
+}
+
+struct policy_verdict flow_decide(struct sandbox *sb, const struct policy_facts *f)
+{
+	struct policy_facts asked = *f;
+	const struct name *bound[BINDING_NAMES_MAX];
+
+	if (f->dir == POLICY_EGRESS && sb->bindings && policy_has_names(sb->policy)) {
+		asked.bound = bound;
+		asked.bound_count =
+			bindings_of(sb->bindings, &asked.remote, sb->loop->now_us, bound);
+	}
+	return policy_decide(sb->policy, &sb->env, &asked);
+}
+
 struct admission flow_admit(struct sandbox *sb, const struct policy_facts *f,
 			    const struct ipaddr *guest, uint16_t guest_port)
 {
 	struct policy_facts asked = *f;
 	struct admission a = {0};
 
-	asked.remote = reduce_gateway(sb, &f->remote);
-	a.verdict = policy_decide(sb->policy, &sb->env, &asked);
-	if (a.verdict.answer != POLICY_ALLOW) {
-		note(sb, f, a.verdict.reason, a.verdict.rule_text);
-		log_refusal(f, guest, guest_port, &a.verdict);
+	asked.remote = flow_reduce(sb, &f->remote);
+	a.verdict = flow_decide(sb, &asked);
+	if (a.verdict.answer == POLICY_DENY) {
+		flow_note_refusal(sb, f, guest, guest_port, 0, &a.verdict);
 		return a;
 	}
+	a.hold = a.verdict.answer == POLICY_NEED_NAME ||
+		 (a.verdict.by_name && f->seen == POLICY_NAME_UNSEEN);
 	if (f->dir != POLICY_EGRESS)
 		return a;
 	a.dial = asked.remote;
@@ -86,15 +133,24 @@ void flow_refuse_question(struct sandbox *sb, const struct flow_question *q,
 				 .port = q->port,
 				 .seen = q->name ? POLICY_NAME_SEEN : POLICY_NAME_NONE,
 				 .name = q->name};
+	struct policy_facts shown = f;
 
-	note(sb, &f, v->reason, v->rule_text);
-	log_refusal(&f, &q->guest, q->guest_port, v);
+	shown.remote = (struct ipaddr){0}; /* one line a name, whomever the guest asked for it */
+	sb->cnt.denied[v->reason]++;
+	denials_note_question(sb->denials, &shown, v->reason, v->rule_text);
+	if (log_enabled(LOG_INFO))
+		log_limited(LOG_INFO, "refused dns %s: %s, %s", q->text,
+			    policy_reason_name(v->reason), v->rule_text);
+	if (sb->events)
+		emit_refusal(sb, &f, &q->guest, q->guest_port, 0, v, EVENT_DENY);
 }
 
 struct policy_verdict flow_admit_question(struct sandbox *sb, const struct flow_question *q)
 {
+	static const struct name odd; /* matches no rule for names */
 	struct policy_verdict v =
-		policy_decide_question(sb->policy, &sb->env, q->name, q->proto, q->port);
+		policy_decide_question(sb->policy, &sb->env, q->name ? q->name : &odd, q->proto,
+				       q->port);
 
 	if (v.answer == POLICY_ALLOW)
 		return v;
@@ -106,5 +162,11 @@ struct policy_verdict flow_admit_question(struct sandbox *sb, const struct flow_
 
 void flow_count_refusal(struct sandbox *sb, enum policy_reason why, const struct policy_facts *f)
 {
-	note(sb, f, why, NULL);
+	struct policy_verdict v = {.answer = POLICY_DENY, .reason = why, .rule = -1};
+	static const struct ipaddr unknown;
+
+	sb->cnt.denied[why]++;
+	denials_note(sb->denials, f, why, NULL);
+	if (sb->events)
+		emit_refusal(sb, f, &unknown, -1, 0, &v, EVENT_LIMIT);
 }

@@ -12,7 +12,8 @@
 #include "base/table.h"
 #include "flow/denials.h"
 
-#define RULE_TEXT_MAX 80
+#define RULE_TEXT_MAX  80
+#define NAME_MAX_SHOWN 80
 
 /* Compared and hashed as bytes: made by key_of(), which leaves no byte unset. */
 struct denial_key {
@@ -20,6 +21,8 @@ struct denial_key {
 	uint16_t port;
 	uint8_t dir, proto, reason;
 	char rule[RULE_TEXT_MAX];
+	char name[NAME_MAX_SHOWN]; /* that the flow showed, or that DNS was asked for; "": none */
+	bool question;             /* of DNS */
 };
 
 struct denial {
@@ -56,7 +59,7 @@ void denials_free(struct denials *d)
 }
 
 static void key_of(const struct policy_facts *f, enum policy_reason why, const char *rule_text,
-		   struct denial_key *ret)
+		   bool question, struct denial_key *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	ret->remote = f->remote;
@@ -64,6 +67,9 @@ static void key_of(const struct policy_facts *f, enum policy_reason why, const c
 	ret->dir = (uint8_t)f->dir;
 	ret->proto = (uint8_t)f->proto;
 	ret->reason = (uint8_t)why;
+	ret->question = question;
+	if (f->name)
+		memcpy(ret->name, f->name->s, strnlen(f->name->s, sizeof(ret->name) - 1));
 	if (rule_text)
 		memcpy(ret->rule, rule_text, strnlen(rule_text, sizeof(ret->rule) - 1));
 }
@@ -73,8 +79,8 @@ static bool key_matches(const void *item, const void *key)
 	return memcmp(&((const struct denial *)item)->key, key, sizeof(struct denial_key)) == 0;
 }
 
-void denials_note(struct denials *d, const struct policy_facts *f, enum policy_reason why,
-		  const char *rule_text)
+static void count(struct denials *d, const struct policy_facts *f, enum policy_reason why,
+		  const char *rule_text, bool question)
 {
 	struct denial_key key;
 	struct denial *e;
@@ -83,7 +89,7 @@ void denials_note(struct denials *d, const struct policy_facts *f, enum policy_r
 	if (!d)
 		return;
 	d->total++;
-	key_of(f, why, rule_text, &key);
+	key_of(f, why, rule_text, question, &key);
 	hash = siphash(&d->sip, &key, sizeof(key));
 	e = table_find(&d->index, hash, key_matches, &key);
 	if (!e) {
@@ -95,6 +101,18 @@ void denials_note(struct denials *d, const struct policy_facts *f, enum policy_r
 		memcpy(&e->key, &key, sizeof(key)); /* padding, too: it is compared */
 	}
 	e->count++;
+}
+
+void denials_note(struct denials *d, const struct policy_facts *f, enum policy_reason why,
+		  const char *rule_text)
+{
+	count(d, f, why, rule_text, false);
+}
+
+void denials_note_question(struct denials *d, const struct policy_facts *f, enum policy_reason why,
+			   const char *rule_text)
+{
+	count(d, f, why, rule_text, true);
 }
 
 uint64_t denials_total(const struct denials *d)
@@ -117,14 +135,22 @@ static const char *proto_word(uint8_t proto)
 	return "?";
 }
 
-#define FLOW_TEXT_MAX (IPADDR_STRLEN + 32)
+#define FLOW_TEXT_MAX (IPADDR_STRLEN + NAME_MAX_SHOWN + 32)
 
-/* "tcp 192.0.2.1:80", "icmpv4 192.0.2.1", "tcp from 192.0.2.1 to port 80". */
+/*
+ * "tcp 192.0.2.1:80", "tcp 192.0.2.1:80 (example.com)", "icmpv4 192.0.2.1", "dns example.com",
+ * "tcp from 192.0.2.1 to port 80".
+ */
 static void flow_text(const struct denial_key *k, char buf[FLOW_TEXT_MAX])
 {
 	char addr[IPADDR_STRLEN];
 
-	if (k->dir == POLICY_INGRESS)
+	if (k->question)
+		snprintf(buf, FLOW_TEXT_MAX, "dns %s", k->name[0] ? k->name : "(no name)");
+	else if (k->name[0])
+		snprintf(buf, FLOW_TEXT_MAX, "%s %s (%s)", proto_word(k->proto),
+			 ipaddr_port_str(&k->remote, k->port, addr), k->name);
+	else if (k->dir == POLICY_INGRESS)
 		snprintf(buf, FLOW_TEXT_MAX, "%s from %s to port %u", proto_word(k->proto),
 			 ipaddr_str(&k->remote, addr), k->port);
 	else if (k->proto & (POLICY_TCP | POLICY_UDP))

@@ -25,6 +25,9 @@ void denials_free(struct denials *d);
  * made it. */
 void denials_note(struct denials *d, const struct policy_facts *f, enum policy_reason why,
 		  const char *rule_text);
+/* The same for a DNS question (f->name; whom it asked is not told apart). */
+void denials_note_question(struct denials *d, const struct policy_facts *f, enum policy_reason why,
+			   const char *rule_text);
 /* All refusals so far, those without facts included. */
 uint64_t denials_total(const struct denials *d);
 /* The most frequent refusals, at most `rows` lines between a heading and a line about the rest.

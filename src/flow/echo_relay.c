@@ -23,6 +23,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "flow/flow.h"
 #include "flow/sock_icmp.h"
 #include "stack/checksum.h"
 
@@ -41,7 +42,9 @@
 #define ICMP6_REPLY        129
 
 struct echo_session {
-	struct list by_use; /* in relay.by_use, most recently used first */
+	struct flow flow;
+	uint64_t bytes_in, bytes_out; /* of ICMP payload */
+	struct list by_use;           /* in relay.by_use, most recently used first */
 	struct echo_relay *relay;
 	uint64_t hash;
 	struct ipaddr guest;
@@ -92,6 +95,11 @@ static bool session_match(const void *item, const void *key)
 static void session_free(struct echo_session *es)
 {
 	struct echo_relay *r = es->relay;
+	flow_close(r->sb, &es->flow,
+		   &(struct flow_result){.end = "timeout",
+					 .bytes_in = (int64_t)es->bytes_in,
+					 .bytes_out = (int64_t)es->bytes_out,
+					 .rtt_us = -1});
 	if (es->src.fd >= 0) {
 		int fd = es->src.fd;
 		loop_del(r->sb->loop, &es->src);
@@ -125,7 +133,8 @@ static struct policy_facts facts_of(const struct ipaddr *dst)
 {
 	return (struct policy_facts){.dir = POLICY_EGRESS,
 				     .proto = dst->family == 4 ? POLICY_ICMPV4 : POLICY_ICMPV6,
-				     .remote = *dst};
+				     .remote = *dst,
+				     .seen = POLICY_NAME_NONE};
 }
 
 static void echo_event(struct loop_source *src, uint32_t events);
@@ -144,6 +153,12 @@ static int session_open(struct echo_session *es)
 	if (r < 0)
 		close(fd);
 	return r < 0 ? r : 0;
+}
+
+/* The guest hears of it at its next request. */
+static void session_forbid(struct sandbox *sb, struct flow *f)
+{
+	session_free(container_of(f, struct echo_session, flow));
 }
 
 /* NULL and *ret_err where there is no socket for it. */
@@ -172,6 +187,8 @@ static struct echo_session *session_new(struct echo_relay *r, const struct icmp_
 		.src = {.fd = -1, .fn = echo_event},
 	};
 	list_init(&es->by_use);
+	list_init(&es->flow.node);
+	es->flow.forbid = session_forbid;
 	timer_init(&es->idle, idle_fire);
 	if (!table_insert(&r->sessions, es->hash, es)) {
 		free(es);
@@ -258,6 +275,7 @@ static void handle_reply(struct echo_session *es, struct msghdr *m, size_t len)
 
 	struct sock_info info = sock_info_of(m);
 	session_touch(es);
+	es->bytes_in += v.len;
 	if (icmp_echo_reply(&sb->stack, &es->seen, &es->guest, es->id, seq,
 			    info.ttl ? info.ttl : 64, info.tos, v.p, v.len))
 		sb->cnt.echo_in++;
@@ -331,6 +349,7 @@ static void send_request(struct echo_session *es, const struct icmp_echo *e)
 {
 	struct sandbox *sb = es->relay->sb;
 	uint8_t family = es->dial.family;
+	es->bytes_out += e->payload.len;
 	uint8_t h[ECHO_HEADER] = {family == 4 ? ICMP4_ECHO_REQUEST : ICMP6_REQUEST};
 	put_be16(h + 4, es->wire_id);
 	put_be16(h + 6, e->seq);
@@ -383,6 +402,7 @@ void echo_relay_input(struct echo_relay *r, const struct icmp_echo *e)
 			refuse(r, e, err);
 			return;
 		}
+		flow_open(r->sb, &es->flow, &facts, &e->src, 0, &adm.verdict);
 	}
 	session_touch(es);
 	set_options(es, e);

@@ -18,8 +18,9 @@ struct publish_end {
 	int fd;
 	struct list node; /* in set.dialing until the guest has accepted */
 	struct publish_set *set;
-	struct ipaddr second; /* family 0: it has been tried */
-	uint16_t guest_port, client_port;
+	struct ipaddr second;      /* family 0: it has been tried */
+	struct policy_facts facts; /* that admitted the client */
+	uint16_t client_port;
 	struct timer retry;
 };
 
@@ -108,17 +109,15 @@ static void look_for_end(struct publish_end *pe)
 static void dial(struct publish_end *pe, const struct ipaddr *guest)
 {
 	struct sandbox *sb = pe->set->sb;
-	struct tcp_conn *c = publish_tcp_dial(sb, guest, pe->guest_port, pe->client_port, &pe->end);
+	struct tcp_conn *c = publish_tcp_dial(sb, guest, pe->facts.port, pe->client_port, &pe->end);
 	if (!c) {
-		struct policy_facts facts = {.dir = POLICY_INGRESS,
-					     .proto = POLICY_TCP,
-					     .port = pe->guest_port};
-		flow_count_refusal(sb, REASON_LIMIT_CONNECTIONS, &facts);
+		flow_count_refusal(sb, REASON_LIMIT_CONNECTIONS, &pe->facts);
 		end_free(pe, pe->inner->ops->reset);
 		return;
 	}
 	pe->inner->conn = c; /* the inner end's upcalls go straight to the connection */
 	look_for_end(pe);
+	tcp_relay_follow(sb, c, &pe->facts); /* last: it may end the connection */
 }
 
 static void retry_fire(struct timer *t)
@@ -130,8 +129,8 @@ static void retry_fire(struct timer *t)
 }
 
 void publish_end_dial(struct publish_set *set, struct flow_end *inner, int fd,
-		      const struct ipaddr *first, const struct ipaddr *second, uint16_t guest_port,
-		      uint16_t client_port)
+		      const struct ipaddr *first, const struct ipaddr *second,
+		      const struct policy_facts *facts, uint16_t client_port)
 {
 	struct publish_end *pe = calloc(1, sizeof(*pe));
 	if (!pe) {
@@ -144,7 +143,7 @@ void publish_end_dial(struct publish_set *set, struct flow_end *inner, int fd,
 		.fd = fd,
 		.set = set,
 		.second = *second,
-		.guest_port = guest_port,
+		.facts = *facts,
 		.client_port = client_port,
 	};
 	timer_init(&pe->retry, retry_fire);

@@ -83,8 +83,8 @@ struct tcp_conn *publish_tcp_dial(struct sandbox *sb, const struct ipaddr *guest
  * `inner` (an end over fd) in any case.
  */
 void publish_end_dial(struct publish_set *set, struct flow_end *inner, int fd,
-		      const struct ipaddr *first, const struct ipaddr *second, uint16_t guest_port,
-		      uint16_t client_port);
+		      const struct ipaddr *first, const struct ipaddr *second,
+		      const struct policy_facts *facts, uint16_t client_port);
 /* No second attempts any more. */
 void publish_end_forget(struct publish_set *set);
 

@@ -51,20 +51,22 @@ static void serve(struct publish_port *pp, int fd, const struct ipaddr *client,
 	sb->cnt.tcp_accepted++;
 	struct ipaddr guest = publish_guest_any(sb, client->family);
 	struct ipaddr other = publish_guest(sb, guest.family == 4 ? 6 : 4);
+	struct policy_facts facts = {.dir = POLICY_INGRESS,
+				     .proto = POLICY_TCP,
+				     .remote = *client,
+				     .port = pp->guest_port};
 	struct tcp_conn *c;
 	if (publish_keeps(sb, client)) {
 		c = tcp_conn_open(&sb->stack, client, client_port, &guest, pp->guest_port, end);
 	} else if (other.family) {
-		publish_end_dial(pp->set, end, fd, &guest, &other, pp->guest_port, client_port);
+		publish_end_dial(pp->set, end, fd, &guest, &other, &facts, client_port);
 		return;
 	} else {
 		c = publish_tcp_dial(sb, &guest, pp->guest_port, client_port, end);
 	}
-	if (!c) {
-		struct policy_facts facts = {.dir = POLICY_INGRESS,
-					     .proto = POLICY_TCP,
-					     .remote = *client,
-					     .port = pp->guest_port};
+	if (c) {
+		tcp_relay_follow(sb, c, &facts);
+	} else {
 		flow_count_refusal(sb, REASON_LIMIT_CONNECTIONS, &facts);
 		end->ops->reset(end);
 	}

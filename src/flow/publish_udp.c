@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "flow/flow.h"
 #include "flow/publish_priv.h"
 
 #define CLIENT_IDLE_US (60 * UINT64_C(1000000))
@@ -15,6 +16,8 @@
 
 /* A client while it talks. */
 struct publish_client {
+	struct flow flow;
+	uint64_t bytes_in, bytes_out;
 	struct list by_use; /* in set.clients */
 	struct publish_port *port;
 	struct ipaddr client;
@@ -87,6 +90,11 @@ static struct publish_client *find_side(const struct publish_set *set, const str
 static void client_free(struct publish_client *pc)
 {
 	struct publish_set *set = pc->port->set;
+	flow_close(set->sb, &pc->flow,
+		   &(struct flow_result){.end = "timeout",
+					 .bytes_in = (int64_t)pc->bytes_in,
+					 .bytes_out = (int64_t)pc->bytes_out,
+					 .rtt_us = -1});
 	timer_cancel(&set->sb->loop->wheel, &pc->idle);
 	table_remove(&set->by_client, pc->client_hash, pc);
 	table_remove(&set->by_side, pc->side_hash, pc);
@@ -150,18 +158,30 @@ static bool choose_side(struct publish_client *pc)
 	return choose_gateway_side(pc, &guest);
 }
 
+static struct policy_facts client_facts(const struct publish_port *pp, const struct ipaddr *client)
+{
+	return (struct policy_facts){.dir = POLICY_INGRESS,
+				     .proto = POLICY_UDP,
+				     .remote = *client,
+				     .port = pp->guest_port};
+}
+
+static void client_forbid(struct sandbox *sb, struct flow *f)
+{
+	client_free(container_of(f, struct publish_client, flow));
+}
+
 static struct publish_client *client_new(struct publish_port *pp, const struct udp_in *in)
 {
 	struct publish_set *set = pp->set;
+	struct policy_facts facts = client_facts(pp, &in->from);
 	if (set->by_client.count >= PUBLISH_CLIENTS) {
 		struct publish_client *old =
 			container_of(set->clients.prev, struct publish_client, by_use);
-		struct policy_facts facts = {.dir = POLICY_INGRESS,
-					     .proto = POLICY_UDP,
-					     .remote = old->client,
-					     .port = old->port->guest_port};
+		facts = client_facts(old->port, &old->client);
 		flow_count_refusal(set->sb, REASON_LIMIT_UDP, &facts);
 		client_free(old);
+		facts = client_facts(pp, &in->from);
 	}
 	struct publish_client *pc = calloc(1, sizeof(*pc));
 	if (!pc)
@@ -172,6 +192,8 @@ static struct publish_client *client_new(struct publish_port *pp, const struct u
 	pc->client_port = in->port;
 	pc->client_hash = siphash(&set->key, &k, sizeof(k));
 	list_init(&pc->by_use);
+	list_init(&pc->flow.node);
+	pc->flow.forbid = client_forbid;
 	timer_init(&pc->idle, idle_fire);
 	if (!choose_side(pc) || !table_insert(&set->by_client, pc->client_hash, pc)) {
 		free(pc);
@@ -183,6 +205,8 @@ static struct publish_client *client_new(struct publish_port *pp, const struct u
 		return NULL;
 	}
 	list_add_head(&set->clients, &pc->by_use);
+	struct policy_verdict v = flow_decide(set->sb, &facts);
+	flow_open(set->sb, &pc->flow, &facts, &pc->guest, pp->guest_port, &v);
 	timer_set(&set->sb->loop->wheel, &pc->idle, set->sb->loop->now_us + CLIENT_IDLE_US);
 	return pc;
 }
@@ -200,6 +224,7 @@ static void port_datagram(struct udp_sock *us, const struct udp_in *in)
 		return;
 	}
 	pc->local = in->info.local;
+	pc->bytes_in += in->len;
 	client_touch(pc);
 	udp_in_to_guest(sb, in, &pc->side, pc->side_port, &pc->guest, pp->guest_port);
 }
@@ -226,6 +251,7 @@ bool publish_udp_from_guest(struct publish_set *set, const struct udp_datagram *
 	if (!pc || !ipaddr_eq(&pc->guest, &d->src))
 		return false;
 	client_touch(pc);
+	pc->bytes_out += d->payload.len;
 	udp_sock_gather(&pc->port->sock, &pc->client, pc->client_port, &pc->local, d);
 	return true;
 }

@@ -88,6 +88,7 @@ void kit_start(void)
 	cfg->mtu = 1500;
 	cfg->max_tcp = 4096;
 	cfg->max_half_open = 1024;
+	list_init(&kit.sb.flows);
 }
 
 void kit_stop(void)
@@ -259,6 +260,29 @@ void flow_count_refusal(struct sandbox *sb, enum policy_reason why, const struct
 	kit.refusals++;
 	kit.refusal = why;
 	kit.facts = *f;
+}
+
+struct policy_verdict flow_decide(struct sandbox *sb, const struct policy_facts *f)
+{
+	return (struct policy_verdict){.answer = kit.deny ? POLICY_DENY : POLICY_ALLOW, .rule = -1};
+}
+
+void flow_note_refusal(struct sandbox *sb, const struct policy_facts *f, const struct ipaddr *guest,
+		       uint16_t guest_port, uint64_t flow, const struct policy_verdict *v)
+{
+	kit.refusals++;
+	kit.refusal = v->reason;
+}
+
+struct ipaddr flow_reduce(const struct sandbox *sb, const struct ipaddr *a)
+{
+	return *a;
+}
+
+void tcp_relay_follow(struct sandbox *sb, struct tcp_conn *c, const struct policy_facts *facts)
+{
+	kit.followed++;
+	kit.facts = *facts;
 }
 
 bool stack_is_gateway(const struct stack *s, const struct ipaddr *a)

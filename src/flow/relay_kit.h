@@ -40,7 +40,7 @@ struct kit {
 	struct loop loop;
 	struct sandbox sb;
 	bool deny; /* what flow_admit() answers */
-	unsigned admissions, refusals;
+	unsigned admissions, refusals, followed;
 	struct policy_facts facts; /* of the last question */
 	enum policy_reason refusal;
 	unsigned refuse_opens; /* so many calls of tcp_conn_open() answer NULL */

@@ -10,9 +10,14 @@
 #include "conf/config.h"
 #include "dns/dns.h"
 #include "flow/denials.h"
+#include "flow/flow.h"
 #include "host/addrs.h"
 #include "host/resolvconf.h"
+#include "observe/events.h"
 #include "observe/pcap.h"
+#include "policy/bindings.h"
+#include "tls/ech.h"
+#include "tls/quic_keys.h"
 
 #define TURN_BURSTS 4        /* bursts taken from the link before others have their turn */
 #define QUIET_US    1000000u /* without a frame for so long, buffers are given back */
@@ -56,6 +61,7 @@ static void sandbox_receive(struct sandbox *sb)
 			stack_input(&sb->stack, &frames[i]);
 		}
 		udp_relay_flush(sb->udp);
+		dns_proxy_flush(sb->dns);
 		stack_burst_end(&sb->stack);
 		/* A burst that is not full has emptied the link, or its share of a turn. */
 		if (n < LINK_BURST)
@@ -149,15 +155,9 @@ static void op_udp(void *ctx, const struct udp_datagram *d)
 {
 	struct sandbox *sb = ctx;
 
-	if (d->dport == DNS_PORT && stack_is_gateway(&sb->stack, &d->dst)) {
-		struct policy_facts f = {.dir = POLICY_EGRESS,
-					 .proto = POLICY_UDP,
-					 .remote = d->dst,
-					 .port = d->dport};
-		if (flow_admit(sb, &f, &d->src, d->sport).verdict.answer == POLICY_ALLOW)
-			dns_proxy_udp(sb->dns, d);
-		else
-			stack_icmp_error(&sb->stack, ICMP_ERR_ADMIN, NULL, d->l3, 0);
+	/* DNS is the interceptor's, whomever the guest asks. */
+	if (d->dport == DNS_PORT) {
+		dns_proxy_udp(sb->dns, d);
 		return;
 	}
 	if (sb->publish && publish_udp_from_guest(sb->publish, d))
@@ -185,9 +185,9 @@ static void op_tcp_limit(void *ctx, const struct tcp_facts *t, bool half_open)
 	flow_count_refusal(ctx, half_open ? REASON_LIMIT_HALF_OPEN : REASON_LIMIT_CONNECTIONS, &f);
 }
 
-static void op_tcp_gone(void *ctx, struct tcp_conn *c)
+static void op_tcp_gone(void *ctx, struct tcp_conn *c, enum tcp_ending how)
 {
-	tcp_relay_gone(ctx, c);
+	tcp_relay_gone(ctx, c, how);
 }
 
 static void op_guest_icmp_error(void *ctx, const struct packet *p)
@@ -225,14 +225,42 @@ void sandbox_flush(struct sandbox *sb)
 
 static struct policy *sandbox_policy(const struct config *c, struct error *err)
 {
-	struct policy_source src = {
-		.net = c->net,
-		.rules = (const char *const *)c->rules.v,
-		.rule_count = c->rules.n,
-		.default_egress = c->default_egress,
-		.default_ingress = c->default_ingress,
-	};
+	struct policy_source src = config_policy_source(c);
+
 	return policy_new(&src, err);
+}
+
+/* What a new configuration may change in a sandbox that runs, beside the policy itself. */
+static void sandbox_switches(struct sandbox *sb, const struct config *c)
+{
+	sb->deny_icmp = c->deny_icmp;
+	sb->allow_ech = c->allow_ech;
+	sb->dns_at_gateway = c->dns_target == CONFIG_DNS_GATEWAY;
+}
+
+void sandbox_note_policy(struct sandbox *sb, const char *text)
+{
+	struct event e = event_make(EVENT_POLICY);
+
+	e.text = text;
+	events_emit(sb->events, &e);
+}
+
+int sandbox_reload(struct sandbox *sb, const struct config *c, struct error *err)
+{
+	struct policy *now = sandbox_policy(c, err);
+	struct policy *old = sb->policy;
+
+	if (!now || dns_proxy_reload(sb->dns, c, err) < 0) {
+		policy_free(now);
+		return -1;
+	}
+	sb->policy = now;
+	sandbox_switches(sb, c);
+	sandbox_note_policy(sb, "replaced");
+	flows_judge(sb);
+	policy_free(old);
+	return 0;
 }
 
 /* What the guest services say beside addresses. Completing names is the guest's own affair, so it
@@ -255,6 +283,10 @@ static int sandbox_start(struct sandbox *sb, const struct config *c, struct erro
 		return -1;
 	if (!(sb->host_addrs = host_addrs_new(sb->loop, &sb->env.host, &sb->env.host_count, err)))
 		return -1;
+	sb->bindings = bindings_new(BINDINGS_MAX);
+	sb->ech = ech_names_new();
+	if (!sb->bindings || !sb->ech)
+		return error_set(err, "out of memory");
 	if (!(sb->dns = dns_proxy_new(sb, c, err)))
 		return -1;
 	sb->udp = udp_relay_new(sb, c->max_udp_sessions);
@@ -288,6 +320,7 @@ struct sandbox *sandbox_new(struct loop *l, struct link *link, const struct conf
 	sb->link = link;
 	sb->link_src = (struct loop_source){.fd = -1, .fn = sandbox_link_event};
 	timer_init(&sb->trim_timer, sandbox_trim);
+	list_init(&sb->flows);
 	sb->env.gw4 = cfg.has_v4 ? cfg.gw4 : (struct ipaddr){0};
 	sb->env.gw6 = cfg.has_v6 ? cfg.gw6 : (struct ipaddr){0};
 	sipkey_random(&key);
@@ -299,6 +332,7 @@ struct sandbox *sandbox_new(struct loop *l, struct link *link, const struct conf
 	tcp_set_gone_hook(&sb->stack, op_tcp_gone);
 	tcp_set_limit_hook(&sb->stack, op_tcp_limit);
 	sandbox_services(sb, c);
+	sandbox_switches(sb, c);
 	if (!(sb->policy = sandbox_policy(c, err)) || sandbox_start(sb, c, err) < 0) {
 		sandbox_free(sb);
 		return NULL;
@@ -317,6 +351,9 @@ void sandbox_free(struct sandbox *sb)
 	udp_relay_free(sb->udp);
 	echo_relay_free(sb->echo);
 	dns_proxy_free(sb->dns);
+	bindings_free(sb->bindings);
+	ech_names_free(sb->ech);
+	quic_crypto_free(sb->quic);
 	host_addrs_free(sb->host_addrs);
 	denials_free(sb->denials);
 	pcap_close(sb->pcap);

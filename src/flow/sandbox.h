@@ -9,6 +9,7 @@
 #ifndef WEIR_FLOW_SANDBOX_H
 #define WEIR_FLOW_SANDBOX_H
 
+#include "base/list.h"
 #include "base/log.h"
 #include "guestsvc/guestsvc.h"
 #include "link/link.h"
@@ -23,6 +24,7 @@ struct publish_set; /* publish.c */
 struct dns_proxy;   /* ../dns */
 struct pcap;        /* ../observe/pcap.h */
 struct events;      /* ../observe/events.h */
+struct quic_crypto; /* ../tls/quic_keys.h */
 struct ech_names;   /* ../tls/ech.h */
 struct bindings;    /* ../policy/bindings.h */
 struct denials;     /* denials.c */
@@ -51,11 +53,17 @@ struct sandbox {
 	struct publish_set *publish;
 	struct dns_proxy *dns;
 	struct bindings *bindings; /* what the guest was told about names */
+	struct quic_crypto *quic;  /* made when the first QUIC flow has to be read */
 	struct ech_names *ech;     /* public names of ech= that were stripped from answers */
 	struct pcap *pcap;         /* NULL: none */
-	struct events *events;     /* NULL: none */
+	struct events *events;     /* the owner's; NULL: none */
 	struct denials *denials;   /* what was refused, for the summary */
+	struct list flows;         /* struct flow (flow.h), all that are open */
+	uint64_t flow_ids;         /* numbers given so far */
 	struct flow_counters cnt;
+	bool dns_at_gateway; /* whomever the guest asks, the configured resolvers are asked */
+	bool deny_icmp;      /* a refused SYN gets ICMP before its RST */
+	bool allow_ech;
 	struct timer trim_timer; /* buffers are given back when the sandbox has gone quiet */
 	uint64_t active_us;      /* when the last frame passed */
 	bool link_gone;
@@ -66,6 +74,13 @@ struct sandbox {
 struct sandbox *sandbox_new(struct loop *l, struct link *link, const struct config *c,
 			    const struct stack_config *sc, struct error *err);
 void sandbox_free(struct sandbox *sb);
+/*
+ * A new configuration for a sandbox that runs: policy and DNS are replaced in one step, and open
+ * flows judged again. -1 and err where it is wrong: everything then stays as it was.
+ */
+int sandbox_reload(struct sandbox *sb, const struct config *c, struct error *err);
+/* A `policy` event: what became of one. */
+void sandbox_note_policy(struct sandbox *sb, const char *text);
 
 /* At the beginning of each turn of the loop, before its timers: hands the clock on. */
 void sandbox_begin(struct sandbox *sb);
@@ -79,6 +94,7 @@ struct admission {
 	struct policy_verdict verdict;
 	struct ipaddr dial;    /* where the host socket goes */
 	bool to_host_loopback; /* the guest asked for the gateway's address */
+	bool hold; /* the guest's first bytes are to be judged before they leave (first_flight.h) */
 };
 struct admission flow_admit(struct sandbox *sb, const struct policy_facts *f,
 			    const struct ipaddr *guest, uint16_t guest_port);
@@ -101,13 +117,22 @@ struct policy_verdict flow_admit_question(struct sandbox *sb, const struct flow_
 /* A refusal of the interceptor's own (rebind, dns-budget, limits): counted and told. */
 void flow_refuse_question(struct sandbox *sb, const struct flow_question *q,
 			  const struct policy_verdict *v);
+/* The policy's answer with the names that are bound to f->remote now; nothing is counted. */
+struct policy_verdict flow_decide(struct sandbox *sb, const struct policy_facts *f);
+/* Counts and tells a refusal: summary, log, event. flow: its number, 0 where it never was one. */
+void flow_note_refusal(struct sandbox *sb, const struct policy_facts *f, const struct ipaddr *guest,
+		       uint16_t guest_port, uint64_t flow, const struct policy_verdict *v);
+/* The address as the policy knows it. */
+struct ipaddr flow_reduce(const struct sandbox *sb, const struct ipaddr *a);
 /* Counts a refusal that is not the policy's (a limit). */
 void flow_count_refusal(struct sandbox *sb, enum policy_reason why, const struct policy_facts *f);
 
 /* ---- the relays ---- */
 /* TCP (tcp_relay.c): the tcp_open callback. */
 void tcp_relay_open(struct sandbox *sb, struct tcp_conn *c);
-void tcp_relay_gone(struct sandbox *sb, struct tcp_conn *c);
+void tcp_relay_gone(struct sandbox *sb, struct tcp_conn *c, enum tcp_ending how);
+/* A connection toward the guest was opened for an admitted client: its life is followed, too. */
+void tcp_relay_follow(struct sandbox *sb, struct tcp_conn *c, const struct policy_facts *facts);
 
 /* UDP (udp_relay.c): sessions keyed by the guest's address and port. */
 struct udp_relay *udp_relay_new(struct sandbox *sb, uint32_t max_sessions);

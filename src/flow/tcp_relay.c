@@ -3,21 +3,24 @@
  * A guest's new TCP connection: ask, dial, and answer its SYN with the upstream's own fate.
  *
  * The guest's SYN stays unanswered while the dial lasts, so that refused, unreachable and timed out
- * look to the guest as they would without weir.
+ * look to the guest as they would without weir. Where a rule for names admitted the flow, its first
+ * bytes are held back behind that (first_flight.h).
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "dns/dns.h"
-#include "flow/sandbox.h"
+#include "flow/first_flight.h"
 #include "flow/tcp_host.h"
 
 #define DNS_PORT 53
 
-/* The owner of a connection while its dial lasts. */
+/* The owner of a connection. */
 struct relay {
+	struct flow flow; /* open from the dial's success on */
 	struct tcp_conn *conn;
-	struct tcp_host *dial;
+	struct tcp_host *dial;       /* NULL: over */
+	struct first_flight *flight; /* while the guest's first bytes are judged; else NULL */
 	struct ipaddr other; /* host loopback of the other family, tried on refusal; family 0: none
 				(left) */
 	uint16_t port;
@@ -51,6 +54,12 @@ static enum tcp_refusal refusal_of(struct sandbox *sb, int err)
 	}
 }
 
+/* By the policy. */
+static void relay_deny(struct sandbox *sb, struct tcp_conn *c)
+{
+	tcp_conn_refuse(&sb->stack, c, sb->deny_icmp ? TCP_REFUSE_ADMIN : TCP_REFUSE_RST);
+}
+
 static void relay_refuse(struct sandbox *sb, struct tcp_conn *c, int err)
 {
 	struct tcp_facts t;
@@ -66,6 +75,63 @@ static void relay_refuse(struct sandbox *sb, struct tcp_conn *c, int err)
 	tcp_conn_refuse(&sb->stack, c, refusal_of(sb, err));
 }
 
+static void relay_forbid(struct sandbox *sb, struct flow *f)
+{
+	tcp_conn_abort(&sb->stack, container_of(f, struct relay, flow)->conn);
+}
+
+static struct relay *relay_new(struct tcp_conn *c)
+{
+	struct relay *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return NULL;
+	r->conn = c;
+	r->flow.forbid = relay_forbid;
+	list_init(&r->flow.node);
+	tcp_conn_set_owner(c, r);
+	return r;
+}
+
+static struct policy_facts relay_facts(const struct tcp_facts *t)
+{
+	return (struct policy_facts){.dir = POLICY_EGRESS,
+				     .proto = POLICY_TCP,
+				     .remote = t->remote,
+				     .port = t->remote_port};
+}
+
+/* The upstream has accepted, and so does weir, unless the policy has changed meanwhile. */
+static void relay_accept(struct sandbox *sb, struct relay *r, struct flow_end *end)
+{
+	struct tcp_conn *c = r->conn;
+	struct tcp_facts t;
+
+	tcp_conn_facts(c, &t);
+	struct policy_facts f = relay_facts(&t);
+	struct admission adm = flow_admit(sb, &f, &t.guest, t.guest_port);
+	if (adm.verdict.answer == POLICY_DENY) {
+		tcp_conn_set_owner(c, NULL);
+		free(r);
+		end->ops->reset(end);
+		relay_deny(sb, c);
+		return;
+	}
+	flow_open(sb, &r->flow, &f, &t.guest, t.guest_port, &adm.verdict);
+	if (!adm.hold) {
+		tcp_conn_accept(&sb->stack, c, end);
+		return;
+	}
+	struct first_flight *ff = first_flight_new(sb, &r->flow, end, &r->flight);
+	if (ff) {
+		first_flight_accept(ff, c);
+		return;
+	}
+	end->ops->reset(end);
+	flow_count_refusal(sb, REASON_LIMIT_CONNECTIONS, &f);
+	tcp_conn_abort(&sb->stack, c);
+}
+
 static void relay_dialed(struct sandbox *sb, void *arg, struct flow_end *end, int err)
 {
 	struct relay *r = arg;
@@ -79,35 +145,63 @@ static void relay_dialed(struct sandbox *sb, void *arg, struct flow_end *end, in
 		if (r->dial)
 			return;
 	}
-	tcp_conn_set_owner(c, NULL);
-	free(r);
 	if (err) {
+		tcp_conn_set_owner(c, NULL);
+		free(r);
 		relay_refuse(sb, c, err);
 		return;
 	}
 	sb->cnt.tcp_dialed++;
-	tcp_conn_accept(&sb->stack, c, end);
+	relay_accept(sb, r, end);
 }
 
-void tcp_relay_gone(struct sandbox *sb, struct tcp_conn *c)
+void tcp_relay_gone(struct sandbox *sb, struct tcp_conn *c, enum tcp_ending how)
 {
 	struct relay *r = tcp_conn_owner(c);
+	struct tcp_facts t;
 
 	if (!r)
 		return;
 	tcp_conn_set_owner(c, NULL);
 	tcp_host_cancel(r->dial);
+	if (r->flight)
+		first_flight_forget(r->flight);
+	tcp_conn_facts(c, &t);
+	flow_close(sb, &r->flow,
+		   &(struct flow_result){.end = how == TCP_END_FIN ? "fin" : "reset",
+					 .bytes_in = (int64_t)t.bytes_in,
+					 .bytes_out = (int64_t)t.bytes_out,
+					 .rtt_us = t.srtt_us ? (int64_t)t.srtt_us : -1});
 	free(r);
+}
+
+void tcp_relay_follow(struct sandbox *sb, struct tcp_conn *c, const struct policy_facts *facts)
+{
+	struct relay *r = relay_new(c);
+	struct tcp_facts t;
+
+	if (!r) { /* unfollowed, it could outlive a policy that forbids it */
+		tcp_conn_abort(&sb->stack, c);
+		return;
+	}
+	tcp_conn_facts(c, &t);
+	struct policy_verdict v = flow_decide(sb, facts);
+	if (v.answer == POLICY_DENY) { /* the policy changed between two attempts */
+		flow_note_refusal(sb, facts, &t.guest, t.guest_port, 0, &v);
+		tcp_conn_abort(&sb->stack, c);
+		return;
+	}
+	flow_open(sb, &r->flow, facts, &t.guest, t.guest_port, &v);
 }
 
 static void relay_dial(struct sandbox *sb, struct tcp_conn *c, const struct admission *adm,
 		       uint16_t port)
 {
-	struct relay *r = malloc(sizeof(*r));
+	struct relay *r = relay_new(c);
 	int err = ENOMEM;
 
 	if (r) {
-		*r = (struct relay){.conn = c, .port = port};
+		r->port = port;
 		if (adm->to_host_loopback) {
 			bool was4 = adm->dial.family == 4;
 			static const uint8_t lo4[4] = {127, 0, 0, 1}, lo6[16] = {[15] = 1};
@@ -116,11 +210,30 @@ static void relay_dial(struct sandbox *sb, struct tcp_conn *c, const struct admi
 		r->dial = tcp_host_dial(sb, &adm->dial, port, relay_dialed, r, &err);
 	}
 	if (!r || !r->dial) {
+		tcp_conn_set_owner(c, NULL);
 		free(r);
 		relay_refuse(sb, c, err);
+	}
+}
+
+/* DNS over TCP, to whatever address: the interceptor's, once the policy lets the guest talk to a
+ * resolver there at all. Where names are allowed each question is judged by itself. */
+static void relay_dns(struct sandbox *sb, struct tcp_conn *c, const struct tcp_facts *t)
+{
+	struct policy_facts f = relay_facts(t);
+
+	if (sb->dns_at_gateway)
+		f.remote = t->remote.family == 4 ? sb->stack.cfg.gw4 : sb->stack.cfg.gw6;
+	if (!(policy_has_names(sb->policy) && stack_is_gateway(&sb->stack, &f.remote)) &&
+	    flow_admit(sb, &f, &t->guest, t->guest_port).verdict.answer != POLICY_ALLOW) {
+		relay_deny(sb, c);
 		return;
 	}
-	tcp_conn_set_owner(c, r);
+	struct flow_end *end = dns_proxy_tcp_end(sb->dns, &t->remote, &t->guest, t->guest_port);
+	if (end)
+		tcp_conn_accept(&sb->stack, c, end);
+	else
+		tcp_conn_refuse(&sb->stack, c, TCP_REFUSE_RST);
 }
 
 void tcp_relay_open(struct sandbox *sb, struct tcp_conn *c)
@@ -128,22 +241,14 @@ void tcp_relay_open(struct sandbox *sb, struct tcp_conn *c)
 	struct tcp_facts t;
 
 	tcp_conn_facts(c, &t);
-	struct policy_facts f = {.dir = POLICY_EGRESS,
-				 .proto = POLICY_TCP,
-				 .remote = t.remote,
-				 .port = t.remote_port};
+	if (t.remote_port == DNS_PORT) {
+		relay_dns(sb, c, &t);
+		return;
+	}
+	struct policy_facts f = relay_facts(&t);
 	struct admission adm = flow_admit(sb, &f, &t.guest, t.guest_port);
-	if (adm.verdict.answer != POLICY_ALLOW) {
-		tcp_conn_refuse(&sb->stack, c, TCP_REFUSE_RST);
-		return;
-	}
-	if (t.remote_port == DNS_PORT && stack_is_gateway(&sb->stack, &t.remote)) {
-		struct flow_end *end = dns_proxy_tcp_end(sb->dns, &t.remote, &t.guest, t.guest_port);
-		if (end)
-			tcp_conn_accept(&sb->stack, c, end);
-		else
-			tcp_conn_refuse(&sb->stack, c, TCP_REFUSE_RST);
-		return;
-	}
-	relay_dial(sb, c, &adm, t.remote_port);
+	if (adm.verdict.answer == POLICY_DENY)
+		relay_deny(sb, c);
+	else
+		relay_dial(sb, c, &adm, t.remote_port);
 }

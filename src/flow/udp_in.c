@@ -74,6 +74,7 @@ static void session_datagram(struct udp_sock *us, const struct udp_in *in)
 	}
 	udp_in_to_guest(s->relay->sb, in, &ur->seen, ur->port, &s->guest, s->port);
 	s->spoke_in = true;
+	ur->bytes_in += in->len;
 	udp_session_touch(s);
 	udp_remote_touch(ur);
 }

@@ -26,6 +26,7 @@
 #ifndef WEIR_FLOW_UDP_PRIV_H
 #define WEIR_FLOW_UDP_PRIV_H
 
+#include "flow/flow.h"
 #include "flow/udp_io.h"
 
 #define UDP_REMOTES_SESSION 1024
@@ -41,6 +42,9 @@
 
 /* Someone whom a session has sent to. */
 struct udp_remote {
+	struct flow flow;
+	struct udp_hold *hold; /* QUIC under a rule for names; else NULL */
+	uint64_t bytes_in, bytes_out;
 	struct list by_use; /* in session.remotes, most recently used first */
 	struct udp_session *session;
 	uint64_t hash;

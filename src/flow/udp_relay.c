@@ -7,7 +7,11 @@
 #include <stdlib.h>
 
 #include "flow/sock_icmp.h"
+#include "flow/udp_hold.h"
 #include "flow/udp_priv.h"
+#include "tls/quic.h"
+
+#define QUIC_PORT 443
 
 struct udp_relay *udp_relay_new(struct sandbox *sb, uint32_t max_sessions)
 {
@@ -45,10 +49,16 @@ struct udp_io *udp_relay_io(struct udp_relay *r)
 	return &r->io;
 }
 
+/* A datagram shows no name, unless it begins a QUIC connection. */
 static struct policy_facts facts_of(const struct udp_datagram *d)
 {
-	return (struct policy_facts){
-		.dir = POLICY_EGRESS, .proto = POLICY_UDP, .remote = d->dst, .port = d->dport};
+	bool quic = d->dport == QUIC_PORT && quic_is_long_header(d->payload);
+
+	return (struct policy_facts){.dir = POLICY_EGRESS,
+				     .proto = POLICY_UDP,
+				     .remote = d->dst,
+				     .port = d->dport,
+				     .seen = quic ? POLICY_NAME_UNSEEN : POLICY_NAME_NONE};
 }
 
 /* No descriptor or no memory is a limit; anything else is what the host says about the way there.
@@ -77,7 +87,11 @@ static struct udp_remote *admit(struct udp_relay *r, struct udp_session *us,
 	struct admission adm = flow_admit(r->sb, &facts, &d->src, d->sport);
 	if (adm.verdict.answer != POLICY_ALLOW) {
 		r->sb->cnt.udp_dropped++;
-		stack_icmp_error(&r->sb->stack, ICMP_ERR_ADMIN, NULL, d->l3, 0);
+		/* Other kinds of DNS look as if nobody spoke them here: clients then give up at
+		 * once. */
+		bool closed = adm.verdict.reason == REASON_ALT_DNS;
+		stack_icmp_error(&r->sb->stack, closed ? ICMP_ERR_PORT_UNREACH : ICMP_ERR_ADMIN,
+				 NULL, d->l3, 0);
 		return NULL;
 	}
 	if (!us)
@@ -88,7 +102,35 @@ static struct udp_remote *admit(struct udp_relay *r, struct udp_session *us,
 		return NULL;
 	}
 	ur->to_host = adm.to_host_loopback;
+	flow_open(r->sb, &ur->flow, &facts, &d->src, d->sport, &adm.verdict);
+	if (adm.hold && !(ur->hold = udp_hold_new(r->sb, &ur->flow))) {
+		udp_remote_free(ur);
+		refuse(r, d, -ENOMEM);
+		return NULL;
+	}
 	return ur;
+}
+
+/*
+ * A datagram of a flow that is still judged. True where it may pass now, behind those that were
+ * held; else it is held, or refused with its flow.
+ */
+static bool held_may_pass(struct udp_relay *r, struct udp_remote *ur, struct udp_sock *sock,
+			  const struct udp_datagram *d)
+{
+	switch (udp_hold_take(ur->hold, d)) {
+	case UDP_HOLD_WAIT:
+		return false;
+	case UDP_HOLD_PASS:
+		udp_hold_release(ur->hold, sock, &ur->dial, ur->port);
+		return true;
+	case UDP_HOLD_DENY:
+		break;
+	}
+	r->sb->cnt.udp_dropped++;
+	stack_icmp_error(&r->sb->stack, ICMP_ERR_ADMIN, NULL, d->l3, 0);
+	udp_remote_free(ur);
+	return false;
 }
 
 void udp_relay_input(struct udp_relay *r, const struct udp_datagram *d)
@@ -112,6 +154,9 @@ void udp_relay_input(struct udp_relay *r, const struct udp_datagram *d)
 	udp_session_touch(us);
 	udp_remote_touch(ur);
 	us->spoke_out = true;
+	ur->bytes_out += d->payload.len;
+	if (ur->hold && !held_may_pass(r, ur, sock, d))
+		return;
 	static const struct ipaddr any;
 	udp_sock_gather(sock, &ur->dial, ur->port, &any, d);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "flow/udp_hold.h"
 #include "flow/udp_priv.h"
 
 struct session_key {
@@ -218,6 +219,12 @@ static void remote_make_room(struct udp_session *us)
 		evict_oldest(r);
 }
 
+/* The guest hears of it when it sends the next datagram. */
+static void remote_forbid(struct sandbox *sb, struct flow *f)
+{
+	udp_remote_free(container_of(f, struct udp_remote, flow));
+}
+
 struct udp_remote *udp_remote_new(struct udp_session *us, const struct ipaddr *seen,
 				  const struct ipaddr *dial, uint16_t port)
 {
@@ -232,6 +239,8 @@ struct udp_remote *udp_remote_new(struct udp_session *us, const struct ipaddr *s
 	ur->dial = *dial;
 	ur->port = port;
 	list_init(&ur->by_use);
+	list_init(&ur->flow.node);
+	ur->flow.forbid = remote_forbid;
 	if (!table_insert(&us->relay->remotes, ur->hash, ur)) {
 		free(ur);
 		return NULL;
@@ -257,6 +266,12 @@ void udp_remote_free(struct udp_remote *ur)
 	struct udp_session *us = ur->session;
 	if (us->recent == ur)
 		us->recent = NULL;
+	udp_hold_free(ur->hold);
+	flow_close(us->relay->sb, &ur->flow,
+		   &(struct flow_result){.end = "timeout",
+					 .bytes_in = (int64_t)ur->bytes_in,
+					 .bytes_out = (int64_t)ur->bytes_out,
+					 .rtt_us = -1});
 	table_remove(&us->relay->remotes, ur->hash, ur);
 	list_del(&ur->by_use);
 	us->remote_count--;

@@ -92,7 +92,7 @@ def test_ttl_that_ends_on_the_way_is_told_by_that_hop(t):
 @test(links=True, smoke=True)
 def test_traceroute_with_udp_shows_the_path(t):
     for a, r1, r2 in ((lab.WEB4, lab.R1_4, lab.R2_4), (lab.WEB6, lab.R1_6, lab.R2_6)):
-        r = t.run(cmd=["traceroute", "-n", "-q", "2", "-w", "2", "-U", a])
+        r = t.run(cmd=["traceroute", "-n", "-q", "2", "-w", "2", "-U", "-p", "4242", a])
         h = hops(r.out)
         assert "*" not in h[1] and r1 in h[2] and r2 in h[3] and a in h[4] and len(h) == 4, r
 

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The end that holds a guest's first bytes. See first_flight.h for the theory of operation.
+ */
+#include "flow/first_flight.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "flow/first_flight_priv.h"
+#include "tls/ech.h"
+#include "tls/hello.h"
+
+static struct first_flight *ff_of(struct flow_end *e)
+{
+	return container_of(e, struct first_flight, end);
+}
+
+/* ---- what the bytes are ---- */
+
+/* The first bytes that the guest is waiting with, in one piece. */
+static struct view gather(const struct iovec *iov, int n, uint8_t buf[FIRST_FLIGHT_MAX])
+{
+	size_t len = 0;
+
+	for (int i = 0; i < n && len < FIRST_FLIGHT_MAX; i++) {
+		size_t room = FIRST_FLIGHT_MAX - len;
+		size_t k = iov[i].iov_len < room ? iov[i].iov_len : room;
+		memcpy(buf + len, iov[i].iov_base, k);
+		len += k;
+	}
+	return view_make(buf, len);
+}
+
+static bool is_hidden_name(const struct first_flight *ff, const struct hello *h)
+{
+	return h->ech && h->sni == HELLO_SNI_NAME && !ff->sb->allow_ech &&
+	       (ech_public_name_known(&h->name) ||
+		(ff->sb->ech && ech_names_has(ff->sb->ech, &h->name)));
+}
+
+/* True where the flow may go on. */
+static bool judge_hello(struct first_flight *ff, const struct hello *h)
+{
+	struct policy_verdict v;
+
+	if (is_hidden_name(ff, h)) {
+		v = (struct policy_verdict){POLICY_DENY, REASON_ECH, -1, "default", false};
+		flow_refuse(ff->sb, ff->flow, &v);
+	} else if (h->sni == HELLO_SNI_NAME) {
+		v = flow_judge(ff->sb, ff->flow, POLICY_NAME_SEEN, &h->name);
+	} else {
+		v = flow_judge(ff->sb, ff->flow, POLICY_NAME_ABSENT, NULL);
+	}
+	if (v.answer == POLICY_ALLOW)
+		return true;
+	first_flight_deny(ff, FF_DENY_TLS, &v, NULL, 0);
+	return false;
+}
+
+static bool judge_nameless(struct first_flight *ff, enum policy_seen seen)
+{
+	struct policy_verdict v = flow_judge(ff->sb, ff->flow, seen, NULL);
+
+	if (v.answer == POLICY_ALLOW)
+		return true;
+	first_flight_deny(ff, FF_DENY_RST, &v, NULL, 0);
+	return false;
+}
+
+void first_flight_pass(struct first_flight *ff)
+{
+	ff->state = FF_PASSED;
+	ff->end.watches = false;
+	first_flight_call(ff);
+}
+
+/* Nothing but TLS begins with this byte, and nothing shorter can be told from it. */
+static void look_at_tls(struct first_flight *ff, struct view first)
+{
+	struct hello h;
+	enum hello_result r = hello_read_records(first, &h);
+
+	switch (r) {
+	case HELLO_MORE:
+		return;
+	case HELLO_NOT_TLS:
+		if (judge_nameless(ff, POLICY_NAME_NONE))
+			first_flight_pass(ff);
+		return;
+	case HELLO_BAD:
+		h = (struct hello){.sni = HELLO_SNI_INVALID};
+		break;
+	case HELLO_DONE:
+		break;
+	}
+	if (judge_hello(ff, &h))
+		first_flight_pass(ff);
+}
+
+static void look(struct first_flight *ff, struct view first)
+{
+	if (first.p[0] == TLS_HANDSHAKE) {
+		look_at_tls(ff, first);
+		return;
+	}
+	switch (http_guess(first)) {
+	case HTTP_GUESS_MORE:
+		return;
+	case HTTP_GUESS_NO:
+		if (judge_nameless(ff, POLICY_NAME_NONE))
+			first_flight_pass(ff);
+		return;
+	case HTTP_GUESS_H1:
+		first_flight_begin_h1(ff);
+		return;
+	case HTTP_GUESS_H2:
+		first_flight_begin_h2(ff);
+		return;
+	}
+}
+
+static void wait_for_more(struct first_flight *ff)
+{
+	if (!timer_armed(&ff->patience))
+		timer_set(&ff->sb->loop->wheel, &ff->patience,
+			  ff->sb->loop->now_us + FIRST_FLIGHT_US);
+}
+
+/* What has not shown by now what it is has had its chance. */
+static void patience_over(struct timer *t)
+{
+	struct first_flight *ff = container_of(t, struct first_flight, patience);
+
+	if (ff->state == FF_GUESS && ff->flow)
+		judge_nameless(ff, POLICY_NAME_ABSENT);
+	else if (ff->state == FF_DENYING || ff->state == FF_DENIED)
+		tcp_conn_abort(&ff->sb->stack, ff->end.conn);
+}
+
+/* ---- from the guest ---- */
+
+static size_t total(const struct iovec *iov, int n)
+{
+	size_t sum = 0;
+
+	for (int i = 0; i < n; i++)
+		sum += iov[i].iov_len;
+	return sum;
+}
+
+static void push_guess(struct first_flight *ff, const struct iovec *iov, int n)
+{
+	uint8_t buf[FIRST_FLIGHT_MAX];
+	struct view first = gather(iov, n, buf);
+
+	if (first.len == 0)
+		return;
+	look(ff, first);
+	if (ff->state != FF_GUESS)
+		return;
+	if (first.len == FIRST_FLIGHT_MAX)
+		judge_nameless(ff, POLICY_NAME_ABSENT);
+	else
+		wait_for_more(ff);
+}
+
+static ssize_t ff_push(struct flow_end *e, const struct iovec *iov, int n)
+{
+	struct first_flight *ff = ff_of(e);
+
+	if (ff->state == FF_GUESS && ff->flow)
+		push_guess(ff, iov, n);
+	switch (ff->state) {
+	case FF_GUESS:
+		return -EAGAIN;
+	case FF_HTTP:
+	case FF_DENYING:
+		return first_flight_push_http(ff, iov, n);
+	case FF_PASSED:
+		return ff->inner->ops->push(ff->inner, iov, n);
+	case FF_DENIED:
+		break;
+	}
+	return (ssize_t)total(iov, n); /* nobody reads it */
+}
+
+static void ff_shut(struct flow_end *e)
+{
+	struct first_flight *ff = ff_of(e);
+
+	if (ff->state != FF_DENIED)
+		ff->inner->ops->shut(ff->inner);
+}
+
+/* ---- to the guest ---- */
+
+static ssize_t peek_reply(const struct first_flight *ff, size_t off, const struct iovec *iov, int n)
+{
+	size_t copied = 0;
+
+	for (int i = 0; i < n && off < ff->reply_len; i++) {
+		size_t left = ff->reply_len - off;
+		size_t k = iov[i].iov_len < left ? iov[i].iov_len : left;
+		memcpy(iov[i].iov_base, ff->reply + off, k);
+		off += k;
+		copied += k;
+	}
+	return (ssize_t)copied; /* 0: the stream ends here */
+}
+
+static ssize_t ff_peek(struct flow_end *e, size_t off, const struct iovec *iov, int n)
+{
+	struct first_flight *ff = ff_of(e);
+
+	if (ff->state == FF_DENIED)
+		return peek_reply(ff, off, iov, n);
+	ssize_t got = ff->inner->ops->peek(ff->inner, off, iov, n);
+	e->eof_near = ff->inner->eof_near;
+	if (got > 0 && off + (size_t)got > ff->shown) {
+		if (ff->state == FF_HTTP || ff->state == FF_DENYING)
+			first_flight_server_bytes(ff, iov, ff->shown - off, (size_t)got);
+		ff->shown = off + (size_t)got;
+	}
+	return got;
+}
+
+static void ff_consume(struct flow_end *e, size_t n)
+{
+	struct first_flight *ff = ff_of(e);
+
+	ff->shown = ff->shown > n ? ff->shown - n : 0;
+	ff->consumed = ff->consumed || n;
+	if (ff->state != FF_DENIED) {
+		ff->inner->ops->consume(ff->inner, n);
+		return;
+	}
+	if (n > ff->reply_len)
+		n = ff->reply_len;
+	ff->reply_len -= n;
+	memmove(ff->reply, ff->reply + n, ff->reply_len);
+}
+
+/* ---- life ---- */
+
+static void ff_free(struct first_flight *ff)
+{
+	timer_cancel(&ff->sb->loop->wheel, &ff->patience);
+	timer_cancel(&ff->sb->loop->wheel, &ff->call);
+	first_flight_done_http(ff);
+	if (ff->here)
+		*ff->here = NULL;
+	free(ff->reply);
+	free(ff);
+}
+
+static void ff_reset(struct flow_end *e)
+{
+	struct first_flight *ff = ff_of(e);
+
+	if (ff->inner)
+		ff->inner->ops->reset(ff->inner);
+	ff_free(ff);
+}
+
+static void ff_close(struct flow_end *e)
+{
+	struct first_flight *ff = ff_of(e);
+
+	if (ff->inner)
+		ff->inner->ops->close(ff->inner);
+	ff_free(ff);
+}
+
+static const struct flow_end_ops ff_ops = {
+	.peek = ff_peek,
+	.consume = ff_consume,
+	.push = ff_push,
+	.shut = ff_shut,
+	.reset = ff_reset,
+	.close = ff_close,
+};
+
+/* What must not happen inside a call of the stack's happens in the next turn. */
+static void ff_called(struct timer *t)
+{
+	struct first_flight *ff = container_of(t, struct first_flight, call);
+	struct stack *s = &ff->sb->stack;
+	struct tcp_conn *c = ff->end.conn;
+
+	if (ff->state == FF_PASSED) {
+		struct flow_end *inner = ff->inner;
+		ff_free(ff);
+		tcp_conn_set_end(s, c, inner);
+		return;
+	}
+	if (ff->state == FF_DENYING && (ff->unreadable || first_flight_may_deny(ff)))
+		first_flight_cut(ff);
+	if (ff->state == FF_DENIED && !ff->reply) {
+		tcp_conn_abort(s, c);
+		return;
+	}
+	if (ff->state == FF_DENIED)
+		tcp_end_readable(s, c);
+	tcp_end_writable(s, c);
+}
+
+void first_flight_call(struct first_flight *ff)
+{
+	timer_set(&ff->sb->loop->wheel, &ff->call, 0);
+}
+
+struct first_flight *first_flight_new(struct sandbox *sb, struct flow *f, struct flow_end *inner,
+				      struct first_flight **ret_here)
+{
+	struct first_flight *ff = calloc(1, sizeof(*ff));
+
+	if (!ff)
+		return NULL;
+	ff->end.ops = &ff_ops;
+	ff->end.watches = true;
+	ff->sb = sb;
+	ff->flow = f;
+	ff->inner = inner;
+	ff->here = ret_here;
+	timer_init(&ff->patience, patience_over);
+	timer_init(&ff->call, ff_called);
+	f->undecided = true;
+	*ret_here = ff;
+	return ff;
+}
+
+void first_flight_accept(struct first_flight *ff, struct tcp_conn *c)
+{
+	tcp_conn_accept(&ff->sb->stack, c, &ff->end);
+	ff->inner->conn = c; /* the socket's events go to the connection itself */
+}
+
+void first_flight_forget(struct first_flight *ff)
+{
+	ff->flow = NULL;
+	ff->here = NULL;
+}

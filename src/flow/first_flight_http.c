@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Requests of a flow that a rule for names admitted, judged one by one.
+ *
+ * The guest's bytes lie in the stack's queue. `parsed` of them were looked at, `admitted` of those
+ * may pass: the head of a request, once its authority was judged, and the body behind it. Pushing
+ * hands the admitted ones on and nothing else, so a request that is refused never leaves, whole or
+ * in part.
+ *
+ * A refusal waits for the answers to the requests before it (or, in HTTP/2, for a place between two
+ * of the server's frames), so that the guest takes it for the answer to the right one.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "flow/first_flight_priv.h"
+#include "http/deny.h"
+
+/* The name that a request is for, judged like the one in a ClientHello. */
+static struct policy_verdict judge_authority(struct first_flight *ff,
+					     const struct http_authority *a)
+{
+	if (a && a->name.len)
+		return flow_judge(ff->sb, ff->flow, POLICY_NAME_SEEN, &a->name);
+	return flow_judge(ff->sb, ff->flow, POLICY_NAME_ABSENT, NULL);
+}
+
+static struct policy_verdict refuse_malformed(struct first_flight *ff)
+{
+	struct policy_verdict v = {POLICY_DENY, REASON_BAD_HTTP, -1, "default", false};
+
+	flow_refuse(ff->sb, ff->flow, &v);
+	return v;
+}
+
+/* ---- HTTP/1 ---- */
+
+#define REPLAY_MAX 65536
+
+/* A server may speak before the guest's first bytes are understood: what it said is looked at now.
+ */
+static void replay(struct first_flight *ff)
+{
+	struct iovec iov = {NULL, ff->shown};
+	bool ok = !ff->consumed && ff->shown <= REPLAY_MAX;
+
+	if (ff->shown && ok && (iov.iov_base = malloc(ff->shown)))
+		ok = ff->inner->ops->peek(ff->inner, 0, &iov, 1) == (ssize_t)ff->shown;
+	if (!ok || (ff->shown && !iov.iov_base))
+		ff->unreadable = true;
+	else if (ff->shown)
+		first_flight_server_bytes(ff, &iov, 0, ff->shown);
+	free(iov.iov_base);
+}
+
+void first_flight_begin_h1(struct first_flight *ff)
+{
+	ff->h1 = h1_new();
+	ff->watch = h1_watch_new();
+	ff->state = FF_HTTP;
+	if (ff->h1 && ff->watch)
+		replay(ff);
+	else
+		first_flight_deny(ff, FF_DENY_RST, NULL, NULL, 0);
+}
+
+/* False where the request has to wait, or was refused. */
+static bool admit_h1_head(struct first_flight *ff)
+{
+	const struct h1_head *head = h1_head(ff->h1);
+	const struct http_authority *a = head->has_authority ? &head->authority : NULL;
+
+	if (!ff->head_waits) {
+		struct policy_verdict v = judge_authority(ff, a);
+		if (v.answer != POLICY_ALLOW) {
+			first_flight_deny(ff, FF_DENY_H1, &v, a, 403);
+			return false;
+		}
+	}
+	ff->head_waits = !h1_watch_request(ff->watch, head);
+	if (ff->head_waits)
+		return false;
+	ff->unanswered++;
+	return true;
+}
+
+/* Looks at one piece; false where nothing more is to be looked at now. */
+static bool parse_h1(struct first_flight *ff, struct view piece)
+{
+	if (ff->head_waits) {
+		if (!admit_h1_head(ff))
+			return false;
+		ff->admitted = ff->parsed;
+	}
+	for (;;) {
+		size_t used = 0;
+		enum h1_event ev = h1_read(ff->h1, piece, &used);
+
+		view_skip(&piece, used);
+		ff->parsed += used;
+		switch (ev) {
+		case H1_MORE:
+			return true;
+		case H1_HEAD:
+			if (!admit_h1_head(ff))
+				return false;
+			break;
+		case H1_BODY:
+		case H1_TRAILER:
+		case H1_END:
+			break;
+		case H1_WAIT:
+			return false;
+		case H1_TUNNEL:
+			first_flight_pass(ff);
+			return false;
+		case H1_ERROR: {
+			struct policy_verdict v = refuse_malformed(ff);
+			first_flight_deny(ff, FF_DENY_H1, &v, NULL, h1_status(ff->h1));
+			return false;
+		}
+		}
+		ff->admitted = ff->parsed;
+	}
+}
+
+/* What the server's answers decide: whether a stream becomes a tunnel, and when a refusal fits. */
+static void watch_h1(struct first_flight *ff, struct view v)
+{
+	for (;;) {
+		size_t used = 0;
+		enum h1_watch_event ev = h1_watch_read(ff->watch, v, &used);
+		const struct h1_answer_head *answer;
+
+		view_skip(&v, used);
+		switch (ev) {
+		case H1_WATCH_MORE:
+			return;
+		case H1_WATCH_ANSWER:
+			answer = h1_watch_answer(ff->watch);
+			if (!answer->interim && (answer->to_connect || answer->to_upgrade))
+				h1_stay(ff->h1);
+			break;
+		case H1_WATCH_TUNNEL:
+			/* HTTP/2 that began as an upgrade names its hosts, too: too rare to follow,
+			 * too dangerous to let go. */
+			answer = h1_watch_answer(ff->watch);
+			if (answer->upgrade_h2c)
+				first_flight_deny(ff, FF_DENY_RST, NULL, NULL, 0);
+			else
+				h1_switch(ff->h1);
+			return;
+		case H1_WATCH_END:
+			ff->unanswered -= ff->unanswered > 0;
+			break;
+		case H1_WATCH_ERROR:
+			/* No tunnel can begin any more; a refusal cannot be told in its place. */
+			ff->unreadable = true;
+			return;
+		}
+	}
+}
+
+/* ---- HTTP/2 ---- */
+
+void first_flight_begin_h2(struct first_flight *ff)
+{
+	ff->h2 = h2_new();
+	ff->state = FF_HTTP;
+	if (ff->h2)
+		replay(ff);
+	else
+		first_flight_deny(ff, FF_DENY_RST, NULL, NULL, 0);
+}
+
+static bool parse_h2(struct first_flight *ff, struct view piece)
+{
+	for (;;) {
+		size_t used = 0;
+		enum h2_event ev = h2_read(ff->h2, piece, &used);
+		struct policy_verdict v;
+
+		view_skip(&piece, used);
+		ff->parsed += used;
+		switch (ev) {
+		case H2_MORE:
+			return true;
+		case H2_PASS:
+			break;
+		case H2_REQUEST: {
+			const struct h2_request *r = h2_request(ff->h2);
+			const struct http_authority *a = r->has_authority ? &r->authority : NULL;
+			v = judge_authority(ff, a);
+			if (v.answer != POLICY_ALLOW) {
+				first_flight_deny(ff, FF_DENY_H2, &v, a, 403);
+				return false;
+			}
+			break;
+		}
+		case H2_ERROR:
+			v = refuse_malformed(ff);
+			first_flight_deny(ff, FF_DENY_RST, &v, NULL, 0);
+			return false;
+		}
+		ff->admitted = ff->parsed;
+	}
+}
+
+static void watch_h2(struct first_flight *ff, struct view v)
+{
+	size_t gap = H2_NO_GAP;
+
+	if (!h2_read_server(ff->h2, v, &gap))
+		ff->unreadable = true;
+	ff->at_gap = gap == v.len;
+}
+
+/* ---- both ---- */
+
+/* Shows the parser what it has not seen yet of the waiting bytes. */
+static void parse(struct first_flight *ff, const struct iovec *iov, int n)
+{
+	size_t seen = ff->parsed;
+
+	for (int i = 0; i < n && ff->state == FF_HTTP; i++) {
+		struct view piece = view_make(iov[i].iov_base, iov[i].iov_len);
+		if (seen >= piece.len) {
+			seen -= piece.len;
+			continue;
+		}
+		view_skip(&piece, seen);
+		seen = 0;
+		if (!(ff->h1 ? parse_h1(ff, piece) : parse_h2(ff, piece)))
+			return;
+	}
+}
+
+#define PUSH_IOV_MAX 128
+
+/* Hands the admitted bytes on, which are the first of those that wait. */
+static ssize_t push_admitted(struct first_flight *ff, const struct iovec *iov, int n)
+{
+	struct iovec some[PUSH_IOV_MAX];
+	size_t left = ff->admitted;
+	int k = 0;
+
+	for (int i = 0; i < n && i < PUSH_IOV_MAX && left; i++) {
+		some[k] = iov[i];
+		if (some[k].iov_len > left)
+			some[k].iov_len = left;
+		left -= some[k++].iov_len;
+	}
+	if (k == 0)
+		return -EAGAIN;
+	ssize_t took = ff->inner->ops->push(ff->inner, some, k);
+	if (took > 0) {
+		ff->parsed -= (size_t)took;
+		ff->admitted -= (size_t)took;
+	}
+	return took;
+}
+
+ssize_t first_flight_push_http(struct first_flight *ff, const struct iovec *iov, int n)
+{
+	if (ff->state == FF_HTTP && ff->flow && !(ff->h2 && ff->unreadable))
+		parse(ff, iov, n);
+	switch (ff->state) {
+	case FF_PASSED:
+		return ff->inner->ops->push(ff->inner, iov, n);
+	case FF_HTTP:
+	case FF_DENYING:
+		return push_admitted(ff, iov, n);
+	default:
+		return -EAGAIN; /* denied: asked again, everything is taken to nowhere */
+	}
+}
+
+void first_flight_server_bytes(struct first_flight *ff, const struct iovec *iov, size_t from,
+			       size_t to)
+{
+	size_t at = 0;
+
+	for (int i = 0; at < to; i++) {
+		struct view piece = view_make(iov[i].iov_base, iov[i].iov_len);
+		size_t skip = from > at ? from - at : 0;
+		at += piece.len;
+		if (at > to)
+			piece.len -= at - to;
+		if (!view_skip(&piece, skip) || piece.len == 0 || ff->unreadable)
+			continue;
+		if (ff->h1)
+			watch_h1(ff, piece);
+		else
+			watch_h2(ff, piece);
+	}
+	/* The guest's bytes may have waited for this. */
+	first_flight_call(ff);
+}
+
+bool first_flight_may_deny(const struct first_flight *ff)
+{
+	if (ff->h1)
+		return ff->unanswered == 0;
+	/* Before the server has said anything, settings of our own begin its side. */
+	bool silent = !ff->consumed && ff->shown == 0;
+	return ff->h2 && (silent || (h2_server_began(ff->h2) && ff->at_gap));
+}
+
+void first_flight_done_http(struct first_flight *ff)
+{
+	h1_free(ff->h1);
+	h1_watch_free(ff->watch);
+	h2_free(ff->h2);
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What the files of the first flight share: first_flight.c (the end; TLS and what shows no name),
+ * first_flight_http.c (requests), first_flight_deny.c (what a refused guest is told).
+ */
+#ifndef WEIR_FLOW_FIRST_FLIGHT_PRIV_H
+#define WEIR_FLOW_FIRST_FLIGHT_PRIV_H
+
+#include "flow/first_flight.h"
+#include "http/h1.h"
+#include "http/h1_watch.h"
+#include "http/h2.h"
+
+#define TLS_HANDSHAKE 0x16 /* content type of the first record (RFC 8446 5.1) */
+
+enum ff_state {
+	FF_GUESS,   /* too early to say: every byte is held */
+	FF_HTTP,    /* requests are judged one by one, bytes of admitted ones pass */
+	FF_DENYING, /* refused; the answers to earlier requests are still on their way */
+	FF_PASSED,  /* needs no looking: the socket's end takes over in the next turn */
+	FF_DENIED,  /* the upstream is gone; `reply` goes to the guest, then the end of the stream.
+		       Without a reply: RST in the next turn */
+};
+
+enum ff_denial {
+	FF_DENY_RST,
+	FF_DENY_TLS,
+	FF_DENY_H1,
+	FF_DENY_H2,
+};
+
+struct first_flight {
+	struct flow_end end;
+	struct flow_end *inner; /* NULL once denied */
+	struct sandbox *sb;
+	struct flow *flow; /* NULL: about to be over */
+	struct first_flight **here;
+	enum ff_state state;
+	struct timer patience; /* until the protocol is known; behind a denial, until the guest has
+				  read it */
+	struct timer call;
+	size_t shown;  /* bytes that the stack has peeked at and not consumed */
+	bool consumed; /* and whether it has consumed any */
+	/* FF_HTTP: of the bytes that wait in the stack's queue, from its first on */
+	size_t parsed;   /* were looked at */
+	size_t admitted; /* may pass; at most `parsed` */
+	struct h1 *h1;   /* one of the two */
+	struct h2 *h2;
+	struct h1_watch *watch; /* with h1: the server's answers */
+	unsigned unanswered;    /* h1: requests that passed */
+	bool head_waits;        /* h1: admitted, but too many are unanswered */
+	bool at_gap;            /* h2: what was shown of the server ends between two frames */
+	bool unreadable;        /* the server cannot be followed: a refusal is a reset */
+	uint8_t *reply;         /* owned */
+	size_t reply_len;
+};
+
+/* ---- first_flight.c ---- */
+/* Goes on in the next turn of the loop, outside of any call of the stack's. */
+void first_flight_call(struct first_flight *ff);
+/* The flow needs no more looking: the socket's own end takes over. */
+void first_flight_pass(struct first_flight *ff);
+
+/* ---- first_flight_http.c ---- */
+void first_flight_begin_h1(struct first_flight *ff);
+void first_flight_begin_h2(struct first_flight *ff);
+/* As flow_end_ops.push. */
+ssize_t first_flight_push_http(struct first_flight *ff, const struct iovec *iov, int n);
+/* Bytes of the server's that nobody has seen yet: iov from `from` to `to`. */
+void first_flight_server_bytes(struct first_flight *ff, const struct iovec *iov, size_t from,
+			       size_t to);
+/* A refusal would now be taken for the answer to the refused request. */
+bool first_flight_may_deny(const struct first_flight *ff);
+void first_flight_done_http(struct first_flight *ff);
+
+/* ---- first_flight_deny.c ---- */
+/*
+ * Tells the guest in its own protocol, as soon as that fits, and cuts the upstream off. v NULL: no
+ * verdict (out of memory, ...). authority: of the request, NULL for none; status: for HTTP/1.
+ */
+void first_flight_deny(struct first_flight *ff, enum ff_denial how, const struct policy_verdict *v,
+		       const struct http_authority *authority, int status);
+/* The reply goes out now. */
+void first_flight_cut(struct first_flight *ff);
+
+#endif
