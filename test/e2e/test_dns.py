@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names, through the gateway to the host's resolver."""
+import json
+
 import lab
 from harness import test
 
@@ -153,3 +155,133 @@ def test_a_public_resolver_can_be_asked_directly(t):
     r = t.run(sh="dig +short @%s web.test; dig +short +tcp @%s web.test" % (lab.DNS4, lab.DNS6))
     assert r.out.split() == [lab.WEB4] * 2, r
 
+
+
+# ---- what the policy says about names ---------------------------------------------------------------
+
+DOC = ["--dns-rebind-allow", "198.51.100.0/24", "--dns-rebind-allow", "2001:db8::/32"]  # where the lab's servers are
+
+
+def resolver_log():
+    with open(lab.ROOT + "/log/dnsmasq", errors="replace") as f:
+        return f.read().lower()
+
+
+@test(smoke=True)
+def test_a_denied_name_is_told_with_the_rule_and_never_leaves(t):
+    name = "secret%d.alt.test" % t.number
+    r = t.run("--deny", "*.alt.test", "--net", "public", sh="dig %s; dig +tcp %s AAAA; dig +noedns %s" % ((name,) * 3))
+    first, second, third = r.out.split("; <<>>")[1:4]
+    for one in (first, second):
+        assert "status: NXDOMAIN" in one and "EDE: 15" in one and "rule: deny@*.alt.test" in one, r
+    assert "status: NXDOMAIN" in third and "EDE" not in third, r
+    assert name not in resolver_log()
+
+
+@test(smoke=True)
+def test_a_denied_name_can_be_refused_instead(t):
+    r = t.run("--deny", "alt.test", "--dns-deny-rcode", "refused", "--net", "public", cmd=["dig", "alt.test"])
+    assert "status: REFUSED" in r.out and "EDE: 15" in r.out, r
+
+
+@test(smoke=True)
+def test_where_names_are_allowed_only_those_are_answered(t):
+    r = t.run(*DOC, "--allow", "web.test", sh="dig web.test; dig alt.test; dig _x.web.test; dig 'odd\\001name.web.test'")
+    web, alt, below, odd = r.out.split("; <<>>")[1:5]
+    assert lab.WEB4 in web, r
+    for one in (alt, below, odd):
+        assert "status: NXDOMAIN" in one and "EDE: 15" in one, r
+
+
+@test(smoke=True)
+def test_an_address_that_names_may_not_have_turns_the_whole_answer(t):
+    r = t.run("--allow", "web.test", sh="dig web.test; dig web.test AAAA")
+    for one, address in zip(r.out.split("; <<>>")[1:3], (lab.WEB4, lab.WEB6)):
+        assert "status: NXDOMAIN" in one and "ANSWER: 0" in one and "rebind: " + address in one, r
+
+
+@test(smoke=True)
+def test_special_names_are_answered_here(t):
+    marker = "printer%d" % t.number
+    r = t.run(sh="for n in %s.local %s.onion %s.internal; do dig +tries=1 $n; done; dig -x 192.168.7.9" % ((marker,) * 3))
+    answers = r.out.split("; <<>>")[1:]
+    assert len(answers) == 4, r
+    for one in answers:
+        assert "status: NXDOMAIN" in one or "status: NOERROR" in one and "ANSWER: 0" in one, r
+    log = resolver_log()
+    assert marker not in log and "9.7.168.192" not in log
+
+
+@test(smoke=True)
+def test_a_family_that_the_guest_does_not_have_has_no_addresses(t):
+    r = t.run("--no-ipv6", sh="dig +short web.test AAAA; dig +short web.test A")
+    assert r.out.split() == [lab.WEB4], r
+
+
+# ---- any address, cache, limits ----------------------------------------------------------------------
+
+@test(links=True, smoke=True)
+def test_a_question_to_any_address_meets_the_interceptor(t):
+    """Nobody is at these addresses; dig takes an answer only from the one that it asked."""
+    r = t.run("--dns-target", "gateway", sh="for a in 192.0.2.9 2001:db8:99::9; do for x in +notcp +tcp; do "
+              "dig +short +tries=1 +timeout=3 $x @$a web.test; done; done")
+    assert r.out.split() == [lab.WEB4] * 4, r
+
+
+@test(smoke=True)
+def test_a_resolver_that_the_guest_chose_needs_the_policy(t):
+    r = t.run(*DOC, "--allow", "web.test", sh="dig +tries=1 @%s web.test; dig web.test" % lab.DNS4)
+    chosen, own = r.out.split("; <<>>")[1:3]
+    assert lab.WEB4 not in chosen and ("EDE: 15" in chosen or "refused" in chosen), r
+    assert lab.WEB4 in own, r
+    r = t.run(*DOC, "--allow", "web.test", "--allow", lab.DNS4 + ":udp:53", cmd=["dig", "+short", "@" + lab.DNS4, "web.test"])
+    assert r.out.split() == [lab.WEB4], r
+
+
+@test(smoke=True)
+def test_a_chosen_resolver_that_is_not_there_is_told(t):
+    r = t.run("--dns-timeout", "1000", cmd=["dig", "+tries=1", "+timeout=5", "@" + lab.DEAD4, "web.test"], rc=None)
+    assert "status: SERVFAIL" in r.out and ("EDE: 22" in r.out or "EDE: 23" in r.out), r
+
+
+def ttls(out):
+    return [int(line.split()[1]) for line in out.splitlines() if "TXT" in line]
+
+
+@test(smoke=True)
+def test_answers_are_kept_and_their_time_runs_out(t):
+    """The lab's resolver always says 60 seconds."""
+    sh = "dig +noall +answer small.test TXT; sleep 2.1; dig +noall +answer SMALL.test TXT"
+    r = t.run(sh=sh)
+    assert ttls(r.out)[0] == 60 and ttls(r.out)[1] in (57, 58), r
+    assert "SMALL.test" in r.out, r
+    r = t.run("--no-dns-cache", sh=sh)
+    assert ttls(r.out) == [60, 60], r
+
+
+@test(smoke=True)
+def test_a_tunnel_runs_out_of_budget(t):
+    conf = t.dir + "/budget.yaml"
+    with open(conf, "w") as f:
+        f.write("dns:\n  budget: {names: 20}\n")
+    marker = "tunnel%d" % t.number
+    r = t.run("--config", conf, sh="for i in $(seq 40); do echo data$i.%s.test TXT; done >q; dig +tries=1 -f q; dig web.test" % marker,
+              cwd=t.dir)
+    answers = r.out.split("; <<>>")[1:]
+    refused = [a for a in answers if "status: REFUSED" in a]
+    assert 15 <= len(refused) <= 20 and "EDE: 17" in refused[0] and "dns-budget" in refused[0], r
+    assert resolver_log().count("query[txt] data") and "data40." + marker not in resolver_log()
+
+
+@test(smoke=True)
+def test_each_answer_is_an_event(t):
+    log = t.dir + "/events"
+    t.run("--events", log, "--deny", "alt.test", "--net", "public",
+          sh="dig +short web.test; dig +short web.test; dig +short alt.test; dig +short host.weir.internal")
+    with open(log) as f:
+        events = [json.loads(line) for line in f]
+    dns = [e for e in events if e["event"] == "dns"]
+    assert [(e["name"], e["qtype"], e["rcode"], e.get("cache")) for e in dns] == [
+        ("web.test", "A", "NOERROR", "miss"), ("web.test", "A", "NOERROR", "hit"),
+        ("alt.test", "A", "NXDOMAIN", None), ("host.weir.internal", "A", "NOERROR", "local")], dns
+    assert dns[0]["answers"] == [lab.WEB4] and dns[2]["reason"] == "rule", dns
