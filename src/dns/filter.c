@@ -24,9 +24,10 @@ struct judge {
 	struct view msg; /* the same, to read */
 	const struct dns_filter_rules *rules;
 	struct dns_answer_facts *facts;
-	struct dns_cut cuts[CUTS_MAX];
-	size_t cut_n;
 	bool has_opt;
+	size_t cname_n; /* CNAME records in the answer section */
+	size_t cut_n;
+	struct dns_cut cuts[CUTS_MAX];
 };
 
 static enum dns_filter_result address(struct judge *j, const struct ipaddr *a)
@@ -158,6 +159,9 @@ static enum dns_filter_result record(struct judge *j, const struct dns_walk *w,
 		return r->class == DNS_IN ? addresses(j, r->data, 4) : FILTER_PASS;
 	case DNS_AAAA:
 		return r->class == DNS_IN ? addresses(j, r->data, 6) : FILTER_PASS;
+	case DNS_CNAME:
+		j->cname_n += w->section == DNS_ANSWER;
+		return FILTER_PASS;
 	case DNS_SVCB:
 	case DNS_HTTPS:
 		return service(j, r, &names);
@@ -174,6 +178,8 @@ static enum dns_filter_result judge(struct judge *j, const struct dns_question *
 	struct dns_walk w;
 	size_t at = DNS_HLEN;
 	int got;
+	j->has_opt = false;
+	j->cname_n = j->cut_n = 0;
 	if (!dns_walk_begin(j->msg, &w) || w.h.count[0] > 1)
 		return FILTER_MALFORMED;
 	if (w.h.count[0] &&
@@ -287,15 +293,22 @@ static void addresses_read(struct view msg, struct dns_answer_facts *f)
 		ttl_min(f, negative);
 }
 
-static bool facts_read(struct view msg, const struct dns_question *q, struct dns_answer_facts *f)
+static bool chain_read(struct view msg, struct dns_answer_facts *f)
 {
 	struct cname v[CNAMES_MAX];
 	size_t n;
+	return cnames_read(msg, v, &n) && chain_follow(f, v, n);
+}
+
+static bool facts_read(const struct judge *j, const struct dns_question *q)
+{
+	struct dns_answer_facts *f = j->facts;
+	struct view msg = view_make(j->msg.p, f->len);
 	f->chain[0] = q->name;
 	f->chain_n = 1;
 	f->addr_n = 0;
 	f->ttl_s = UINT32_MAX;
-	if (!cnames_read(msg, v, &n) || !chain_follow(f, v, n))
+	if (j->cname_n && !chain_read(msg, f))
 		return false;
 	addresses_read(msg, f);
 	return true;
@@ -305,24 +318,24 @@ enum dns_filter_result dns_filter(uint8_t *msg, size_t len, const struct dns_que
 				  const struct dns_filter_rules *rules,
 				  struct dns_answer_facts *ret)
 {
-	struct judge j = {.bytes = msg, .msg = view_make(msg, len), .rules = rules, .facts = ret};
+	struct judge j;
+	j.bytes = msg;
+	j.msg = view_make(msg, len);
+	j.rules = rules;
+	j.facts = ret;
 	ret->culprit = (struct ipaddr){0};
 	ret->ech = (struct view){0};
 	ret->changed = false;
 	enum dns_filter_result r = judge(&j, q);
+	if (r == FILTER_PASS && j.cut_n) {
+		ret->changed = true;
+		put_be16(msg + 2, get_be16(msg + 2) & (uint16_t)~DNS_AD);
+		j.msg.len = dns_cut(msg, ret->len, j.cuts, j.cut_n);
+		r = judge(&j, q);
+		if (j.cut_n)
+			r = FILTER_MALFORMED;
+	}
 	if (r != FILTER_PASS)
 		return r;
-	if (j.cut_n) {
-		size_t now = dns_cut(msg, ret->len, j.cuts, j.cut_n);
-		put_be16(msg + 2, get_be16(msg + 2) & (uint16_t)~DNS_AD);
-		ret->changed = true;
-		struct judge again = {
-			.bytes = msg, .msg = view_make(msg, now), .rules = rules, .facts = ret};
-		r = now ? judge(&again, q) : FILTER_MALFORMED;
-		if (r != FILTER_PASS)
-			return r;
-		if (again.cut_n)
-			return FILTER_MALFORMED;
-	}
-	return facts_read(view_make(msg, ret->len), q, ret) ? FILTER_PASS : FILTER_MALFORMED;
+	return facts_read(&j, q) ? FILTER_PASS : FILTER_MALFORMED;
 }

@@ -4,27 +4,30 @@
  */
 #include "dns/filter.h"
 
+static const struct {
+	uint8_t net[4];
+	unsigned bits;
+} v4[] = {
+	{{0}, 8},             /* this network */
+	{{10}, 8},            /* private */
+	{{100, 64}, 10},      /* shared, carrier-grade NAT */
+	{{127}, 8},           /* loopback */
+	{{169, 254}, 16},     /* link-local */
+	{{172, 16}, 12},      /* private */
+	{{192, 0, 0}, 24},    /* protocol assignments */
+	{{192, 0, 2}, 24},    /* documentation */
+	{{192, 88, 99}, 24},  /* relays of 6to4, once */
+	{{192, 168}, 16},     /* private */
+	{{198, 18}, 15},      /* benchmarks */
+	{{198, 51, 100}, 24}, /* documentation */
+	{{203, 0, 113}, 24},  /* documentation */
+	{{224}, 4},           /* multicast */
+	{{240}, 4},           /* reserved, broadcast */
+};
+
 struct range {
 	uint8_t bits;
 	uint8_t b[16];
-};
-
-static const struct range v4[] = {
-	{8, {0}},             /* this network */
-	{8, {10}},            /* private */
-	{10, {100, 64}},      /* shared, carrier-grade NAT */
-	{8, {127}},           /* loopback */
-	{16, {169, 254}},     /* link-local */
-	{12, {172, 16}},      /* private */
-	{24, {192, 0, 0}},    /* protocol assignments */
-	{24, {192, 0, 2}},    /* documentation */
-	{24, {192, 88, 99}},  /* relays of 6to4, once */
-	{16, {192, 168}},     /* private */
-	{15, {198, 18}},      /* benchmarks */
-	{24, {198, 51, 100}}, /* documentation */
-	{24, {203, 0, 113}},  /* documentation */
-	{4, {224}},           /* multicast */
-	{4, {240}},           /* reserved, broadcast */
 };
 
 static const struct range v6[] = {
@@ -58,10 +61,12 @@ static bool in_range(const struct ipaddr *a, const struct range *r)
 	return ipaddr_in_prefix(a, &net, r->bits);
 }
 
-static bool in_ranges(const struct ipaddr *a, const struct range *r, size_t n)
+/* Every address of an answer comes here, and most are IPv4. */
+static bool in_v4(const uint8_t b[4])
 {
-	for (size_t i = 0; i < n; i++)
-		if (in_range(a, &r[i]))
+	uint32_t a = get_be32(b);
+	for (size_t i = 0; i < sizeof(v4) / sizeof(v4[0]); i++)
+		if ((a ^ get_be32(v4[i].net)) >> (32 - v4[i].bits) == 0)
 			return true;
 	return false;
 }
@@ -69,15 +74,14 @@ static bool in_ranges(const struct ipaddr *a, const struct range *r, size_t n)
 bool dns_rebind_range(const struct ipaddr *a)
 {
 	if (a->family == 4)
-		return in_ranges(a, v4, sizeof(v4) / sizeof(v4[0]));
-	if (a->family != 6 || in_ranges(a, v6, sizeof(v6) / sizeof(v6[0])))
+		return in_v4(a->b);
+	if (a->family != 6)
 		return true;
-	for (size_t i = 0; i < sizeof(carriers) / sizeof(carriers[0]); i++) {
-		if (!in_range(a, &carriers[i].range))
-			continue;
-		struct ipaddr inside = ipaddr_v4(a->b + carriers[i].at);
-		if (dns_rebind_range(&inside))
+	for (size_t i = 0; i < sizeof(v6) / sizeof(v6[0]); i++)
+		if (in_range(a, &v6[i]))
 			return true;
-	}
+	for (size_t i = 0; i < sizeof(carriers) / sizeof(carriers[0]); i++)
+		if (in_range(a, &carriers[i].range) && in_v4(a->b + carriers[i].at))
+			return true;
 	return false;
 }
