@@ -324,6 +324,33 @@ static void pointers_behind_a_cut_are_put_right(void **state)
 	assert_int_equal(run(true), FILTER_MALFORMED);
 }
 
+static void more_ech_than_an_answer_has_is_refused(void **state)
+{
+	for (unsigned n = 128; n <= 129; n++) {
+		begin("a.example", DNS_HTTPS);
+		for (unsigned i = 0; i < n; i++)
+			https(DNS_ANSWER, "a.example", "ae");
+		assert_int_equal(run(true), n == 128 ? FILTER_PASS : FILTER_MALFORMED);
+		assert_int_equal(run(false), FILTER_PASS);
+	}
+}
+
+static void long_ech_goes_and_is_not_shown(void **state)
+{
+	static const uint8_t value[FILTER_ECH_MAX + 1];
+	for (size_t len = FILTER_ECH_MAX; len <= FILTER_ECH_MAX + 1; len++) {
+		begin("a.example", DNS_HTTPS);
+		rig_record(&g, DNS_ANSWER, "a.example", DNS_HTTPS, 60);
+		wbuf_put_bytes(&g.w, "\0\1", 3);
+		rig_param(&g, 5, value, len);
+		rig_end(&g);
+		assert_int_equal(run(true), FILTER_PASS);
+		assert_true(f.changed);
+		assert_int_equal(f.len, g.w.len - 4 - len);
+		assert_int_equal(f.ech.len, len == FILTER_ECH_MAX ? len : 0);
+	}
+}
+
 static void what_two_readers_could_read_differently_is_refused(void **state)
 {
 	begin("a.example", DNS_A); /* fewer records than announced */
@@ -364,6 +391,10 @@ static void what_two_readers_could_read_differently_is_refused(void **state)
 	assert_int_equal(run(true), FILTER_MALFORMED);
 	begin("a.example", DNS_HTTPS);
 	rig_bytes(&g, DNS_ANSWER, "a.example", DNS_HTTPS, 60, "\0\1\0\0\0\0\2\0\0", 9);
+	assert_int_equal(run(true), FILTER_MALFORMED);
+
+	begin("a.example", DNS_HTTPS); /* an empty one */
+	rig_bytes(&g, DNS_ANSWER, "a.example", DNS_HTTPS, 60, "\0\1\0\0\0\0\0", 7);
 	assert_int_equal(run(true), FILTER_MALFORMED);
 
 	begin("a.example", DNS_A); /* two OPT records, one in the wrong place, one with a name */
@@ -488,6 +519,8 @@ int main(void)
 		cmocka_unit_test(hints_are_addresses),
 		cmocka_unit_test(ech_is_taken_out),
 		cmocka_unit_test(pointers_behind_a_cut_are_put_right),
+		cmocka_unit_test(more_ech_than_an_answer_has_is_refused),
+		cmocka_unit_test(long_ech_goes_and_is_not_shown),
 		cmocka_unit_test(what_two_readers_could_read_differently_is_refused),
 		cmocka_unit_test(header_alone_is_an_answer),
 		cmocka_unit_test(ranges_without_names),
