@@ -79,9 +79,11 @@ uint32_t find_next_deny(const struct index *x, struct flow_key k, uint32_t rule,
 		else
 			hi = mid;
 	}
-	for (; lo < x->named.count && *steps; lo++, --*steps)
+	for (; lo < x->named.count && *steps; lo++) {
+		--*steps;
 		if (all[lo].kind == ATOM_DENY && atom_matches(&x->atoms, &all[lo], k))
 			return all[lo].rule;
+	}
 	return FIND_NONE;
 }
 
