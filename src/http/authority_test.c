@@ -186,6 +186,7 @@ static void other_protocols_are_let_go_early(void **state)
 	GUESS("QUIT\r\n", 6, HTTP_GUESS_NO);
 	GUESS("get key\r\n", 9, HTTP_GUESS_NO);
 	GUESS("get /key\r\n", 10, HTTP_GUESS_NO);
+	GUESS("get key\r\nget HTTP/1.1 key\r\n", 9, HTTP_GUESS_NO); /* of the first line only */
 	GUESS("*1\r\n$4\r\nPING\r\n", 4, HTTP_GUESS_NO);
 	GUESS("a001 LOGIN x y\r\n", 16, HTTP_GUESS_NO);
 	GUESS("OPTIONS rtsp://a.example RTSP/1.0\r\n", 35, HTTP_GUESS_NO);

@@ -317,14 +317,16 @@ static void skip_body(struct h1_watch *w, struct view *in)
 		w->state = w->state == W_LENGTH ? W_OVER : W_CHUNK_END;
 }
 
-static void end_answer(struct h1_watch *w)
+/* Behind an interim answer the same request goes on waiting. */
+static enum h1_watch_event end_answer(struct h1_watch *w)
 {
-	if (!w->answer.interim) {
-		w->first = (w->first + 1) % H1_WATCH_REQUESTS;
-		w->count--;
-	}
 	w->head_len = 0;
 	w->state = W_STATUS;
+	if (w->answer.interim)
+		return H1_WATCH_MORE;
+	w->first = (w->first + 1) % H1_WATCH_REQUESTS;
+	w->count--;
+	return H1_WATCH_END;
 }
 
 enum h1_watch_event h1_watch_read(struct h1_watch *w, struct view in, size_t *ret_used)
@@ -336,8 +338,7 @@ enum h1_watch_event h1_watch_read(struct h1_watch *w, struct view in, size_t *re
 	*ret_used = 0;
 	while (event == H1_WATCH_MORE) {
 		if (w->state == W_OVER) {
-			end_answer(w);
-			event = H1_WATCH_END;
+			event = end_answer(w);
 		} else if (w->state == W_TUNNEL) {
 			return H1_WATCH_TUNNEL;
 		} else if (w->state == W_ERROR) {

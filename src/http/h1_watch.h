@@ -3,6 +3,8 @@
  * Watching a server's HTTP/1 answers for the one that turns the stream into a tunnel (101 to an
  * Upgrade, 2xx to CONNECT), beside the request reader of h1.h.
  *
+ * All of the server's bytes are to be shown, also those that come before the first request.
+ *
  * The watch is told of each request in order, reads status lines and framing (RFC 9112 6.3), and so
  * knows which answer belongs to which request. It holds nothing back and changes nothing: all the
  * server's bytes go to the client. Bodies are skipped by their length.
@@ -29,7 +31,7 @@ enum h1_watch_event {
 	H1_WATCH_MORE,   /* all bytes were used, none ended anything */
 	H1_WATCH_ANSWER, /* the head of an answer is complete: h1_watch_answer() */
 	H1_WATCH_TUNNEL, /* likewise, and behind it the stream is no HTTP/1. Final */
-	H1_WATCH_END,    /* the answer is over */
+	H1_WATCH_END,    /* the final answer to the oldest request is over */
 	H1_WATCH_ERROR,  /* cannot be read: h1_watch_error(). Final */
 };
 

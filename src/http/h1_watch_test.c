@@ -42,7 +42,7 @@ static void answers_belong_to_requests_in_order(void **state)
 		     "304 . 204 .");
 	assert_watch(ASKED("POST"),
 		     "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 x\r\nA: b\r\n\r\n" EMPTY,
-		     "100 . 103 . 200 .");
+		     "100 103 200 .");
 	assert_watch(ASKED("GET"), EMPTY EMPTY, "200 . !an answer without a request");
 }
 
@@ -67,11 +67,13 @@ static void a_tunnel_begins_behind_the_answer_that_says_so(void **state)
 	assert_watch(ASKED("UPGRADE"), "HTTP/1.1 101 x\r\nUpgrade: websocket\r\n\r\n\x81",
 		     "101 tunnel");
 	assert_watch(ASKED("UPGRADE", "GET"), EMPTY EMPTY, "200 . 200 .");
+	assert_watch(ASKED("UPGRADE"), OK "Upgrade: h2c\r\nContent-Length: 0\r\n\r\n", "200 .");
+	assert_watch(ASKED("UPGRADE"), "HTTP/1.1 101 x\r\nServer: h2c\r\n\r\n", "101 tunnel");
 	assert_watch(ASKED("GET", "UPGRADE"), "HTTP/1.1 101 x\r\n\r\n",
 		     "!101 to a request that did not ask for it");
 	assert_watch(ASKED("GET", "CONNECT"), EMPTY EMPTY, "200 . 200 tunnel");
 	assert_watch(ASKED("UPGRADE"), "HTTP/1.1 100 x\r\n\r\nHTTP/1.1 101 x\r\n\r\n",
-		     "100 . 101 tunnel");
+		     "100 101 tunnel");
 }
 
 static void what_can_be_read_in_two_ways_is_the_end(void **state)
@@ -91,6 +93,9 @@ static void what_can_be_read_in_two_ways_is_the_end(void **state)
 		 "!an answer has two Transfer-Encoding fields"},
 		{OK "Content-Length : 1\r\n\r\n", field},
 		{OK "A: b\r\n c\r\n\r\n", field},
+		{OK ": b\r\n\r\n", field},
+		{"HTTP/1.1 2:0 x\r\n\r\n", "!an answer begins with no status line"},
+		{"HTTP/1.1 20/ x\r\n\r\n", "!an answer begins with no status line"},
 		{OK "Content-Length: \x01\r\n\r\n", "!the framing of an answer cannot be read"},
 		{OK "A: b\nContent-Length: 0\r\n\r\n", line},
 		{"HTTP/1.1 200 OK\n\n", line},
@@ -154,6 +159,11 @@ static void requests_without_an_answer_are_counted(void **state)
 	assert_false(h1_watch_request(w, &head));
 	assert_int_equal(h1_watch_read(w, view_make(NULL, 0), &used), H1_WATCH_END);
 	assert_true(h1_watch_request(w, &head));
+	assert_false(h1_watch_request(w, &head));
+	/* An interim answer is none. */
+	v = view_make("HTTP/1.1 100 x\r\n\r\n", 18);
+	assert_int_equal(h1_watch_read(w, v, &used), H1_WATCH_ANSWER);
+	assert_int_equal(h1_watch_read(w, view_make(NULL, 0), &used), H1_WATCH_MORE);
 	assert_false(h1_watch_request(w, &head));
 	/* Once nothing can be read any more, nothing is counted either. */
 	assert_int_equal(h1_watch_read(w, view_make("x\n", 2), &used), H1_WATCH_ERROR);

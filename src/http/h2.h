@@ -68,7 +68,8 @@ const char *h2_error(const struct h2 *h);
 #define H2_NO_GAP SIZE_MAX
 /*
  * The server's bytes change what the client may send (SETTINGS): they are to be shown here too, in
- * order, before the client can have seen them. *ret_gap is the last place in `in` (0..in.len)
+ * order, before the client can have seen them, and from the first one on: some servers speak before
+ * the client's first bytes show what it speaks. *ret_gap is the last place in `in` (0..in.len)
  * between two frames that a frame may come between. False: this is no HTTP/2 that can be followed,
  * so nothing more of the client may pass; the bytes themselves may.
  */
