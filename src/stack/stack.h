@@ -220,6 +220,8 @@ bool stack_is_gateway(const struct stack *s, const struct ipaddr *a);
  * STACK_TX_STRIDE(len) each.
  */
 uint8_t *stack_tx_alloc(struct stack *s, size_t max);
+/* Hands what was pushed to the link now, and not at the end of the burst. */
+void stack_tx_drain(struct stack *s);
 #define STACK_TX_STRIDE(len) (((len) + FRAME_VNET_ROOM + 15u) & ~15u)
 /* Queues a frame that lies in room from stack_tx_alloc(); frames of one allocation must be pushed
  * in ascending order. */

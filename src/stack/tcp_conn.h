@@ -209,6 +209,7 @@ struct tcp_conn {
 	struct scoreboard *sb;
 	uint8_t rtx_mode; /* enum tcp_rtx_mode */
 	bool tlp_out;     /* a probe is out since the last new ACK */
+	bool reopened; /* the window was shut for a segment, and no longer is: nothing sent yet */
 
 	struct timer rtx_timer;  /* by rtx_mode; also SYN and SYN-ACK */
 	struct timer ack_timer;  /* delayed ACK */

@@ -233,6 +233,8 @@ static void ack_window_update(struct tcp_conn *c, const struct tcp_seg *seg)
 		c->snd_wnd_max = c->snd_wnd;
 	if (c->snd_wnd > before)
 		tcp_conn_dirty(c);
+	if (before < c->mss && c->snd_wnd >= c->mss)
+		c->reopened = true;
 	if (before == 0 && c->snd_wnd && c->rtx_mode == RTX_RTO && c->backoff) {
 		/* The probes of a shut window were no time-outs of an open one. */
 		c->backoff = 0;

@@ -15,6 +15,7 @@
 #define OUT_FRAMES_TSO \
 	4 /* super-segments a peek: more would leave the cache before the link has them */
 #define OUT_FRAMES_PLAIN 32 /* ordinary segments a peek */
+#define OUT_REOPENED     4  /* segments that go ahead into a window that was shut */
 #define OUT_TTL          64
 #define TOS_ECT0         2
 
@@ -430,9 +431,17 @@ static void output_new(struct tcp_conn *c)
 			}
 			return;
 		}
+		/* A guest that was full and has read everything waits: it gets something at once,
+		 * and more while it is at work on that. */
+		bool ahead = c->reopened && c->snd_nxt == c->snd_una;
+		c->reopened = false;
+		if (ahead && room > OUT_REOPENED * c->mss)
+			room = OUT_REOPENED * c->mss;
 		int32_t sent = output_burst(c, room);
 		if (sent < 0)
 			return;
+		if (ahead)
+			stack_tx_drain(c->s);
 		if (c->end_eof)
 			continue;
 		/* A short answer means that there is no more, unless the stream ends there. */

@@ -10,8 +10,7 @@
 
 #include "stack/stack.h"
 
-/* Hands what is queued to the link. */
-static void tx_drain(struct stack *s)
+void stack_tx_drain(struct stack *s)
 {
 	if (s->tx_n == 0) {
 		s->tx_used = 0;
@@ -45,7 +44,7 @@ uint8_t *stack_tx_alloc(struct stack *s, size_t max)
 	size_t need = STACK_TX_STRIDE(max);
 
 	if (tx_full(s, need))
-		tx_drain(s);
+		stack_tx_drain(s);
 	if (tx_full(s, need))
 		return NULL;
 	return s->tx_arena + s->tx_used + FRAME_VNET_ROOM;
@@ -65,7 +64,7 @@ void stack_tx_push(struct stack *s, uint8_t *data, size_t len, const struct fram
 void stack_flush(struct stack *s)
 {
 	tcp_burst_end(s);
-	tx_drain(s);
+	stack_tx_drain(s);
 }
 
 void stack_burst_end(struct stack *s)
@@ -76,7 +75,7 @@ void stack_burst_end(struct stack *s)
 void stack_tx_unblocked(struct stack *s)
 {
 	s->tx_blocked = false;
-	tx_drain(s);
+	stack_tx_drain(s);
 	if (!s->tx_blocked)
 		tcp_tx_unblocked(s);
 	stack_flush(s);
