@@ -37,6 +37,9 @@ int reader_fault(struct reader *rd, enum rule_part part, const struct span *item
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	rd->fault = part;
+	if (part == PART_RULE)
+		return error_set(rd->err, "%s", text);
 	if (item)
 		return error_set(rd->err, "%s %s: %s", rd->part_names[part], span_quote(*item).s,
 				 text);

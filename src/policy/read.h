@@ -27,7 +27,7 @@ static inline struct span span_of(const char *text)
 }
 
 enum rule_part {
-	PART_RULE,
+	PART_RULE, /* all of it */
 	PART_ACTION,
 	PART_DIRECTION,
 	PART_TARGET,
@@ -42,6 +42,7 @@ struct reader {
 	struct arena *mem; /* where finished rules keep their lists */
 	struct error *err;
 	const char *const *part_names; /* as the form of the rule calls them */
+	enum rule_part fault;          /* what the message is about */
 	struct rule rule;              /* under way; its lists are those below */
 	uint8_t protos;                /* as written; 0: none */
 	struct rule_prefix *prefixes;

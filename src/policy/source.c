@@ -8,16 +8,14 @@
 #include "policy/read.h"
 
 static const char *const token_parts[PART_COUNT] = {
-	[PART_RULE] = "rule",     [PART_ACTION] = "action",     [PART_DIRECTION] = "direction",
-	[PART_TARGET] = "target", [PART_PROTOCOL] = "protocol", [PART_PORTS] = "ports",
-	[PART_STRICT] = "strict",
+	[PART_ACTION] = "action",     [PART_DIRECTION] = "direction", [PART_TARGET] = "target",
+	[PART_PROTOCOL] = "protocol", [PART_PORTS] = "ports",         [PART_STRICT] = "strict",
 };
 /* The keys of a rule in the configuration. */
 static const char *const key_parts[PART_COUNT] = {
-	[PART_RULE] = "rule",           [PART_ACTION] = "action",
-	[PART_DIRECTION] = "direction", [PART_TARGET] = "destination",
-	[PART_PROTOCOL] = "protocols",  [PART_PORTS] = "ports",
-	[PART_STRICT] = "strict",
+	[PART_ACTION] = "action",      [PART_DIRECTION] = "direction",
+	[PART_TARGET] = "destination", [PART_PROTOCOL] = "protocols",
+	[PART_PORTS] = "ports",        [PART_STRICT] = "strict",
 };
 
 #define STRICT_MARK " (strict)" /* behind the text of a rule; the token form has no word for it */
@@ -173,8 +171,8 @@ static int name_rule(struct reader *rd, const struct policy_rule_source *src)
 	if (!src->where)
 		*rd->err = inner;
 	else
-		error_set(rd->err, "%.200s%s%.300s", src->where, src->token ? ": " : ".",
-			  inner.msg);
+		error_set(rd->err, "%.200s%s%.300s", src->where,
+			  src->token || rd->fault == PART_RULE ? ": " : ".", inner.msg);
 	return -1;
 }
 

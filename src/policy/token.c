@@ -194,9 +194,9 @@ int token_read(struct reader *rd, struct span token)
 	struct span head, tail = token;
 
 	if (token.n > POLICY_TOKEN_MAX)
-		return error_set(rd->err, "longer than %d bytes", POLICY_TOKEN_MAX);
+		return reader_fault(rd, PART_RULE, NULL, "longer than %d bytes", POLICY_TOKEN_MAX);
 	if (!span_cut(&tail, '@', &head))
-		return error_set(rd->err, "there is no @; expected " FORM);
+		return reader_fault(rd, PART_RULE, NULL, "there is no @; expected " FORM);
 	if (read_head(rd, head) < 0)
 		return -1;
 	return read_tail(rd, tail);
