@@ -11,7 +11,8 @@ struct layout {
 	unsigned records[DNS_ADDITIONAL + 1]; /* of each section, without OPT */
 	size_t opt_at, opt_len;               /* length 0: none */
 	size_t end;                           /* of the message */
-	/* The same up to the last record that ends within the limit. */
+	unsigned first[DNS_ADDITIONAL + 1];   /* of them, before the OPT record */
+	/* The same up to the last of those that ends within the limit. */
 	unsigned fit[DNS_ADDITIONAL + 1];
 	size_t fit_end;
 };
@@ -33,8 +34,11 @@ static bool lay_out(struct view msg, size_t limit, struct layout *l)
 		}
 		l->records[w.section]++;
 		/* What lies behind the OPT record does not stay where that one has to move. */
-		if (w.at <= limit && !l->opt_len) {
-			memcpy(l->fit, l->records, sizeof(l->fit));
+		if (l->opt_len)
+			continue;
+		l->first[w.section]++;
+		if (w.at <= limit) {
+			memcpy(l->fit, l->first, sizeof(l->fit));
 			l->fit_end = w.at;
 		}
 	}
@@ -101,10 +105,11 @@ size_t dns_restore(const struct dns_query_view *q, uint8_t *msg, size_t len, siz
 		put_counts(msg, l.records, q->has_edns);
 		return close_message(q, msg, &l, body, room);
 	}
+	if (l.fit_end + (q->has_edns ? OPT_LEN : 0) > room) /* not even the question */
+		return 0;
 	/* Something has to go. Records behind an OPT record may be signatures or additions, which
 	 * an asker that does not know of the OPT record has no use for. */
-	bool lost = memcmp(l.fit, l.records, sizeof(l.fit)) != 0;
-	if (lost && l.end > room)
+	if (l.end > room || memcmp(l.fit, l.first, sizeof(l.fit)) != 0)
 		msg[2] |= DNS_TC >> 8;
 	put_counts(msg, l.fit, q->has_edns);
 	return close_message(q, msg, &l, l.fit_end, room);
