@@ -12,11 +12,13 @@ made: nothing is cleaned up by hand, and nothing outside is changed.
     host ---- r1 ---- r2 ---- internet          198.51.100.0/24 and 2001:db8:51::/48
      |                 |
      |                 +----- narrow            the same, behind a link with an MTU of 1300
+     |                 +----- origin            192.31.196.0/24 and 2620:4f:8000::/48
      192.168.77.2, 2001:db8:77::2: where weir runs
 
 The host's default route leads to r1, and r1 has none: nothing has a route to the world outside. r2 drops what goes to the `dead` addresses, and answers
 "host unreachable" for the `unreachable` and "administratively prohibited" for the `prohibited`
-ones. Port 9 of every server refuses.
+ones. Port 9 of every server refuses. The origin's addresses are such that names may have them (special-purpose, but
+globally reachable); its servers record what reaches them (services.py), and its name server is a hostile one (zones.py).
 """
 import grp
 import os
@@ -46,6 +48,9 @@ NARROW4, NARROW6 = "198.51.100.70", "2001:db8:51:70::70"
 NARROW_MTU = 1300
 NOROUTE4, NOROUTE6 = "198.51.100.99", "2001:db8:51::99"  # what the host itself has no route to
 ELSEWHERE4, ELSEWHERE6 = "9.9.9.9", "2620:fe::9"  # what the first router has no route to
+ORIGIN4, ORIGIN6 = "192.31.196.2", "2620:4f:8000::2"  # the hostile name server, and what asks the origin's records
+SITE4, SITE6 = "192.31.196.%d", "2620:4f:8000:1::%x"  # the servers of each test have addresses of their own: of 128 + N
+SITES = 120
 SERVERS4 = [WEB4, ALT4, SSH4, DNS4]
 SERVERS6 = [WEB6, ALT6, SSH6, DNS6]
 NAMES = {  # NAME.test
@@ -152,14 +157,14 @@ class Lab:
 
     # ---- the wires ---------------------------------------------------------------------------------
     def wires(self):
-        for ns in ("r1", "r2", "internet", "narrow"):
+        for ns in ("r1", "r2", "internet", "narrow", "origin"):
             ip("netns", "add", ns)
         ip("link", "set", "lo", "up")
-        for ns in ("r1", "r2", "internet", "narrow"):
+        for ns in ("r1", "r2", "internet", "narrow", "origin"):
             ip("link", "set", "lo", "up", ns=ns)
         for ns in ("r1", "r2"):
             sysctl(ns, net__ipv4__ip_forward=1, net__ipv6__conf__all__forwarding=1)
-        for ns in ("r1", "r2", "internet", "narrow", None):
+        for ns in ("r1", "r2", "internet", "narrow", "origin", None):
             # Answers must not be thinned out: a test counts them. (What a route says, "host unreachable", Linux
             # still limits to bursts of five and one a second for IPv4.)
             sysctl(ns, net__ipv4__icmp_ratemask=0, net__ipv6__icmp__ratelimit=0)
@@ -175,6 +180,14 @@ class Lab:
         ip("link", "set", "eth0", "mtu", str(NARROW_MTU), ns="narrow")
         for a in (NARROW4 + "/32", NARROW6 + "/128"):
             ip("addr", "add", a, "dev", "lo", ns="narrow")
+        self.wire("r2", "origin", ["192.31.196.1/25", "2620:4f:8000::1/64"], "origin", "eth0",
+                  [ORIGIN4 + "/25", ORIGIN6 + "/64"])
+        ip("route", "add", "192.31.196.128/25", "via", ORIGIN4, ns="r2")
+        for net in ("192.31.196.128/25", "2620:4f:8000:1::/64"):
+            ip("route", "add", "local", net, "dev", "lo", ns="origin")
+        ip("route", "add", "default", "via", "192.31.196.1", ns="origin")
+        ip("-6", "route", "add", "default", "via", "2620:4f:8000::1", ns="origin")
+        ip("-6", "route", "add", "2620:4f:8000:1::/64", "via", ORIGIN6, ns="r2")
 
         # Beyond r1, routes lead to the test nets only; what is elsewhere, r1 calls unreachable.
         ip("route", "add", "default", "via", R1_4)
@@ -182,15 +195,17 @@ class Lab:
         ip("route", "add", "unreachable", NOROUTE4 + "/32")
         ip("-6", "route", "add", "unreachable", NOROUTE6 + "/128")
         for via4, via6, ns in ((R1_4, R1_6, None), (R2_4, R2_6, "r1")):
-            for net in ("198.51.100.0/24", "203.0.113.128/25" if ns else "203.0.113.0/24"):
+            for net in ("198.51.100.0/24", "192.31.196.0/24", "203.0.113.128/25" if ns else "203.0.113.0/24"):
                 ip("route", "add", net, "via", via4, ns=ns)
-            for net in ["2001:db8:51::/48", "2001:db8:79::/64"] + ([] if ns else ["2001:db8:78::/64"]):
+            for net in ["2001:db8:51::/48", "2620:4f:8000::/48", "2001:db8:79::/64"] + ([] if ns else ["2001:db8:78::/64"]):
                 ip("-6", "route", "add", net, "via", via6, ns=ns)
         ip("route", "add", "192.168.77.0/24", "via", "203.0.113.1", ns="r2")
         ip("-6", "route", "add", "2001:db8:77::/64", "via", "2001:db8:78::1", ns="r2")
         for ns, via4, via6 in (("internet", "198.51.100.1", "2001:db8:51::1"), ("narrow", "203.0.113.129", "2001:db8:79::1")):
             ip("route", "add", "192.168.77.0/24", "via", via4, ns=ns)
             ip("route", "add", "203.0.113.0/24", "via", via4, ns=ns)
+            ip("route", "add", "192.31.196.0/24", "via", via4, ns=ns)
+            ip("-6", "route", "add", "2620:4f:8000::/48", "via", via6, ns=ns)
             ip("-6", "route", "add", "2001:db8:77::/64", "via", via6, ns=ns)
             ip("-6", "route", "add", "2001:db8:78::/64", "via", via6, ns=ns)
         ip("route", "add", NARROW4 + "/32", "via", "203.0.113.130", ns="r2")
@@ -226,7 +241,8 @@ class Lab:
         """A certificate authority and one server certificate for every name of the lab."""
         d = ROOT + "/"
         with open(d + "san.cnf", "w") as f:
-            f.write("subjectAltName=%s,IP:%s,IP:%s\n" % (",".join("DNS:%s.test" % n for n in NAMES), WEB4, WEB6))
+            names = ["%s.test" % n for n in NAMES] + ["*.t%d.good.zone" % n for n in range(SITES)]
+            f.write("subjectAltName=%s,IP:%s,IP:%s\n" % (",".join("DNS:" + n for n in names), WEB4, WEB6))
         curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
         sh(["openssl", "req", "-x509"] + curve + ["-keyout", d + "ca.key", "-out", d + "ca.pem", "-days", "30",
             "-subj", "/CN=lab test CA", "-addext", "basicConstraints=critical,CA:TRUE"])
@@ -245,6 +261,7 @@ class Lab:
         for i in range(16):  # 16 * 200 bytes: more than any datagram may carry, so TCP is asked
             lines.append("txt-record=big.test,%s" % (chr(97 + i) * 200))
         lines.append("txt-record=small.test,hello")
+        lines += ["server=/%s/%s" % (z, ORIGIN4) for z in ("good.zone", "evil.zone")]
         with open(ROOT + "/dnsmasq.conf", "w") as f:
             f.write("\n".join(lines) + "\n")
         self.start("dnsmasq", ["dnsmasq", "--conf-file=" + ROOT + "/dnsmasq.conf"])
@@ -364,6 +381,10 @@ git clone -q --bare . %(b)s; git -C %(b)s config http.receivepack true; rm -rf %
         self.start("services", [PYTHON, HERE + "/services.py"])
         self.start("services-narrow", [PYTHON, HERE + "/services.py", "--narrow"], ns="narrow")
 
+    def origin(self):
+        self.start("zones", [PYTHON, HERE + "/zones.py"], ns="origin")
+        self.start("origin", [PYTHON, HERE + "/services.py", "--origin"], ns="origin")
+
     def wait(self, checks, seconds=20):
         """Until every (address, port) accepts."""
         end = time.monotonic() + seconds
@@ -395,7 +416,8 @@ git clone -q --bare . %(b)s; git -C %(b)s config http.receivepack true; rm -rf %
         if full:
             self.rsync()
             self.services()
-            checks += [(WEB4, 873), (WEB4, 7000), (WEB6, 7005), (NARROW4, 7000)]
+            self.origin()
+            checks += [(ORIGIN4, 53), (ORIGIN6, 7098), (ORIGIN4, 7099), (WEB4, 873), (WEB4, 7000), (WEB6, 7005), (NARROW4, 7000)]
         self.wait(checks)
         os.environ.update(HOME=ROOT + "/home", TMPDIR=ROOT + "/tmp")  # what programs leave there goes with the lab
 

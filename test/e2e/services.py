@@ -18,6 +18,12 @@ UDP 7003  the answer comes from another port
 UDP 7004  "S N": N datagrams, S seconds apart
 UDP 7005  answers with the TOS / traffic class and TTL of what came
 UDP 123   NTP
+
+With --origin, the servers of the addresses of zones.py. They keep the first bytes of everything that reaches them:
+TCP 80    HTTP/1, read as a careless server would (see `Http`); 443 the same over TLS
+TCP 7000  gives back what came; 7001 speaks first; 22, 25, 853 say nothing
+TCP 7099  tells JSON: "ADDRESS..." -> a list of {proto, port, at, data (Latin-1), n}; "clear ADDRESS..." forgets
+UDP 137, 443, 853, 3478, 5353, 5355, 7000: give back what came
 """
 import asyncio
 import hashlib
@@ -25,6 +31,7 @@ import json
 import random
 import selectors
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -356,7 +363,221 @@ def ntp(s, data, peer):
              stamp(time.time()), peer)
 
 
+# ---- the origin: it tells what reached it -----------------------------------------------------------
+
+KEPT = 65536  # of a connection
+
+
+class Record:
+    """What came in one connection, or one datagram."""
+    all = []
+    lock = threading.Lock()
+
+    def __init__(self, proto, at, port):
+        self.proto, self.at, self.port, self.data, self.n = proto, at.replace("::ffff:", ""), port, b"", 0
+        with Record.lock:
+            Record.all.append(self)
+
+    def add(self, data):
+        self.data += data[:KEPT - len(self.data)]
+        self.n += len(data)
+
+    @staticmethod
+    def tell(conn):
+        words = conn.makefile().readline().split()
+        with Record.lock:
+            if words[:1] == ["clear"]:
+                Record.all = [r for r in Record.all if r.at not in words]
+            got = [dict(proto=r.proto, port=r.port, at=r.at, data=r.data.decode("latin-1"), n=r.n)
+                   for r in Record.all if r.at in words]
+        conn.sendall(json.dumps(got).encode())
+        conn.close()
+
+
+class Http:
+    """
+    Answers each request with a line of JSON: its target, its Host as the last such field says, its body's length and
+    hash. An upgrade and a CONNECT are granted; then it gives back what comes. Lines may end as they like.
+    """
+
+    def __init__(self):
+        self.buf, self.tunnel, self.body, self.chunked = b"", False, None, False
+
+    def feed(self, data):
+        if self.tunnel:
+            return data
+        self.buf += data
+        out = b""
+        while True:
+            if self.body is None and not self.head():
+                return out
+            if self.granted:
+                out, rest, self.buf, self.tunnel = out + self.granted, self.buf, b"", True
+                return out + rest
+            if not self.rest_of_body():
+                return out
+            text = json.dumps({"target": self.target, "host": self.fields.get("host"), "bytes": self.n, "sha": self.sha.hexdigest()})
+            out += ("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text)).encode()
+            self.body = None
+
+    def head(self):
+        lines = self.buf.lstrip(b"\r\n").replace(b"\r\n", b"\n").split(b"\n")
+        if b"" not in lines[:-1]:
+            return False
+        end = lines.index(b"")
+        self.buf = b"\n".join(lines[end + 1:]) if b"\r" not in self.buf else self.buf[self.buf.index(b"\r\n\r\n") + 4:] \
+            if b"\r\n\r\n" in self.buf else b"\n".join(lines[end + 1:])
+        first = lines[0].decode("latin-1").split()
+        self.method, self.target = first[0], first[1] if len(first) > 1 else ""
+        self.fields = {}
+        for line in lines[1:end]:
+            k, _, v = line.decode("latin-1").partition(":")
+            self.fields[k.strip().lower()] = v.strip()
+        self.granted = b""
+        if self.method == "CONNECT":
+            self.granted = b"HTTP/1.1 200 OK\r\n\r\n"
+        elif "upgrade" in self.fields:
+            self.granted = ("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n"
+                            % self.fields["upgrade"]).encode()
+        self.n, self.sha = 0, hashlib.sha256()
+        self.chunked = "chunked" in self.fields.get("transfer-encoding", "")
+        self.body = 0 if self.chunked else int(self.fields.get("content-length", 0))
+        self.last = False
+        return True
+
+    def take(self, n):
+        got, self.buf = self.buf[:n], self.buf[n:]
+        self.n += len(got)
+        self.sha.update(got)
+        return len(got)
+
+    def rest_of_body(self):
+        while True:
+            self.body -= self.take(self.body)
+            if self.body:
+                return False
+            if not self.chunked:
+                return True
+            if self.buf.startswith(b"\r\n") and self.n and not self.last:
+                self.buf = self.buf[2:]
+            line, found, rest = self.buf.partition(b"\r\n")
+            if not found:
+                return False
+            if self.last:  # the trailer
+                self.buf = rest
+                if not line:
+                    return True
+                continue
+            self.buf = rest
+            self.body = int(line.split(b";")[0], 16)
+            self.last = self.body == 0
+
+
+def origin_http(conn, record):
+    http = Http()
+    while True:
+        data = conn.recv(65536)
+        if not data:
+            return
+        record.add(data)
+        conn.sendall(http.feed(data))
+
+
+def origin_tls(conn, record):
+    """TLS by hand, so that the bytes are seen as they came."""
+    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ctx.load_cert_chain(lab.ROOT + "/server.pem", lab.ROOT + "/server.key")
+    came, goes, http = ssl.MemoryBIO(), ssl.MemoryBIO(), Http()
+    tls = ctx.wrap_bio(came, goes, server_side=True)
+    up = False
+    while True:
+        data = conn.recv(65536)
+        if not data:
+            return
+        record.add(data)
+        came.write(data)
+        try:
+            if not up:
+                tls.do_handshake()
+                up = True
+            while True:
+                tls.write(http.feed(tls.read(65536)) or b"")
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError:
+            conn.sendall(goes.read())
+            return
+        conn.sendall(goes.read())
+
+
+def origin_echo(conn, record):
+    while True:
+        data = conn.recv(65536)
+        if not data:
+            return
+        record.add(data)
+        conn.sendall(data)
+
+
+def origin_banner(conn, record):
+    conn.sendall(b"220 ready\r\n")
+    origin_echo(conn, record)
+
+
+def origin_silent(conn, record):
+    while True:
+        data = conn.recv(65536)
+        if not data:
+            return
+        record.add(data)
+
+
+def recorded(port, fn):
+    def one(conn):
+        record = Record("tcp", conn.getsockname()[0], port)
+        try:
+            fn(conn, record)
+        except OSError:
+            pass
+        conn.close()
+    serve(port, one)
+
+
+def recorded_udp(port):
+    s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a QUIC server may have one of the addresses
+    s.bind(("::", port))
+
+    def loop():
+        while True:
+            data, anc, _, peer = s.recvmsg(65535, 256)
+            at = anc[0][2][:16]
+            Record("udp", socket.inet_ntop(socket.AF_INET6, at), port).add(data)
+            try:
+                s.sendmsg([data], [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, at + struct.pack("I", 0))], 0, peer)
+            except OSError as e:
+                print("udp %d: %r" % (port, e), flush=True)
+    thread(loop)
+
+
+def origin():
+    recorded(80, origin_http)
+    recorded(443, origin_tls)
+    recorded(7000, origin_echo)
+    recorded(7001, origin_banner)
+    for port in (22, 25, 853):
+        recorded(port, origin_silent)
+    for port in (137, 443, 853, 3478, 5353, 5355, 7000):
+        recorded_udp(port)
+    serve(7099, Record.tell)
+    threading.Event().wait()
+
+
 def main():
+    if sys.argv[1:] == ["--origin"]:
+        return origin()
     narrow = sys.argv[1:] == ["--narrow"]
     addrs = [lab.NARROW4, lab.NARROW6] if narrow else [lab.WEB4, lab.WEB6, lab.ALT4, lab.ALT6]
     serve(7000, Conversation)
