@@ -377,6 +377,11 @@ static void what_two_readers_could_read_differently_is_refused(void **state)
 	rig_addr(&g, DNS_ANSWER, "a.example", 60, "93.184.216.34");
 	assert_int_equal(run(true), FILTER_MALFORMED);
 
+	begin("a.example", DNS_HTTPS); /* the same where anything may follow the name */
+	rig_bytes(&g, DNS_ANSWER, "a.example", DNS_HTTPS, 60, "\0\1\1", 3);
+	rig_addr(&g, DNS_ANSWER, "", 60, "93.184.216.34");
+	assert_int_equal(run(true), FILTER_MALFORMED);
+
 	begin("a.example", DNS_HTTPS); /* keys that do not ascend */
 	https(DNS_ANSWER, "a.example", "6a");
 	assert_int_equal(run(true), FILTER_MALFORMED);

@@ -158,9 +158,28 @@ static void whole_record_can_go(void **state)
 	assert_in_range(gone, ROUNDS / 4, ROUNDS);
 }
 
+/* Data of which a name is the last that is known ends behind the name, not in it. */
+static void name_stays_within_its_data(void **state)
+{
+	static struct rig r;
+	struct rdata_names names;
+	struct dns_record rec;
+	struct dns_walk w;
+	for (unsigned len = 0; len < 4; len++) {
+		rig_begin(&r, DNS_QR);
+		rig_bytes(&r, DNS_ANSWER, "a", 47, 60, "\1a\0\0", len);
+		rig_addr(&r, DNS_ANSWER, "", 60, "93.184.216.34");
+		struct view v = view_make(r.msg, r.w.len);
+		assert_true(dns_walk_begin(v, &w));
+		assert_int_equal(dns_walk_next(&w, &rec), 1);
+		assert_int_equal(dns_rdata_check(v, &rec, &names), len >= 3);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(name_stays_within_its_data),
 		cmocka_unit_test(without_ech_all_else_is_the_same),
 		cmocka_unit_test(whole_record_can_go),
 	};

@@ -171,8 +171,7 @@ static void compression_is_followed_backwards_only(void **state)
 	}
 	/* To labels before it that run on into the name itself, and over it. */
 	begin(0, 1, 0, 0, 0);
-	wbuf_put_bytes(&w, "\3www\xc0\x0c\4next", 11);
-	msg[12] = 6;
+	wbuf_put_bytes(&w, "\6www\xc0\x0cx\0", 8);
 	at = 16;
 	assert_false(dns_name_read(view_make(msg, w.len), &at, &n));
 	msg[12] = 3;
