@@ -484,7 +484,8 @@ static void compare_flow(const struct policy *p, const struct model *m, unsigned
 	random_facts(&r);
 	const struct policy_facts *f = &r.f;
 	struct policy_verdict v = policy_decide(p, &env, f), w = model_decide(m, &env, f);
-	unsigned possible = model_possible(m, &env, f);
+	/* Trying everything once more takes long, so that is done for some. */
+	unsigned possible = rnd(8) ? 0 : model_possible(m, &env, f);
 
 	count[w.answer]++;
 	check_text(p, &v);
