@@ -126,24 +126,23 @@ static bool over_budget(struct dns_proxy *d, const struct dns_ask *ask)
 	return true;
 }
 
-/* The resolver that the guest chose, where the policy lets it be asked over `proto`. */
-static struct admission admit_resolver(struct dns_proxy *d, const struct dns_ask *ask,
-				       enum policy_proto proto)
+static struct policy_facts resolver_facts(const struct dns_ask *ask, enum policy_proto proto)
 {
-	struct policy_facts f = {
+	return (struct policy_facts){
 		.dir = POLICY_EGRESS,
 		.proto = proto,
 		.remote = ask->who.at,
 		.port = DNS_PORT,
 		.seen = POLICY_NAME_NONE,
 	};
-	return flow_admit(d->sb, &f, &ask->who.from, ask->who.port);
 }
 
+/* To the resolver that the guest chose, where the policy lets it be asked. */
 static void ask_chosen(struct dns_proxy *d, const struct dns_ask *ask, struct view msg)
 {
 	enum policy_proto proto = ask->who.tcp ? POLICY_TCP : POLICY_UDP;
-	struct admission adm = admit_resolver(d, ask, proto);
+	struct policy_facts f = resolver_facts(ask, proto);
+	struct admission adm = flow_admit(d->sb, &f, &ask->who.from, ask->who.port);
 	if (adm.verdict.answer != POLICY_ALLOW) {
 		dns_answer_denied(d, ask, &adm.verdict);
 		return;
@@ -153,13 +152,8 @@ static void ask_chosen(struct dns_proxy *d, const struct dns_ask *ask, struct vi
 		dns_answer_fail(d, ask, DNS_EDE_NONE, "too many resolvers at a time");
 		return;
 	}
-	struct policy_facts tcp = {.dir = POLICY_EGRESS,
-				   .proto = POLICY_TCP,
-				   .remote = ask->who.at,
-				   .port = DNS_PORT,
-				   .seen = POLICY_NAME_NONE};
-	bool tcp_ok = proto == POLICY_TCP ||
-		      policy_decide(d->sb->policy, &d->sb->env, &tcp).answer == POLICY_ALLOW;
+	struct policy_facts tcp = resolver_facts(ask, POLICY_TCP);
+	bool tcp_ok = proto == POLICY_TCP || flow_decide(d->sb, &tcp).answer == POLICY_ALLOW;
 	dns_query_start(d, ask, msg, server, tcp_ok);
 }
 
@@ -176,7 +170,9 @@ bool dns_intercept(struct dns_proxy *d, const struct dns_asker *who, struct view
 	ask.start_us = d->sb->loop->now_us;
 	ask.has_name = dns_name_text(&ask.q.q.name, &ask.name);
 
-	bool chosen = d->honor && !stack_is_gateway(&d->sb->stack, &who->at);
+	/* Names that mean something on the host's networks alone are nothing to ask elsewhere. */
+	bool chosen = d->honor && !stack_is_gateway(&d->sb->stack, &who->at) &&
+		      !dns_local_is_special(d->local, &ask.q.q.name);
 	if (dns_resolvers_refresh(d) && d->cache)
 		dns_cache_clear(d->cache);
 	if (over_rate(d, &ask) || denied(d, &ask) || answered_here(d, &ask))

@@ -141,6 +141,49 @@ static void resolver_that_the_guest_chose_needs_the_policy(void **state)
 	assert_int_equal(fake[0].queries, 0);
 }
 
+/* A resolver on port 53 of the host's loopback, which --net all lets the guest reach. */
+static void chosen_resolver_is_asked_itself(void **state)
+{
+	static const struct ipaddr other = {4, {127, 0, 0, 153}};
+	static const char *const udp_only[] = {"allow@127.0.0.153:udp", "allow@dns,a.b.example",
+					       NULL};
+	conf.dns_cache = true;
+	fake_stop(&fake[1]);
+	if (!fake_start_at(&fake[1], &other, 53))
+		skip(); /* not root */
+	upstream_add(fake[0].port);
+	proxy_up(NULL);
+	ask(1, "a.b.example", DNS_A, 0);
+	assert_true(run_frames(1, 2000));
+	assert_int_equal(last_byte(answer(0)), 1);
+	/* What the configured one said is no answer of this one, nor the other way round. */
+	ask_at(&other, 2, "a.b.example", DNS_A, 0);
+	assert_true(run_frames(2, 2000));
+	assert_int_equal(last_byte(answer_from(1, &other)), 2);
+	ask_at(&other, 3, "a.b.example", DNS_A, 0);
+	assert_true(run_frames(3, 2000));
+	assert_int_equal(fake[1].queries, 2);
+	ask(4, "a.b.example", DNS_A, 0);
+	assert_int_equal(last_byte(answer(3)), 1);
+	assert_int_equal(fake[0].queries, 1);
+	/* Names of the host's networks are not its business. */
+	conf.dns_forward_special.v = calloc(1, sizeof(char *));
+	conf.dns_forward_special.v[0] = strdup("local");
+	conf.dns_forward_special.n = 1;
+	struct error err;
+	assert_int_equal(dns_proxy_reload(dns, &conf, &err), 0);
+	ask_at(&other, 5, "printer.local", DNS_A, 0);
+	assert_true(run_frames(5, 2000));
+	assert_int_equal(last_byte(answer_from(4, &other)), 1);
+	/* Over TCP only where the policy says so: a truncated answer passes as it is. */
+	policy_set(udp_only);
+	fake[1].how = TRUNCATE;
+	ask_at(&other, 6, "a.b.example", DNS_A, 0);
+	assert_true(run_frames(6, 2000));
+	assert_true(header_of(answer_from(5, &other)).flags & DNS_TC);
+	assert_int_equal(fake[1].tcp_queries, 0);
+}
+
 static void rate_is_limited(void **state)
 {
 	conf.dns_rate = 10;
@@ -256,6 +299,36 @@ static void cached_answer_is_judged_again(void **state)
 	assert_int_equal(rcode_of(answer(2)), DNS_NXDOMAIN);
 	assert_int_equal(fake[0].queries, 1);
 	sb.env.host_count = 0;
+}
+
+/* The last tenth of its time: the guest is answered at once, and the resolver asked again. */
+static bool renewed(void)
+{
+	return fake[0].queries == 2 && dns->queries_n == 0;
+}
+
+static void answer_is_renewed_before_its_time_is_over(void **state)
+{
+	conf.dns_cache = true;
+	fake[0].ttl = 100;
+	upstream_add(fake[0].port);
+	proxy_up(NULL);
+	ask(1, "a.example", DNS_A, 0);
+	assert_true(run_frames(1, 2000));
+	ask_later_us = 85 * 1000000ull;
+	ask(2, "a.example", DNS_A, 0);
+	assert_int_equal(dns->queries_n, 0);
+	ask_later_us = 95 * 1000000ull;
+	ask(3, "a.example", DNS_A, 0);
+	assert_int_equal(frame_n, 3);
+	assert_int_equal(dns->queries_n, 1);
+	assert_int_equal(dns->asks_n, 0);
+	/* Whoever asks meanwhile does not ask again. */
+	ask(4, "a.example", DNS_A, 0);
+	assert_int_equal(dns->queries_n, 1);
+	assert_true(run_until(renewed, 2000));
+	assert_int_equal(frame_n, 4);
+	assert_int_equal(dns->prefetch_n, 0);
 }
 
 static bool says_ad;
@@ -391,48 +464,42 @@ static void names_behind_a_cname_are_judged(void **state)
 
 /* ---- step 9 ---- */
 
-static void answers_bind_and_their_absence_unbinds(void **state)
-{
-	upstream_add(fake[0].port);
-	sb.bindings = bindings_new(100);
-	proxy_up(NULL);
-	ask(1, "WWW.example", DNS_A, 0);
-	assert_true(run_frames(1, 2000));
-	assert_true(is_bound("www.example", "93.184.216.1"));
-	/* An answer of one family says nothing about the other. */
-	fake[0].rcode = DNS_NOERROR;
-	fake[0].how = TRUNCATE;
-	ask(2, "www.example", DNS_AAAA, 0);
-	assert_true(run_frames(2, 2000));
-	assert_true(is_bound("www.example", "93.184.216.1"));
-	/* A failure says nothing at all. */
-	fake[0].how = ANSWER;
-	fake[0].rcode = DNS_SERVFAIL;
-	ask(3, "www.example", DNS_A, 0);
-	assert_true(run_frames(3, 2000));
-	assert_true(is_bound("www.example", "93.184.216.1"));
-}
-
 static void put_nothing(struct fake *f, const struct dns_query_view *q, struct wbuf *w,
 			uint16_t counts[3])
 {
 }
 
-static void name_that_is_gone_is_unbound(void **state)
+static void answers_bind_and_their_absence_unbinds(void **state)
 {
+	static const struct {
+		enum dns_rcode rcode;
+		uint16_t type;
+		bool bound; /* is the IPv4 address behind it */
+	} steps[] = {
+		{DNS_NOERROR, DNS_AAAA, true}, /* says nothing about the other family */
+		{DNS_SERVFAIL, DNS_A, true},   /* says nothing at all */
+		{DNS_REFUSED, DNS_AAAA, true},
+		{DNS_NOERROR, 16, true},
+		{DNS_NOERROR, DNS_A, false},
+		{DNS_NXDOMAIN, DNS_AAAA, false}, /* of no family, then */
+		{DNS_NXDOMAIN, 16, false},
+	};
+	int n = 0;
 	upstream_add(fake[0].port);
 	sb.bindings = bindings_new(100);
-	fake[0].ttl = 0;
 	proxy_up(NULL);
-	ask(1, "www.example", DNS_A, 0);
-	assert_true(run_frames(1, 2000));
-	assert_true(is_bound("www.example", "93.184.216.1"));
-	fake[0].records = put_nothing;
-	fake[0].rcode = DNS_NXDOMAIN;
-	ask(2, "www.example", DNS_AAAA, 0);
-	assert_true(run_frames(2, 2000));
-	loop.now_us += 61 * 1000000ull; /* an address keeps its own time */
-	assert_false(is_bound("www.example", "93.184.216.1"));
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		fake[0].records = NULL;
+		fake[0].rcode = DNS_NOERROR;
+		ask(1, "WWW.example", DNS_A, 0);
+		assert_true(run_frames(++n, 2000));
+		assert_true(is_bound("www.example", "93.184.216.1"));
+		fake[0].records = put_nothing;
+		fake[0].rcode = steps[i].rcode;
+		ask(2, "www.example", steps[i].type, 0);
+		assert_true(run_frames(++n, 2000));
+		assert_int_equal(is_bound("www.example", "93.184.216.1"), steps[i].bound);
+	}
 }
 
 int main(void)
@@ -444,18 +511,19 @@ int main(void)
 		T(denied_name_can_be_refused),
 		T(odd_names_need_a_rule_for_all),
 		T(resolver_that_the_guest_chose_needs_the_policy),
+		T(chosen_resolver_is_asked_itself),
 		T(rate_is_limited),
 		T(tunnel_runs_out_of_budget),
 		T(own_names_are_answered_without_a_resolver),
 		T(records_of_the_configuration_are_answered),
 		T(cached_answer_is_the_askers_own),
 		T(cached_answer_is_judged_again),
+		T(answer_is_renewed_before_its_time_is_over),
 		T(ad_is_for_those_who_asked),
 		T(private_address_turns_the_whole_answer),
 		T(private_address_passes_where_it_is_named),
 		T(names_behind_a_cname_are_judged),
 		T(answers_bind_and_their_absence_unbinds),
-		T(name_that_is_gone_is_unbound),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

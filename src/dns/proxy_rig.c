@@ -23,6 +23,7 @@ struct config conf;
 struct frame_got frames[FRAMES_MAX];
 int frame_n;
 int wanted;
+uint64_t ask_later_us;
 
 /* ---- what resolvers say ---- */
 
@@ -228,29 +229,37 @@ static void fake_accept(struct loop_source *src, uint32_t events)
 	assert_int_equal(loop_add(&loop, &f->conn[i], fd, EPOLLIN), 0);
 }
 
+bool fake_start_at(struct fake *f, const struct ipaddr *at, uint16_t port)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = ipaddr_to_sockaddr(at, port, &ss);
+	int u = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int t = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct ipaddr a;
+	int on = 1; /* connections of an earlier run may linger */
+	setsockopt(t, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(u, (struct sockaddr *)&ss, len) != 0 ||
+	    getsockname(u, (struct sockaddr *)&ss, &len) != 0 ||
+	    bind(t, (struct sockaddr *)&ss, len) != 0 || listen(t, 64) != 0) {
+		close(u);
+		close(t);
+		return false;
+	}
+	ipaddr_from_sockaddr((struct sockaddr *)&ss, &a, &f->port);
+	f->udp = (struct loop_source){.fd = -1, .fn = fake_udp};
+	f->tcp = (struct loop_source){.fd = -1, .fn = fake_accept};
+	assert_int_equal(loop_add(&loop, &f->udp, u, EPOLLIN), 0);
+	assert_int_equal(loop_add(&loop, &f->tcp, t, EPOLLIN), 0);
+	return true;
+}
+
 /* UDP and TCP on one port of 127.0.0.1. */
 void fake_start(struct fake *f, enum behaviour how, uint8_t mark)
 {
-	struct sockaddr_storage ss;
 	*f = (struct fake){.how = how, .mark = mark, .ttl = 300};
-	for (int tries = 0; tries < 50; tries++) {
-		socklen_t len = ipaddr_to_sockaddr(&lo4, 0, &ss);
-		int u = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-		int t = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-		assert_int_equal(bind(u, (struct sockaddr *)&ss, len), 0);
-		getsockname(u, (struct sockaddr *)&ss, &len);
-		struct ipaddr a;
-		ipaddr_from_sockaddr((struct sockaddr *)&ss, &a, &f->port);
-		if (bind(t, (struct sockaddr *)&ss, len) == 0 && listen(t, 64) == 0) {
-			f->udp = (struct loop_source){.fd = -1, .fn = fake_udp};
-			f->tcp = (struct loop_source){.fd = -1, .fn = fake_accept};
-			assert_int_equal(loop_add(&loop, &f->udp, u, EPOLLIN), 0);
-			assert_int_equal(loop_add(&loop, &f->tcp, t, EPOLLIN), 0);
+	for (int tries = 0; tries < 50; tries++)
+		if (fake_start_at(f, &lo4, 0))
 			return;
-		}
-		close(u);
-		close(t);
-	}
 	fail_msg("no free port");
 }
 
@@ -346,6 +355,7 @@ static void sandbox_up(void)
 	conf.dns_timeout_ms = TIMEOUT_MS;
 	conf.dns_cache = false;
 	frame_n = 0;
+	ask_later_us = 0;
 }
 
 void proxy_up(const char *path)
@@ -473,7 +483,7 @@ void ask_raw_at(const struct ipaddr *at, const uint8_t *msg, size_t len, uint16_
 		.dport = 53,
 		.payload = view_make(msg, len),
 	};
-	loop.now_us = clock_now_us();
+	loop.now_us = clock_now_us() + ask_later_us;
 	stack_set_now(&sb.stack, loop.now_us);
 	dns_proxy_udp(dns, &d);
 	stack_flush(&sb.stack);

@@ -75,6 +75,8 @@ extern struct config conf;
 extern const struct ipaddr gw4, guest4, gw6, guest6, lo4;
 
 void fake_start(struct fake *f, enum behaviour how, uint8_t mark);
+/* False where the port cannot be had. */
+bool fake_start_at(struct fake *f, const struct ipaddr *at, uint16_t port);
 void fake_stop(struct fake *f);
 void fake_stop_tcp(struct fake *f);
 
@@ -103,6 +105,8 @@ extern int wanted;
 uint64_t ms_since(uint64_t start_us);
 
 /* ---- the guest over UDP ---- */
+
+extern uint64_t ask_later_us; /* by how much the clock is ahead while the guest asks */
 
 size_t make_query(uint8_t *out, uint16_t id, const char *name, uint16_t type, uint16_t edns);
 void ask_raw_at(const struct ipaddr *at, const uint8_t *msg, size_t len, uint16_t sport);
