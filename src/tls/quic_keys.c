@@ -9,7 +9,8 @@
 #include "tls/quic_keys.h"
 
 #include <stdlib.h>
-#include <openssl/evp.h>
+
+#include "tls/libcrypto.h"
 
 enum {
 	HASH = 32,
@@ -26,7 +27,7 @@ struct quic_crypto {
 
 struct quic_crypto *quic_crypto_new(void)
 {
-	struct quic_crypto *c = calloc(1, sizeof(*c));
+	struct quic_crypto *c = libcrypto_load() ? calloc(1, sizeof(*c)) : NULL;
 
 	if (!c)
 		return NULL;
