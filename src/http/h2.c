@@ -172,12 +172,11 @@ static enum h2_event read_settings(struct h2 *h, struct view *in)
 }
 
 /* Pad length and priority, of which only the first counts. */
-static bool read_prefix(struct h2 *h, struct view *in, bool *ret_whole)
+static bool read_prefix(struct h2 *h, struct view *in)
 {
 	bool padded = h->frame.flags & H2_PADDED;
 	uint32_t want = (padded ? 1 : 0) + (h->frame.flags & H2_WITH_PRIORITY ? 5 : 0);
 
-	*ret_whole = false;
 	if (h->left < want)
 		return h2_refuse(h, "a frame is too short for its flags");
 	if (!h2_gather(&h->gather, in, want))
@@ -189,7 +188,6 @@ static bool read_prefix(struct h2 *h, struct view *in, bool *ret_whole)
 		return h2_refuse(h, "a frame is shorter than its padding");
 	h->left -= h->padding;
 	h->state = H2_S_FRAGMENT;
-	*ret_whole = true;
 	return true;
 }
 
@@ -228,14 +226,8 @@ static enum h2_event read_padding(struct h2 *h, struct view *in)
 /* A header block, as far as the bytes of this frame go. */
 static enum h2_event read_block(struct h2 *h, struct view *in)
 {
-	bool whole;
-
-	if (h->state == H2_S_PREFIX) {
-		if (!read_prefix(h, in, &whole))
-			return H2_ERROR;
-		if (!whole)
-			return H2_MORE;
-	}
+	if (h->state == H2_S_PREFIX && !read_prefix(h, in))
+		return H2_ERROR;
 	if (h->state == H2_S_FRAGMENT && !read_fragment(h, in))
 		return H2_ERROR;
 	return h->state == H2_S_PADDING ? read_padding(h, in) : H2_MORE;

@@ -139,13 +139,13 @@ static bool read_regular(struct h2 *h, struct reading *r, const struct http_fiel
 			return h2_refuse(h, "an upper-case letter in a field's name");
 	if (is_of_connection(f))
 		return h2_refuse(h, "a field that belongs into HTTP/1");
-	if (h->trailer)
-		return true;
-	if (http_text_is_exactly(f->name, "host"))
+	bool host = http_text_is_exactly(f->name, "host");
+	bool length = http_text_is_exactly(f->name, "content-length");
+	if (h->trailer && (host || length))
+		return h2_refuse(h, "a trailer field that belongs into the head");
+	if (host)
 		return read_host(h, r, f);
-	if (http_text_is_exactly(f->name, "content-length"))
-		return read_length(h, r, f);
-	return true;
+	return !length || read_length(h, r, f);
 }
 
 static bool read_fields(struct h2 *h, struct reading *r)

@@ -153,6 +153,14 @@ static void blocks_come_in_parts_with_padding_and_priority(void **state)
 	assert_read("", before);
 	out.len++;
 	assert_read("#1 GET / a.example", out.len);
+	/* More padding than there is room for, and as much as there is. */
+	begin_connection();
+	put_frame(H2_HEADERS, H2_PADDED | H2_END_HEADERS, 1, "\2\0", 2);
+	assert_read("!a frame is shorter than its padding", before);
+	begin_connection();
+	put_frame(H2_HEADERS, H2_PADDED, 1, "\1\0", 2);
+	put_frame(H2_CONTINUATION, H2_END_HEADERS, 1, block, n);
+	assert_read("#1 GET / a.example", out.len);
 }
 
 static void an_authority_has_one_reading(void **state)
@@ -210,6 +218,7 @@ static void odd_fields_are_refused(void **state)
 	assert_fields(GET_A "connection: close\n", "!a field that belongs into HTTP/1");
 	assert_fields(GET_A "transfer-encoding: chunked\n", "!a field that belongs into HTTP/1");
 	assert_fields(GET_A "te: gzip\n", "!a field that belongs into HTTP/1");
+	assert_fields(GET_A "content-length: 17\nte: Trailers\n", "#1 GET / a.example");
 	assert_fields(GET_A "content-length: 1, 1\n",
 		      "!the Content-Length is not one plain number");
 	assert_fields(GET_A "content-length: 1\ncontent-length: 1\n",
@@ -228,6 +237,14 @@ static void trailers_name_no_host(void **state)
 	put_headers(5, 0, GET_A);
 	put_headers(3, H2_END_STREAM, GET_A);
 	assert_read("#5 GET / a.example !a pseudo-header field at a wrong place", before);
+	begin_connection();
+	put_headers(5, 0, GET_A);
+	put_headers(5, H2_END_STREAM, "host: b.example\n");
+	assert_read("#5 GET / a.example !a trailer field that belongs into the head", before);
+	begin_connection();
+	put_headers(5, 0, GET_A);
+	put_headers(5, H2_END_STREAM, "content-length: 0\n");
+	assert_read("#5 GET / a.example !a trailer field that belongs into the head", before);
 	begin_connection();
 	put_headers(5, 0, GET_A);
 	put_headers(5, 0, "x: y\n");
@@ -413,6 +430,34 @@ static void the_table_follows_acknowledged_settings(void **state)
 	h2_free(h);
 }
 
+static void settings_without_a_table_leave_it_alone(void **state)
+{
+	static const uint8_t streams[] = {0, 3, 0, 0, 0, 100};
+	struct h2 *h = h2_new();
+
+	begin_connection();
+	put_headers(1, 0, GET_A "x: y\n");
+	client_says(h, "#1 GET / a.example");
+	server_says(h, H2_SETTINGS, 0, streams, 6, true);
+	put_frame(H2_SETTINGS, H2_ACK, 0, "", 0);
+	put_headers(3, 0, GET_A "x: y\n");
+	client_says(h, "#3 GET / a.example");
+	h2_free(h);
+}
+
+static void the_clients_own_table_is_known(void **state)
+{
+	struct h2 *h = h2_new();
+
+	begin_connection();
+	client_says(h, "");
+	assert_int_equal(h2_client_table(h), H2_TABLE);
+	put_frame(H2_SETTINGS, 0, 0, "\0\1\0\0\1\0\0\3\0\0\0\7", 12);
+	client_says(h, "");
+	assert_int_equal(h2_client_table(h), 256);
+	h2_free(h);
+}
+
 static void a_client_that_ignores_a_smaller_table_is_refused(void **state)
 {
 	struct h2 *h = h2_new();
@@ -425,6 +470,28 @@ static void a_client_that_ignores_a_smaller_table_is_refused(void **state)
 	put_headers(3, 0, GET_A "x: y\n");
 	client_says(h, "!a header block cannot be decoded");
 	h2_free(h);
+}
+
+/* Small and large again in one SETTINGS: the table is empty, and the client says so. */
+static void the_smallest_table_in_one_settings_counts(void **state)
+{
+	static const uint8_t down_and_up[] = {0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0x10, 0};
+
+	for (int told = 0; told < 2; told++) {
+		struct h2 *h = h2_new();
+		begin_connection();
+		put_headers(1, 0, GET_A "x: y\n");
+		client_says(h, "#1 GET / a.example");
+		server_says(h, H2_SETTINGS, 0, down_and_up, 12, true);
+		put_frame(H2_SETTINGS, H2_ACK, 0, "", 0);
+		if (told) {
+			nghttp2_hd_deflate_change_table_size(deflater, 0);
+			nghttp2_hd_deflate_change_table_size(deflater, H2_TABLE);
+		}
+		put_headers(3, 0, GET_A "x: y\n");
+		client_says(h, told ? "#3 GET / a.example" : "!a header block cannot be decoded");
+		h2_free(h);
+	}
 }
 
 static void a_table_larger_than_ours_is_refused_when_it_is_used(void **state)
@@ -455,14 +522,15 @@ static void a_table_larger_than_ours_is_refused_when_it_is_used(void **state)
 
 static void a_larger_frame_is_allowed_by_the_server(void **state)
 {
-	static const uint8_t frame_32k[] = {0, 5, 0, 0, 0x80, 0};
+	static const uint8_t frame_32k[] = {0, 5, 0, 0, 0x80, 0, 0, 4,    0x7f,
+					    0, 0, 0, 0, 5,    0, 0, 0x40, 0};
 	static uint8_t data[32769];
 	struct h2 *h = h2_new();
 
 	begin_connection();
 	put_headers(1, 0, GET_A);
 	client_says(h, "#1 GET / a.example");
-	server_says(h, H2_SETTINGS, 0, frame_32k, 6, true);
+	server_says(h, H2_SETTINGS, 0, frame_32k, sizeof(frame_32k), true);
 	put_frame(H2_DATA, 0, 1, data, 32768);
 	client_says(h, "");
 	put_frame(H2_DATA, 0, 1, data, 32769);
@@ -510,8 +578,26 @@ static void a_server_of_another_protocol_cannot_be_followed(void **state)
 
 	assert_false(h2_read_server(h, view_make(in, sizeof(in) - 1), &gap));
 	h2_free(h);
+	static const uint8_t begin_bad[][H2_FRAME_HLEN] = {
+		{0, 0, 0, H2_SETTINGS, H2_ACK, 0, 0, 0, 0},
+		{0, 0, 0, H2_SETTINGS, 0, 0, 0, 0, 1},
+		{0, 0, 5, H2_SETTINGS, 0, 0, 0, 0, 0},
+	};
+	for (size_t i = 0; i < sizeof(begin_bad) / sizeof(begin_bad[0]); i++) {
+		h = h2_new();
+		assert_false(h2_read_server(h, view_make(begin_bad[i], H2_FRAME_HLEN), &gap));
+		h2_free(h);
+	}
+	/* A block that is interrupted, and one that goes on without a beginning. */
+	static const uint8_t block[] = {0, 0, 0, H2_HEADERS, 0, 0, 0, 0, 1};
 	h = h2_new();
-	server_says(h, H2_SETTINGS, H2_ACK, "", 0, false);
+	server_says(h, H2_SETTINGS, 0, "", 0, true);
+	assert_true(h2_read_server(h, view_make(block, sizeof(block)), &gap));
+	server_says(h, H2_PING, 0, "12345678", 8, false);
+	h2_free(h);
+	h = h2_new();
+	server_says(h, H2_SETTINGS, 0, "", 0, true);
+	server_says(h, H2_CONTINUATION, H2_END_HEADERS, "", 0, false);
 	h2_free(h);
 	h = h2_new();
 	server_says(h, H2_PING, 0, "12345678", 8, false);
@@ -532,7 +618,10 @@ int main(void)
 		cmocka_unit_test(a_connection_begins_with_preface_and_settings),
 		cmocka_unit_test(blocks_are_bounded),
 		cmocka_unit_test(the_table_follows_acknowledged_settings),
+		cmocka_unit_test(settings_without_a_table_leave_it_alone),
+		cmocka_unit_test(the_clients_own_table_is_known),
 		cmocka_unit_test(a_client_that_ignores_a_smaller_table_is_refused),
+		cmocka_unit_test(the_smallest_table_in_one_settings_counts),
 		cmocka_unit_test(a_table_larger_than_ours_is_refused_when_it_is_used),
 		cmocka_unit_test(a_larger_frame_is_allowed_by_the_server),
 		cmocka_unit_test(settings_that_are_not_acknowledged_are_bounded),
