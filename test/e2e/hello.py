@@ -8,6 +8,86 @@ import time
 ALERT_DENIED = b"\x15\x03\x03\x00\x02\x02\x31"  # fatal, access_denied (RFC 8446 6)
 
 
+def resolver():
+    with open("/etc/resolv.conf") as f:
+        return [line.split()[1] for line in f if line.startswith("nameserver")][0]
+
+
+KINDS = {"A": 1, "NS": 2, "CNAME": 5, "NULL": 10, "TXT": 16, "AAAA": 28, "SVCB": 64, "HTTPS": 65}
+
+
+def qname(name):
+    return b"".join(bytes([len(x)]) + x for x in (name if isinstance(name, bytes) else name.encode()).strip(b".").split(b".") if x) + b"\0"
+
+
+def query(name, kind="A", edns=True, ident=0x7177, count=1):
+    opt = b"\0" + struct.pack("!HHIH", 41, 1232, 0, 0)
+    return struct.pack("!HHHHHH", ident, 0x100, count, 0, 0, edns) + qname(name) + struct.pack("!HH", KINDS[kind], 1) + opt * edns
+
+
+def exchange(message, server=None, tcp=False, timeout=6):
+    """The answer to one message; None for silence, the name of the error otherwise."""
+    server = server or resolver()
+    s = socket.socket(socket.AF_INET6 if ":" in server else socket.AF_INET, socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM)
+    s.settimeout(timeout)
+    try:
+        s.connect((server, 53))
+        s.sendall((struct.pack("!H", len(message)) if tcp else b"") + message)
+        got = s.recv(65535)
+        while tcp and got and (len(got) < 2 or len(got) < 2 + struct.unpack("!H", got[:2])[0]):
+            more = s.recv(65535)
+            if not more:
+                break
+            got += more
+        return got[2:] if tcp else got
+    except socket.timeout:
+        return None
+    except OSError as e:
+        return type(e).__name__
+
+
+def skip_name(m, at):
+    while m[at]:
+        if m[at] >= 0xc0:
+            return at + 2
+        at += 1 + m[at]
+    return at + 1
+
+
+def read(m):
+    """{rcode, tc, addresses, answers: [[kind, data]], ede, text} of an answer."""
+    if not isinstance(m, bytes) or len(m) < 12:
+        return {"rcode": m if isinstance(m, str) else "silence", "addresses": [], "answers": [], "ede": None, "text": "", "tc": False}
+    flags, qd, an, ns, ar = struct.unpack("!HHHHH", m[2:12])
+    r = {"rcode": {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}.get(flags & 15, flags & 15),
+         "tc": bool(flags & 0x200), "addresses": [], "answers": [], "ede": None, "text": ""}
+    at = 12
+    for _ in range(qd):
+        at = skip_name(m, at) + 4
+    for i in range(an + ns + ar):
+        at = skip_name(m, at)
+        kind, _, _, n = struct.unpack("!HHIH", m[at:at + 10])
+        data = m[at + 10:at + 10 + n]
+        at += 10 + n
+        if i < an:
+            r["answers"].append([kind, data.hex()])
+        if i < an and kind in (1, 28):
+            r["addresses"].append(socket.inet_ntop(socket.AF_INET if n == 4 else socket.AF_INET6, data))
+        while kind == 41 and len(data) >= 4:
+            code, n = struct.unpack("!HH", data[:4])
+            if code == 15:
+                r["ede"], r["text"] = struct.unpack("!H", data[4:6])[0], data[6:4 + n].decode("latin-1")
+            data = data[4 + n:]
+    return r
+
+
+def ask(name, kind="A", server=None, tcp=False, **kw):
+    t0 = time.monotonic()
+    r = read(exchange(query(name, kind, **kw), server, tcp))
+    r["seconds"] = time.monotonic() - t0
+    return r
+
+
 def vec(size, data):
     return len(data).to_bytes(size, "big") + data
 

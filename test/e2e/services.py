@@ -547,6 +547,7 @@ def recorded_udp(port):
     s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
     s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+    s.setsockopt(socket.IPPROTO_IPV6, 78, 1)  # IPV6_FREEBIND: no interface has the addresses of the sites
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a QUIC server may have one of the addresses
     s.bind(("::", port))
 

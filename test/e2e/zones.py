@@ -21,7 +21,7 @@ A name is LABEL.tN.ZONE: N is the site that a test has for itself (see site_of()
     (others)        A and AAAA of the site, for a minute
 
 Port 7098 tells the questions: "tN" -> JSON, a list of [name, type, transport, address that was asked];
-"clear tN" forgets them.
+"clear tN" forgets them. "junk" -> what was no question.
 """
 import json
 import re
@@ -175,6 +175,12 @@ def note(q):
             asked.setdefault(q.test, []).append([q.name.lower(), TYPES.get(q.kind, str(q.kind)), q.proto, q.at])
 
 
+def note_junk(data, why):
+    print("no question: %r: %r" % (data[:80], why), flush=True)
+    with lock:
+        asked.setdefault("junk", []).append(data.decode("latin-1"))
+
+
 def plain(address):
     return address.replace("::ffff:", "")
 
@@ -194,6 +200,7 @@ def serve_udp():
     s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
     s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+    s.setsockopt(socket.IPPROTO_IPV6, 78, 1)  # IPV6_FREEBIND: no interface has the addresses of the sites
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
     s.bind(("::", 53))
     while True:
@@ -206,22 +213,23 @@ def serve_udp():
             control = [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, anc[0][2][:16] + struct.pack("I", 0))]
             threading.Thread(target=send_all, args=(s, messages(q), control, peer, at), daemon=True).start()
         except (IndexError, ValueError, struct.error, OSError) as e:
-            print("query %r: %r" % (data[:80], e), flush=True)
+            note_junk(data, e)
 
 
 def talk_tcp(c):
-    f = c.makefile("rb")
+    f, data = c.makefile("rb"), b""
     try:
         while True:
             head = f.read(2)
             if len(head) < 2:
                 break
-            q = Question(f.read(struct.unpack("!H", head)[0]), plain(c.getsockname()[0]), "tcp")
+            data = f.read(struct.unpack("!H", head)[0])
+            q = Question(data, plain(c.getsockname()[0]), "tcp")
             note(q)
             for _, message, _ in messages(q):
                 c.sendall(struct.pack("!H", len(message)) + message)
     except (IndexError, ValueError, struct.error, OSError) as e:
-        print("query over TCP: %r" % e, flush=True)
+        note_junk(data, e)
     c.close()
 
 
