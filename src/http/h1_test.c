@@ -305,7 +305,9 @@ static void expect_and_connection_say_only_what_is_known(void **state)
 	assert_field("Expect: 200-ok", "!417 the Expect field is not 100-continue");
 	assert_log("POST / HTTP/1.0\r\n" H "Expect: 200-ok\r\n\r\n", OK_POST ".");
 	assert_field("Content-Type: a\r\nContent_Type: b\r\nCookie: c", OK_POST ".");
-	assert_field("Connection: close, TE", OK_POST ".");
+	assert_field("Expect: 100-continu", "!417 the Expect field is not 100-continue");
+	assert_field("Expect: 100-continue2", "!417 the Expect field is not 100-continue");
+	assert_field("Connection: close, TE, hos, host2", OK_POST ".");
 	assert_field("Connection: x, Host", "!400 Connection names a field of the message");
 	assert_field("Connection: content-length", "!400 Connection names a field of the message");
 }

@@ -160,6 +160,9 @@ void rig_h1(struct view in, struct rig_cut cut, enum rig_answer answer, struct r
 			r.looked += used;
 			on = note_h1(&r, e, used);
 		} while (on && e != H1_MORE);
+		/* The end stays the end. */
+		size_t none;
+		must(on || (h1_read(r.h, in, &none) == e && none == 0));
 	}
 	flush_body(ret);
 	h1_free(r.h);
@@ -225,6 +228,8 @@ void rig_watch(const char *const *methods, struct view in, struct rig_cut cut, s
 			at += used;
 			on = note_watch(w, e, ret);
 		} while (on && e != H1_WATCH_MORE);
+		size_t none;
+		must(on || (h1_watch_read(w, in, &none) == e && none == 0));
 	}
 	h1_watch_free(w);
 }
@@ -266,5 +271,7 @@ void rig_h2(struct h2 *h, struct view in, struct rig_cut cut, struct rig_log *re
 			if (e == H2_ERROR)
 				say(ret, "!%s", h2_error(h));
 		} while (e != H2_MORE && e != H2_ERROR);
+		size_t none;
+		must(e != H2_ERROR || (h2_read(h, in, &none) == H2_ERROR && none == 0));
 	}
 }
