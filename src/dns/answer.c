@@ -93,13 +93,13 @@ void dns_answer_fail(struct dns_proxy *d, const struct dns_ask *ask, enum dns_ed
 	tell(d, ask, msg, &(struct told){0});
 }
 
+/* `why`: the rule, or what else is the matter. */
 static void deny(struct dns_proxy *d, const struct dns_ask *ask, enum dns_rcode rcode,
-		 enum dns_ede ede, const struct policy_verdict *v)
+		 enum dns_ede ede, const struct policy_verdict *v, const char *why)
 {
 	uint8_t buf[DNS_MADE_MAX];
 	char text[EDE_TEXT_MAX + 1];
-	snprintf(text, sizeof(text), "%s: %s", policy_reason_name(v->reason),
-		 v->rule_text ? v->rule_text : "");
+	snprintf(text, sizeof(text), "%s: %s", policy_reason_name(v->reason), why);
 	struct view msg = view_make(buf, dns_make_denial(&ask->q, rcode, ede, text, buf));
 	answer_as_told(d, ask, msg, &(struct told){.verdict = v});
 }
@@ -107,21 +107,22 @@ static void deny(struct dns_proxy *d, const struct dns_ask *ask, enum dns_rcode 
 void dns_answer_denied(struct dns_proxy *d, const struct dns_ask *ask,
 		       const struct policy_verdict *v)
 {
-	deny(d, ask, d->deny_refused ? DNS_REFUSED : DNS_NXDOMAIN, DNS_EDE_BLOCKED, v);
+	deny(d, ask, d->deny_refused ? DNS_REFUSED : DNS_NXDOMAIN, DNS_EDE_BLOCKED, v,
+	     v->rule_text);
 }
 
-void dns_answer_refused(struct dns_proxy *d, const struct dns_ask *ask, enum policy_reason why,
-			const char *text)
+void dns_answer_refused(struct dns_proxy *d, const struct dns_ask *ask, enum policy_reason reason,
+			const char *why)
 {
 	char name[DNS_NAME_STRLEN];
 	struct flow_question fq = dns_ask_question(ask, name);
-	struct policy_verdict v = {POLICY_DENY, why, -1, text, false};
+	struct policy_verdict v = {POLICY_DENY, reason, -1, NULL, false};
 	flow_refuse_question(d->sb, &fq, &v);
 	/* An address that names may not have is blocked by weir; a budget is the owner's filter. */
-	if (why == REASON_REBIND)
-		deny(d, ask, DNS_NXDOMAIN, DNS_EDE_BLOCKED, &v);
+	if (reason == REASON_REBIND)
+		deny(d, ask, DNS_NXDOMAIN, DNS_EDE_BLOCKED, &v, why);
 	else
-		deny(d, ask, DNS_REFUSED, DNS_EDE_FILTERED, &v);
+		deny(d, ask, DNS_REFUSED, DNS_EDE_FILTERED, &v, why);
 }
 
 /* ---- the filter's question ---- */

@@ -31,9 +31,10 @@ static bool refuse_bytes(struct dns_proxy *d, const struct dns_asker *who,
 		.remote = who->at,
 		.port = DNS_PORT,
 	};
+	static const struct policy_verdict not_dns = {POLICY_DENY, REASON_ALT_DNS, -1, NULL, false};
 	d->sb->cnt.dns_failures++;
 	if (rcode != DNS_NOTIMP)
-		flow_count_refusal(d->sb, REASON_ALT_DNS, &f);
+		flow_note_refusal(d->sb, &f, &who->from, who->port, 0, &not_dns);
 	/* Two servers must not answer each other's answers for ever. */
 	bool loops = (q->h.flags & DNS_QR) && !who->tcp && who->port == DNS_PORT;
 	if (rcode < 0 || loops) {

@@ -159,9 +159,9 @@ void dns_answer_fail(struct dns_proxy *d, const struct dns_ask *ask, enum dns_ed
 /* The verdict was counted and told already. */
 void dns_answer_denied(struct dns_proxy *d, const struct dns_ask *ask,
 		       const struct policy_verdict *v);
-/* Refused by the interceptor itself, under `why`: counted and told here. */
-void dns_answer_refused(struct dns_proxy *d, const struct dns_ask *ask, enum policy_reason why,
-			const char *text);
+/* Refused by the interceptor itself: counted and told here. `why` is for the extended error. */
+void dns_answer_refused(struct dns_proxy *d, const struct dns_ask *ask, enum policy_reason reason,
+			const char *why);
 
 /* ---- query.c ---- */
 struct dns_query;
