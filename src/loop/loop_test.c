@@ -5,8 +5,11 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
 #include <cmocka.h>
+
+#include "base/pages.h"
 
 static struct loop loop;
 
@@ -119,6 +122,46 @@ static void forgotten_and_closed_a_source_is_not_called(void **state)
 	assert_int_equal(second.calls, 0);
 }
 
+/* Pages of files that this process has mapped just now. */
+static long file_pages(void)
+{
+	long size = 0, resident = 0, shared = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%ld %ld %ld", &size, &resident, &shared), 3);
+	fclose(f);
+	return shared;
+}
+
+static uint64_t fired_us;
+
+static void note_and_stop(struct timer *t)
+{
+	fired_us = clock_now_us();
+	loop.stop = true;
+}
+
+/* The first long wait has a pause in it, which neither a timer nor a turn may notice. */
+static void the_first_rest_gives_code_back_and_delays_nothing(void **state)
+{
+	long before = file_pages();
+	uint64_t due;
+
+	for (int round = 0; round < 2; round++) {
+		due = clock_now_us() + (PAGES_REST_MS + 200) * UINT64_C(1000);
+		loop.stop = false;
+		loop.now_us = clock_now_us();
+		timer_init(&killer, note_and_stop);
+		timer_set(&loop.wheel, &killer, due);
+		assert_int_equal(loop_run(&loop), 0);
+		assert_true(loop.rested);
+		assert_true(fired_us >= due && fired_us < due + 5000000);
+		assert_int_equal(loop.turns, round + 1);
+	}
+	assert_true(file_pages() < before);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -126,6 +169,7 @@ int main(void)
 		TEST(a_source_that_a_timer_took_out_is_not_called_in_that_turn),
 		TEST(a_source_that_another_took_out_is_not_called_in_that_turn),
 		TEST(forgotten_and_closed_a_source_is_not_called),
+		TEST(the_first_rest_gives_code_back_and_delays_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
