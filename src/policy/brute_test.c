@@ -577,6 +577,22 @@ static void long_policies_agree_with_the_model(void **state)
 	}
 }
 
+/* Only names are bound that may be asked for. */
+static void drop_unasked(const struct policy *p, struct random_facts *r)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->f.bound_count; i++) {
+		const struct name *b = r->f.bound[i];
+
+		if (policy_decide_question(p, &env, b, POLICY_UDP, 53).answer == POLICY_ALLOW ||
+		    policy_decide_question(p, &env, b, POLICY_TCP, 53).answer == POLICY_ALLOW ||
+		    policy_decide_question(p, &env, b, POLICY_TCP, 853).answer == POLICY_ALLOW)
+			r->list[n++] = b;
+	}
+	r->f.bound_count = n;
+}
+
 /* Where a warning says that a rule has no effect, the policy without it decides the same. */
 static void rules_warned_about_change_nothing(void **state)
 {
@@ -608,6 +624,7 @@ static void rules_warned_about_change_nothing(void **state)
 				const struct name *n = &names[rnd(COUNT(names))];
 
 				random_facts(&r);
+				drop_unasked(with, &r);
 				if (policy_decide(with, &nobody, &r.f).answer !=
 					    policy_decide(less, &nobody, &r.f).answer ||
 				    policy_decide_question(with, &env, n, POLICY_UDP, 53).answer !=

@@ -3,51 +3,10 @@
  * Making a policy: the user's rules in their order, then the preset's, and the defaults.
  * Either everything is right, or there is no policy.
  */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "policy/index.h"
 #include "policy/read.h"
-
-/* Earlier rules that are held against one; a longer list would take too long to load. */
-#define SHADOW_MAX 64
-/* Warnings kept; a list that needs more is told enough by these. */
-#define WARNINGS_MAX 100
-
-static int warn_shadowed(struct policy *p, const struct rule *by, const struct rule *r)
-{
-	struct quoted a = span_quote(span_of(r->text)), b = span_quote(span_of(by->text));
-
-	if (asprintf(&p->warnings[p->warning_count],
-		     "rule %s has no effect: the earlier rule %s matches "
-		     "everything that it matches",
-		     a.s, b.s) < 0)
-		return -1;
-	p->warning_count++;
-	return 0;
-}
-
-/* Only the user's rules are compared: a preset's are meant to come last. */
-static int find_shadowed(struct policy *p, size_t user_rules)
-{
-	uint32_t earlier[SHADOW_MAX];
-
-	p->warnings = calloc(WARNINGS_MAX, sizeof(*p->warnings));
-	if (!p->warnings)
-		return -1;
-	for (uint32_t i = 1; i < user_rules && p->warning_count < WARNINGS_MAX; i++) {
-		size_t n = index_earlier(p->index, p, i, earlier, SHADOW_MAX);
-
-		for (size_t k = 0; k < n; k++) {
-			if (!rule_shadows(&p->rules[earlier[k]], &p->rules[i]))
-				continue;
-			if (warn_shadowed(p, &p->rules[earlier[k]], &p->rules[i]) < 0)
-				return -1;
-			break;
-		}
-	}
-	return 0;
-}
 
 /* The rules' own texts and lists are in the arena. */
 static int read_rules(struct policy *p, const struct policy_source *src,
@@ -105,7 +64,7 @@ static int finish(struct policy *p, const struct preset *preset, size_t user_rul
 	p->index = malloc(sizeof(*p->index));
 	if (!p->index || !index_make(p->index, p))
 		return -1;
-	return find_shadowed(p, user_rules);
+	return policy_warn(p, (uint32_t)user_rules);
 }
 
 struct policy *policy_new(const struct policy_source *src, struct error *err)

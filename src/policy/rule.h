@@ -4,10 +4,9 @@
  *
  * Way of a rule: token.c splits the text of a token, parts.c reads actions, directions, protocols
  * and ports of tokens and of structured rules, target.c and name_target.c read a target each,
- * enforce.c refuses what could never take effect, shadow.c tells what an earlier rule hides,
- * policy.c puts the rules in order (preset.c brings those of --net). index.c sorts them
- * by what they are for. decide.c and question.c answer; they ask find.h for the first rule of a
- * kind.
+ * enforce.c refuses what could never take effect, shadow.c and warn.c tell what an earlier rule
+ * hides, policy.c puts the rules in order (preset.c brings those of --net). index.c sorts them by
+ * what they are for. decide.c and question.c answer; they ask find.h for the first rule of a kind.
  */
 #ifndef WEIR_POLICY_RULE_H
 #define WEIR_POLICY_RULE_H
@@ -133,6 +132,12 @@ static inline bool prefix_holds(const struct rule_prefix *p, const struct addr_k
 /* True where every flow and every DNS question that `later` matches is matched by `earlier`; false
  * also where that is hard to say. */
 bool rule_shadows(const struct rule *earlier, const struct rule *later);
+/* True where `later` allows nothing but names, and `earlier` denies all of them. */
+bool rule_denies_names(const struct rule *earlier, const struct rule *later);
+
+/* ---- warn.c ---- */
+/* Notes which of the user's rules have no effect. -1 without memory. */
+int policy_warn(struct policy *p, uint32_t user_rules);
 
 /* ---- doh.c ---- */
 /* Fills the list; false without memory. */

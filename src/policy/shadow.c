@@ -128,3 +128,20 @@ bool rule_shadows(const struct rule *earlier, const struct rule *later)
 			return false;
 	return true;
 }
+
+bool rule_denies_names(const struct rule *earlier, const struct rule *later)
+{
+	const struct rule *a = earlier, *b = later;
+
+	if (a->allow || !b->allow || b->name_count == 0 || rule_has_addresses(b))
+		return false;
+	for (uint32_t i = 0; i < b->name_count; i++) {
+		bool held = false;
+
+		for (uint32_t k = 0; k < a->name_count && !held; k++)
+			held = holds_name(&a->names[k], &b->names[i]);
+		if (!held)
+			return false;
+	}
+	return true;
+}

@@ -297,7 +297,13 @@ static void shadowed_rules_are_warned_about(void **state)
 		{"allow@.x.com", "allow@ax.com", false},
 		{"allow@x.com", "allow@*.x.com", false},
 		{"deny@.x.com", "deny@a.x.com", true},
-		{"deny@x.com", "allow@x.com", false}, /* a binding may let a nameless flow in */
+		{"deny@x.com", "allow@x.com", true}, /* nobody is told its address */
+		{"deny@x.com:tcp:25", "allow@x.com", true},
+		{"deny@*.x.com", "allow@a.x.com,*.b.x.com:tcp:443", true},
+		{"deny@*.x.com", "allow@a.x.com,x.com", false},
+		{"deny@a.x.com", "allow@*.x.com", false},
+		{"deny@x.com", "allow@x.com,10.0.0.0/8", false},
+		{"deny@x.com", "allow@x.com,private", false},
 		{"allow@x.com", "deny@x.com", false}, /* a name without a binding */
 		{"allow@x.com:tcp", "allow@x.com", false},
 		{"allow@any", "allow@x.com", true},
@@ -328,6 +334,34 @@ static void shadowed_rules_are_warned_about(void **state)
 	}
 }
 
+static void denied_names_may_have_been_asked_for_before(void **state)
+{
+	static const struct {
+		const char *rules[3];
+		size_t warnings;
+	} cases[] = {
+		{{"allow@y.com", "deny@.x.com", "allow@a.x.com"}, 1},
+		{{"allow@a.x.com:tcp:80", "deny@.x.com", "allow@a.x.com"}, 0},
+		{{"allow@.x.com:tcp:80", "deny@.x.com", "allow@a.x.com"}, 0},
+		{{"allow@b.a.x.com:tcp:80", "deny@.x.com", "allow@*.a.x.com"}, 0},
+		{{"allow@any:udp:53", "deny@x.com", "allow@x.com"}, 0},
+		{{"allow@dns", "deny@x.com", "allow@x.com"}, 0},
+		{{"deny@any:udp:53", "deny@x.com", "allow@x.com"}, 1},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct error err = {0};
+		struct policy *p = make(cases[i].rules, 3, &err);
+
+		if (!p)
+			fail_msg("%s", err.msg);
+		if (policy_warning_count(p) != cases[i].warnings)
+			fail_msg("%s, %s, %s", cases[i].rules[0], cases[i].rules[1],
+				 cases[i].rules[2]);
+		policy_free(p);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -336,6 +370,7 @@ int main(void)
 		cmocka_unit_test(oversized_tokens_are_refused),
 		cmocka_unit_test(one_bad_rule_among_good_ones_is_named),
 		cmocka_unit_test(shadowed_rules_are_warned_about),
+		cmocka_unit_test(denied_names_may_have_been_asked_for_before),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
