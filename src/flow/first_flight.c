@@ -8,8 +8,6 @@
 #include <stdlib.h>
 
 #include "flow/first_flight_priv.h"
-#include "tls/ech.h"
-#include "tls/hello.h"
 
 static struct first_flight *ff_of(struct flow_end *e)
 {
@@ -18,8 +16,7 @@ static struct first_flight *ff_of(struct flow_end *e)
 
 /* ---- what the bytes are ---- */
 
-/* The first bytes that the guest is waiting with, in one piece. */
-static struct view gather(const struct iovec *iov, int n, uint8_t buf[FIRST_FLIGHT_MAX])
+struct view first_flight_gather(const struct iovec *iov, int n, uint8_t buf[FIRST_FLIGHT_MAX])
 {
 	size_t len = 0;
 
@@ -32,40 +29,14 @@ static struct view gather(const struct iovec *iov, int n, uint8_t buf[FIRST_FLIG
 	return view_make(buf, len);
 }
 
-static bool is_hidden_name(const struct first_flight *ff, const struct hello *h)
-{
-	return h->ech && h->sni == HELLO_SNI_NAME && !ff->sb->allow_ech &&
-	       (ech_public_name_known(&h->name) ||
-		(ff->sb->ech && ech_names_has(ff->sb->ech, &h->name)));
-}
-
-/* True where the flow may go on. */
-static bool judge_hello(struct first_flight *ff, const struct hello *h)
-{
-	struct policy_verdict v;
-
-	if (is_hidden_name(ff, h)) {
-		v = (struct policy_verdict){POLICY_DENY, REASON_ECH, -1, "default", false};
-		flow_refuse(ff->sb, ff->flow, &v);
-	} else if (h->sni == HELLO_SNI_NAME) {
-		v = flow_judge(ff->sb, ff->flow, POLICY_NAME_SEEN, &h->name);
-	} else {
-		v = flow_judge(ff->sb, ff->flow, POLICY_NAME_ABSENT, NULL);
-	}
-	if (v.answer == POLICY_ALLOW)
-		return true;
-	first_flight_deny(ff, FF_DENY_TLS, &v, NULL, 0);
-	return false;
-}
-
-static bool judge_nameless(struct first_flight *ff, enum policy_seen seen)
+void first_flight_nameless(struct first_flight *ff, enum policy_seen seen)
 {
 	struct policy_verdict v = flow_judge(ff->sb, ff->flow, seen, NULL);
 
 	if (v.answer == POLICY_ALLOW)
-		return true;
-	first_flight_deny(ff, FF_DENY_RST, &v, NULL, 0);
-	return false;
+		first_flight_pass(ff);
+	else
+		first_flight_deny(ff, FF_DENY_RST, &v, NULL, 0);
 }
 
 void first_flight_pass(struct first_flight *ff)
@@ -75,41 +46,17 @@ void first_flight_pass(struct first_flight *ff)
 	first_flight_call(ff);
 }
 
-/* Nothing but TLS begins with this byte, and nothing shorter can be told from it. */
-static void look_at_tls(struct first_flight *ff, struct view first)
-{
-	struct hello h;
-	enum hello_result r = hello_read_records(first, &h);
-
-	switch (r) {
-	case HELLO_MORE:
-		return;
-	case HELLO_NOT_TLS:
-		if (judge_nameless(ff, POLICY_NAME_NONE))
-			first_flight_pass(ff);
-		return;
-	case HELLO_BAD:
-		h = (struct hello){.sni = HELLO_SNI_INVALID};
-		break;
-	case HELLO_DONE:
-		break;
-	}
-	if (judge_hello(ff, &h))
-		first_flight_pass(ff);
-}
-
 static void look(struct first_flight *ff, struct view first)
 {
 	if (first.p[0] == TLS_HANDSHAKE) {
-		look_at_tls(ff, first);
+		first_flight_look_tls(ff, first);
 		return;
 	}
 	switch (http_guess(first)) {
 	case HTTP_GUESS_MORE:
 		return;
 	case HTTP_GUESS_NO:
-		if (judge_nameless(ff, POLICY_NAME_NONE))
-			first_flight_pass(ff);
+		first_flight_nameless(ff, POLICY_NAME_NONE);
 		return;
 	case HTTP_GUESS_H1:
 		first_flight_begin_h1(ff);
@@ -133,7 +80,7 @@ static void patience_over(struct timer *t)
 	struct first_flight *ff = container_of(t, struct first_flight, patience);
 
 	if (ff->state == FF_GUESS && ff->flow)
-		judge_nameless(ff, POLICY_NAME_ABSENT);
+		first_flight_nameless(ff, POLICY_NAME_ABSENT);
 	else if (ff->state == FF_DENYING || ff->state == FF_DENIED)
 		tcp_conn_abort(&ff->sb->stack, ff->end.conn);
 }
@@ -152,7 +99,7 @@ static size_t total(const struct iovec *iov, int n)
 static void push_guess(struct first_flight *ff, const struct iovec *iov, int n)
 {
 	uint8_t buf[FIRST_FLIGHT_MAX];
-	struct view first = gather(iov, n, buf);
+	struct view first = first_flight_gather(iov, n, buf);
 
 	if (first.len == 0)
 		return;
@@ -160,7 +107,7 @@ static void push_guess(struct first_flight *ff, const struct iovec *iov, int n)
 	if (ff->state != FF_GUESS)
 		return;
 	if (first.len == FIRST_FLIGHT_MAX)
-		judge_nameless(ff, POLICY_NAME_ABSENT);
+		first_flight_nameless(ff, POLICY_NAME_ABSENT);
 	else
 		wait_for_more(ff);
 }
@@ -174,6 +121,8 @@ static ssize_t ff_push(struct flow_end *e, const struct iovec *iov, int n)
 	switch (ff->state) {
 	case FF_GUESS:
 		return -EAGAIN;
+	case FF_TLS:
+		return first_flight_push_tls(ff, iov, n);
 	case FF_HTTP:
 	case FF_DENYING:
 		return first_flight_push_http(ff, iov, n);
@@ -199,6 +148,8 @@ static ssize_t peek_reply(const struct first_flight *ff, size_t off, const struc
 {
 	size_t copied = 0;
 
+	if (!ff->reply)
+		return -EAGAIN; /* until the reset */
 	for (int i = 0; i < n && off < ff->reply_len; i++) {
 		size_t left = ff->reply_len - off;
 		size_t k = iov[i].iov_len < left ? iov[i].iov_len : left;
@@ -207,6 +158,26 @@ static ssize_t peek_reply(const struct first_flight *ff, size_t off, const struc
 		copied += k;
 	}
 	return (ssize_t)copied; /* 0: the stream ends here */
+}
+
+/* The server's very first bytes tell whether a TLS client has to say hello again. */
+static void keep_first(struct first_flight *ff, const struct iovec *iov, size_t from, size_t to)
+{
+	size_t at = 0;
+
+	for (int i = 0; at < to && ff->server_first_n < sizeof(ff->server_first); i++) {
+		struct view piece = view_make(iov[i].iov_base, iov[i].iov_len);
+		size_t skip = from > at ? from - at : 0;
+		at += piece.len;
+		if (at > to)
+			piece.len -= at - to;
+		if (!view_skip(&piece, skip))
+			continue;
+		size_t room = sizeof(ff->server_first) - ff->server_first_n;
+		size_t k = piece.len < room ? piece.len : room;
+		memcpy(ff->server_first + ff->server_first_n, piece.p, k);
+		ff->server_first_n += (uint8_t)k;
+	}
 }
 
 static ssize_t ff_peek(struct flow_end *e, size_t off, const struct iovec *iov, int n)
@@ -218,9 +189,13 @@ static ssize_t ff_peek(struct flow_end *e, size_t off, const struct iovec *iov, 
 	ssize_t got = ff->inner->ops->peek(ff->inner, off, iov, n);
 	e->eof_near = ff->inner->eof_near;
 	if (got > 0 && off + (size_t)got > ff->shown) {
-		if (ff->state == FF_HTTP || ff->state == FF_DENYING)
-			first_flight_server_bytes(ff, iov, ff->shown - off, (size_t)got);
+		size_t seen = ff->shown - off;
 		ff->shown = off + (size_t)got;
+		keep_first(ff, iov, seen, (size_t)got);
+		if (ff->state == FF_TLS)
+			first_flight_server_tls(ff);
+		else if (ff->state == FF_HTTP || ff->state == FF_DENYING)
+			first_flight_server_bytes(ff, iov, seen, (size_t)got);
 	}
 	return got;
 }
@@ -235,6 +210,8 @@ static void ff_consume(struct flow_end *e, size_t n)
 		ff->inner->ops->consume(ff->inner, n);
 		return;
 	}
+	if (!ff->reply)
+		return;
 	if (n > ff->reply_len)
 		n = ff->reply_len;
 	ff->reply_len -= n;

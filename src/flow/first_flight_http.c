@@ -237,8 +237,7 @@ static void parse(struct first_flight *ff, const struct iovec *iov, int n)
 
 #define PUSH_IOV_MAX 128
 
-/* Hands the admitted bytes on, which are the first of those that wait. */
-static ssize_t push_admitted(struct first_flight *ff, const struct iovec *iov, int n)
+ssize_t first_flight_push_admitted(struct first_flight *ff, const struct iovec *iov, int n)
 {
 	struct iovec some[PUSH_IOV_MAX];
 	size_t left = ff->admitted;
@@ -254,7 +253,7 @@ static ssize_t push_admitted(struct first_flight *ff, const struct iovec *iov, i
 		return -EAGAIN;
 	ssize_t took = ff->inner->ops->push(ff->inner, some, k);
 	if (took > 0) {
-		ff->parsed -= (size_t)took;
+		ff->parsed -= ff->parsed < (size_t)took ? ff->parsed : (size_t)took;
 		ff->admitted -= (size_t)took;
 	}
 	return took;
@@ -269,7 +268,7 @@ ssize_t first_flight_push_http(struct first_flight *ff, const struct iovec *iov,
 		return ff->inner->ops->push(ff->inner, iov, n);
 	case FF_HTTP:
 	case FF_DENYING:
-		return push_admitted(ff, iov, n);
+		return first_flight_push_admitted(ff, iov, n);
 	default:
 		return -EAGAIN; /* denied: asked again, everything is taken to nowhere */
 	}

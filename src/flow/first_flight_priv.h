@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What the files of the first flight share: first_flight.c (the end; TLS and what shows no name),
+ * What the files of the first flight share: first_flight.c (the end), first_flight_tls.c (hellos),
  * first_flight_http.c (requests), first_flight_deny.c (what a refused guest is told).
  */
 #ifndef WEIR_FLOW_FIRST_FLIGHT_PRIV_H
@@ -10,11 +10,13 @@
 #include "http/h1.h"
 #include "http/h1_watch.h"
 #include "http/h2.h"
+#include "tls/retry.h"
 
 #define TLS_HANDSHAKE 0x16 /* content type of the first record (RFC 8446 5.1) */
 
 enum ff_state {
 	FF_GUESS,   /* too early to say: every byte is held */
+	FF_TLS,     /* the hello may pass; a second one would be judged like it */
 	FF_HTTP,    /* requests are judged one by one, bytes of admitted ones pass */
 	FF_DENYING, /* refused; the answers to earlier requests are still on their way */
 	FF_PASSED,  /* needs no looking: the socket's end takes over in the next turn */
@@ -41,7 +43,7 @@ struct first_flight {
 	struct timer call;
 	size_t shown;  /* bytes that the stack has peeked at and not consumed */
 	bool consumed; /* and whether it has consumed any */
-	/* FF_HTTP: of the bytes that wait in the stack's queue, from its first on */
+	/* FF_HTTP, FF_TLS: of the bytes that wait in the stack's queue, from its first on */
 	size_t parsed;   /* were looked at */
 	size_t admitted; /* may pass; at most `parsed` */
 	struct h1 *h1;   /* one of the two */
@@ -51,7 +53,10 @@ struct first_flight {
 	bool head_waits;        /* h1: admitted, but too many are unanswered */
 	bool at_gap;            /* h2: what was shown of the server ends between two frames */
 	bool unreadable;        /* the server cannot be followed: a refusal is a reset */
-	uint8_t *reply;         /* owned */
+	struct retry retry;     /* FF_TLS */
+	uint8_t server_first[RETRY_SERVER_ENOUGH]; /* of the server's stream */
+	uint8_t server_first_n;
+	uint8_t *reply; /* owned */
 	size_t reply_len;
 };
 
@@ -60,12 +65,25 @@ struct first_flight {
 void first_flight_call(struct first_flight *ff);
 /* The flow needs no more looking: the socket's own end takes over. */
 void first_flight_pass(struct first_flight *ff);
+/* It shows no name: passes or is reset. */
+void first_flight_nameless(struct first_flight *ff, enum policy_seen seen);
+/* The first of the waiting bytes in one piece. */
+struct view first_flight_gather(const struct iovec *iov, int n, uint8_t buf[FIRST_FLIGHT_MAX]);
+
+/* ---- first_flight_tls.c ---- */
+void first_flight_look_tls(struct first_flight *ff, struct view first);
+/* As flow_end_ops.push. */
+ssize_t first_flight_push_tls(struct first_flight *ff, const struct iovec *iov, int n);
+/* The server has said more of its first bytes. */
+void first_flight_server_tls(struct first_flight *ff);
 
 /* ---- first_flight_http.c ---- */
 void first_flight_begin_h1(struct first_flight *ff);
 void first_flight_begin_h2(struct first_flight *ff);
 /* As flow_end_ops.push. */
 ssize_t first_flight_push_http(struct first_flight *ff, const struct iovec *iov, int n);
+/* Hands the admitted bytes on, which are the first of those that wait. */
+ssize_t first_flight_push_admitted(struct first_flight *ff, const struct iovec *iov, int n);
 /* Bytes of the server's that nobody has seen yet: iov from `from` to `to`. */
 void first_flight_server_bytes(struct first_flight *ff, const struct iovec *iov, size_t from,
 			       size_t to);

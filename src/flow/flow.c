@@ -8,6 +8,7 @@
 
 #include "observe/events.h"
 #include "policy/bindings.h"
+#include "tls/ech.h"
 
 const char *flow_proto_word(enum policy_proto proto)
 {
@@ -17,7 +18,7 @@ const char *flow_proto_word(enum policy_proto proto)
 	case POLICY_UDP:
 		return "udp";
 	case POLICY_ICMPV4:
-		return "icmp";
+		return "icmpv4";
 	default:
 		return "icmpv6";
 	}
@@ -142,6 +143,12 @@ struct policy_verdict flow_judge(struct sandbox *sb, struct flow *f, enum policy
 	if (v.answer == POLICY_DENY)
 		flow_refuse(sb, f, &v);
 	return v;
+}
+
+bool flow_is_hidden(const struct sandbox *sb, const struct hello *h)
+{
+	return h->ech && h->sni == HELLO_SNI_NAME && !sb->allow_ech &&
+	       (ech_public_name_known(&h->name) || (sb->ech && ech_names_has(sb->ech, &h->name)));
 }
 
 /* ---- when the policy changes ---- */

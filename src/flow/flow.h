@@ -14,6 +14,7 @@
 
 #include "base/list.h"
 #include "flow/sandbox.h"
+#include "tls/hello.h"
 
 struct flow {
 	struct list node; /* in sandbox.flows while open */
@@ -57,8 +58,12 @@ struct policy_verdict flow_judge(struct sandbox *sb, struct flow *f, enum policy
 /* A refusal that is not the policy's own word (ech, quic-blocked, http-rule): counted and told. */
 void flow_refuse(struct sandbox *sb, const struct flow *f, const struct policy_verdict *v);
 
-/* "tcp", "udp", "icmp", "icmpv6": as events name them. */
+/* "tcp", "udp", "icmpv4", "icmpv6": as events name them. */
 const char *flow_proto_word(enum policy_proto proto);
+
+/* The name that a hello shows stands for another one, which is encrypted, and may not (allow_ech).
+ */
+bool flow_is_hidden(const struct sandbox *sb, const struct hello *h);
 
 /* The policy was replaced: forgets bindings of names that are denied now, and ends the flows that
  * it forbids. */

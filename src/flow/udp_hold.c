@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 
-#include "tls/ech.h"
 #include "tls/quic.h"
 
 #define QUOTE_MAX 128 /* of the packet's head, for ICMP errors about it */
@@ -97,9 +96,7 @@ static enum udp_hold_answer judge(struct udp_hold *h, const struct hello *hello)
 
 	if (named && is_known(h->flow, &hello->name))
 		return UDP_HOLD_PASS;
-	if (named && hello->ech && !h->sb->allow_ech &&
-	    (ech_public_name_known(&hello->name) ||
-	     (h->sb->ech && ech_names_has(h->sb->ech, &hello->name))))
+	if (flow_is_hidden(h->sb, hello))
 		return refuse(h, REASON_ECH);
 	v = flow_judge(h->sb, h->flow, named ? POLICY_NAME_SEEN : POLICY_NAME_ABSENT,
 		       named ? &hello->name : NULL);

@@ -147,3 +147,15 @@ def test_a_changed_file_ends_what_it_forbids_within_a_second(t):
     p.wait_for("reset", timeout=2)
     p.wait_for("other: still", timeout=5)
     assert p.wait().rc == 0
+
+
+@test(smoke=True)
+def test_a_handshake_that_takes_a_second_hello_works(t):
+    """The server takes no key of the first hello, and asks for another one (HelloRetryRequest)."""
+    port = str(t.port())
+    p = t.internet_go(["openssl", "s_server", "-accept", port, "-cert", lab.ROOT + "/server.pem", "-key", lab.ROOT + "/server.key",
+                   "-groups", "P-256", "-www"])
+    p.wait_for("ACCEPT")
+    r = t.run(*ONLY_WEB, sh="(printf 'GET / HTTP/1.0\\r\\n\\r\\n'; sleep 1) | openssl s_client -connect web.test:%s "
+              "-servername web.test -groups X25519:P-256 -tls1_3 -msg -ign_eof 2>&1" % port)
+    assert r.out.count(", ClientHello") == 2 and "Protocol  : TLSv1.3" in r.out, r

@@ -77,12 +77,6 @@ def test_bad_options_get_one_clear_line_and_125(t):
 
 
 @test(smoke=True)
-def test_a_rule_with_a_name_is_refused_with_a_reason(t):
-    r = t.host([t.weir, "run", "--allow", "example.com", "--", "true"], rc=125)
-    assert "example.com" in r.err and "name" in r.err, r
-
-
-@test(smoke=True)
 def test_stdin_and_stdout_pass_unchanged(t):
     data = os.urandom(1 << 20)
     p = subprocess.run(t.argv([], ["cat"]), input=data, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30)
