@@ -189,6 +189,8 @@ static void a_client_with_a_small_table_is_told_its_size(void **state)
 		nghttp2_hd_inflate_new(&client);
 		assert_int_equal(nghttp2_hd_inflate_change_table_size(client, size[i]), 0);
 		read_h2(client, http_deny_h2(&d, 1, size[i], buf), 1);
+		/* And only then: an update would change a table that the server fills. */
+		assert_int_equal((buf[H2_FRAME_HLEN] & 0xe0) == 0x20, size[i] < H2_TABLE);
 		nghttp2_hd_inflate_del(client);
 	}
 }
