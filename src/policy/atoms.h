@@ -27,8 +27,7 @@ struct atom {
 	uint16_t first, last; /* from the rule's first port to its last; 0..65535: any */
 	uint8_t protos, dirs;
 	uint8_t kind;
-	bool ranges : 1; /* the ports have gaps: the rule knows */
-	bool doh : 1;    /* stands for an address or name of `doh` */
+	bool ranges; /* the ports have gaps: the rule knows */
 };
 
 struct atom_list {

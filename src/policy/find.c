@@ -24,9 +24,11 @@ static uint32_t find_prefix(const struct index *x, const struct question *q, uin
 
 	for (uint32_t i = trie_find(t, &q->addr, 128); i; i = t->nodes[i].up) {
 		const struct trie_node *n = &t->nodes[i];
+		uint8_t kinds = kinds_of(q, names_group(n, q));
 
-		best = min_rule(best, list_first(&x->atoms, &n->list, q->flow,
-						 kinds_of(q, names_group(n, q)), best));
+		best = min_rule(best, list_first(&x->atoms, &n->list, q->flow, kinds, best));
+		if (n->doh)
+			best = min_rule(best, list_first(&x->atoms, &x->doh, q->flow, kinds, best));
 	}
 	return best;
 }
@@ -111,7 +113,7 @@ static uint32_t first_portless(const struct index *x, const struct atom_list *l,
 	const struct atom *a = x->atoms.all + l->at;
 
 	for (uint32_t i = 0; i < l->count && a[i].rule < limit; i++)
-		if ((a[i].dirs & RULE_EGRESS) && (a[i].kind & kinds) && !a[i].doh &&
+		if ((a[i].dirs & RULE_EGRESS) && (a[i].kind & kinds) &&
 		    x->atoms.rules[a[i].rule].port_count == 0)
 			return a[i].rule;
 	return FIND_NONE;

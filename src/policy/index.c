@@ -98,7 +98,6 @@ static struct atom doh_atom_of(const struct rule *r, uint32_t index)
 	a.first = a.last = POLICY_DOH_PORT;
 	a.protos &= POLICY_PROTO_PORTS;
 	a.ranges = false;
-	a.doh = true;
 	return a;
 }
 
@@ -151,12 +150,30 @@ static void note_rule(struct maker *mk, uint32_t index)
 	if (r->name_count)
 		note_atom(mk, &mk->x->named, &a);
 	if (r->doh) {
-		note_prefixes(mk, p->doh.prefixes, p->doh.prefix_count, &doh);
-		note_names(mk, p->doh.names, p->doh.name_count, &doh);
+		note_atom(mk, &mk->x->doh, &doh);
 		note_atom(mk, &mk->x->named, &doh);
 	}
 	if (serves && !(p->only_names && index == p->implicit_dns))
 		note_atom(mk, &mk->x->service, &a);
+}
+
+/* Marks what `doh` stands for. */
+static void mark_doh(struct maker *mk)
+{
+	const struct doh_list *l = &mk->p->doh;
+	struct name_table *names = &mk->x->names;
+
+	for (uint32_t i = 0; i < l->prefix_count; i++) {
+		struct prefix_trie *t = l->prefixes[i].net.family == 4 ? &mk->x->v4 : &mk->x->v6;
+		uint32_t node = trie_add(t, &l->prefixes[i]);
+
+		mk->failed |= !node;
+		if (node)
+			t->nodes[node].doh = true;
+	}
+	for (uint32_t i = 0; i < l->name_count; i++)
+		names->nodes[name_table_add(names, &l->names[i])].doh = true;
+	names->doh = &mk->x->doh;
 }
 
 /* Gives each list its place, and each atom its place in it. */
@@ -221,6 +238,7 @@ static void set_lists(struct maker *mk)
 
 	set_list(mk, &x->any);
 	set_list(mk, &x->dns);
+	set_list(mk, &x->doh);
 	set_list(mk, &x->service);
 	set_list(mk, &x->named);
 	for (int g = GROUP_HOST; g <= GROUP_PUBLIC; g++)
@@ -250,7 +268,9 @@ bool index_make(struct index *x, const struct policy *p)
 		note_rule(&mk, i);
 		ok = !mk.failed;
 	}
-	ok = ok && place_atoms(&mk) && make_tables(&mk);
+	if (ok)
+		mark_doh(&mk);
+	ok = ok && !mk.failed && place_atoms(&mk) && make_tables(&mk);
 	if (ok) {
 		set_lists(&mk);
 		ok = trie_finish(&x->v4) && trie_finish(&x->v6);

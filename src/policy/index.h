@@ -13,7 +13,7 @@
 
 struct index {
 	struct atoms atoms;
-	struct atom_list any, dns;
+	struct atom_list any, dns, doh;
 	struct atom_list groups[GROUP_PUBLIC + 1];
 	struct atom_list service; /* any, host and dns: what opens or closes DNS as a service */
 	struct atom_list named;   /* one atom for each rule with names, whatever names */

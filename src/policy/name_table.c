@@ -103,6 +103,8 @@ size_t name_table_find(const struct name_table *t, const char *s, size_t len,
 	node = lookup(t, hash_end(h), s, len);
 	if (node && node->self.count)
 		ret[n++] = &node->self;
+	if (node && node->doh)
+		ret[n++] = t->doh;
 	return n;
 }
 

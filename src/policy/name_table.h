@@ -17,6 +17,7 @@
 struct name_node {
 	const char *s;
 	uint8_t len;
+	bool doh; /* a name of `doh`, whose atoms are a list of their own */
 	struct atom_list self, below;
 };
 
@@ -30,6 +31,7 @@ struct name_table {
 	uint32_t count;
 	struct name_slot *slots;
 	uint32_t mask;
+	const struct atom_list *doh;           /* set by the owner */
 	uint64_t depths[NAME_LABELS_MAX / 64]; /* label counts of names that have atoms below */
 };
 

@@ -8,6 +8,11 @@
 /* Prefixes from which the table of beginnings is worth its quarter of a megabyte. */
 #define START_MIN 2048
 
+static bool has_atoms(const struct trie_node *n)
+{
+	return n->list.count || n->doh;
+}
+
 static unsigned bit_at(const struct addr_key *a, unsigned i)
 {
 	return (i < 64 ? a->hi >> (63 - i) : a->lo >> (127 - i)) & 1;
@@ -105,7 +110,7 @@ static void set_up(struct prefix_trie *t, uint32_t i, uint32_t up)
 	n->up = up;
 	for (int k = 0; k < 2; k++)
 		if (n->child[k])
-			set_up(t, n->child[k], n->list.count ? i : up);
+			set_up(t, n->child[k], has_atoms(n) ? i : up);
 }
 
 /* The last node on the way to an address that is no longer than the table's bits; the root where
@@ -160,7 +165,7 @@ uint32_t trie_find(const struct prefix_trie *t, const struct addr_key *a, unsign
 
 		if (n->bits > bits || !holds(n, a))
 			break;
-		if (n->list.count)
+		if (has_atoms(n))
 			found = i;
 		if (n->bits == bits)
 			break;

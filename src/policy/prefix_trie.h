@@ -18,6 +18,7 @@ struct trie_node {
 	struct atom_list list;
 	uint8_t bits;
 	uint8_t names; /* guarded groups that the prefix names */
+	bool doh;      /* an address of `doh`, whose atoms are a list of their own */
 };
 
 struct prefix_trie {
@@ -34,7 +35,8 @@ uint32_t trie_add(struct prefix_trie *t, const struct rule_prefix *p);
 bool trie_finish(struct prefix_trie *t);
 void trie_done(struct prefix_trie *t);
 
-/* The node with atoms of the longest prefix of at most `bits` bits that holds the address; 0: none.
+/* The node with atoms (or for `doh`) of the longest prefix of at most `bits` bits that holds the
+ * address; 0: none.
  */
 uint32_t trie_find(const struct prefix_trie *t, const struct addr_key *a, unsigned bits);
 

@@ -346,6 +346,7 @@ static void denied_names_may_have_been_asked_for_before(void **state)
 		{{"allow@b.a.x.com:tcp:80", "deny@.x.com", "allow@*.a.x.com"}, 0},
 		{{"allow@any:udp:53", "deny@x.com", "allow@x.com"}, 0},
 		{{"allow@dns", "deny@x.com", "allow@x.com"}, 0},
+		{{"allow@dns,y.com", "deny@x.com", "allow@x.com"}, 0},
 		{{"deny@any:udp:53", "deny@x.com", "allow@x.com"}, 1},
 	};
 
