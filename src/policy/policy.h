@@ -101,7 +101,9 @@ struct policy_env {
  * never. Rules without names match in every state alike.
  */
 enum policy_seen {
-	POLICY_NAME_UNSEEN, /* nothing yet: a SYN. The answer may be POLICY_NEED_NAME */
+	/* Nothing yet: a SYN. The answer may be POLICY_NEED_NAME. The same as NONE for flows that
+	 * never show a name: ICMP, UDP but port 443 (QUIC), and port 53, where weir answers. */
+	POLICY_NAME_UNSEEN,
 	POLICY_NAME_SEEN,   /* facts.name: SNI, Host, :authority */
 	POLICY_NAME_ABSENT, /* TLS or HTTP without a name, or with one that is none */
 	POLICY_NAME_NONE,   /* a protocol that shows no name; UDP and ICMP: the binding decides */
@@ -127,8 +129,9 @@ enum policy_answer {
 struct policy_verdict {
 	enum policy_answer answer;
 	enum policy_reason reason; /* REASON_NONE for allow */
-	int rule;                  /* index of the rule that matched, -1: the default */
-	const char *rule_text;     /* its token form, or "default"; lives as long as the policy */
+	int rule;                  /* index of the rule that matched, -1: none did */
+	const char *rule_text;     /* its token form, "default" or "built in"; lives as long as the
+				      policy */
 	bool by_name;              /* the rule is one for names */
 };
 
@@ -165,11 +168,16 @@ struct policy_source {
 struct policy *policy_new(const struct policy_source *src, struct error *err);
 void policy_free(struct policy *p);
 
+/*
+ * The answer at POLICY_NAME_UNSEEN is final where it is the same for every name, or none, that the
+ * flow may still show; else it is POLICY_NEED_NAME with the rule that makes it depend. Whatever the
+ * policy says, UDP 137, 853, 5353 and 5355 and TCP 853 are denied from the guest ("built in").
+ */
 struct policy_verdict policy_decide(const struct policy *p, const struct policy_env *env,
 				    const struct policy_facts *f);
 /*
- * The same for a DNS question, asked over `proto` at the guest's resolver `at` and `port` (53, or
- * 853 for DNS over TLS). `any`, the host group and `dns` match by protocol and port, rules for
+ * The same for a DNS question, asked over `proto` and `port` (53, or 853 for DNS over TLS) of
+ * whatever resolver. `any`, the host group and `dns` match by protocol and port, rules for
  * names match the name whatever protocols and ports they state, other rules not at all. Where only
  * names are allowed and no `dns` rule was written, other names are denied: they could lead nowhere.
  */
@@ -194,7 +202,7 @@ enum policy_group policy_group_of(const struct policy_env *env, const struct ipa
 bool policy_embedded_v4(const struct ipaddr *a, struct ipaddr *ret);
 
 /* Warnings of policy_new(): rules without effect because an earlier one matches all that they
- * match. Text without a newline. */
+ * match, or denies the names that they allow. Text without a newline. */
 size_t policy_warning_count(const struct policy *p);
 const char *policy_warning_text(const struct policy *p, size_t i);
 
