@@ -174,3 +174,41 @@ def test_traffic_agrees_with_every_verdict(t):
             if s["verdict"] == "denied" and got in ("ok", "timeout"):
                 wrong.append((policy, x, s["verdict"], s["rule"], got))
     assert not wrong, "\n".join(map(str, wrong))
+
+
+NAME_POLICIES = [
+    ["--allow", "web.test:tcp:80"],
+    ["--allow", "web.test", "--deny", "any"],
+    ["--deny", "web.test", "--net", "public"],
+    ["--rule", "allow@web.test:tcp:443", "--rule", "deny@web.test", "--net", "public"],
+    ["--allow", "198.51.100.0/24,[2001:db8:51::/48]:tcp:80"],
+    ["--allow", "web.test:tcp:80", "--net", "none"],
+]
+
+
+@test(timeout=180)
+def test_traffic_agrees_with_every_verdict_on_names(t):
+    """HTTP by name, TLS by name, and by an address that nobody asked for."""
+    t.need("curl")
+    # The address first: later it is bound to the name.
+    urls = ["http://%s/" % lab.WEB4, "http://web.test/", "https://web.test/", "http://alt.test/"]
+    code = """
+        import subprocess
+        r = []
+        for url in %r:
+            p = subprocess.run(["curl", "-sSk", "-m", "4", "-o", "/dev/null", "-w", "%%{http_code}", url],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            r.append([p.returncode, p.stdout, p.stderr])
+        out(r)
+    """ % (urls,)
+    wrong = []
+    for policy in NAME_POLICIES:
+        said = judged(t, "--resolve", *LAB, *policy, *urls)
+        seen = t.py(code, *LAB, *policy, timeout=60)
+        for url, s, (rc, http, err) in zip(urls, said, seen):
+            kind = "allowed" if rc == 0 and http == "200" else "denied"
+            # curl: 6 cannot resolve, 7 cannot connect, 35 TLS alert, 28 timed out
+            sees = {6: "nxdomain", 7: "rst", 35: "tls-access-denied"}.get(rc, "http-403" if http == "403" else "upstream")
+            if (kind, sees) != (s["verdict"], s["sees"]):
+                wrong.append((policy, url, s["verdict"], s["rule"], s["sees"], rc, http, err))
+    assert not wrong, "\n".join(map(str, wrong))

@@ -90,3 +90,45 @@ def test_signals_and_statuses_are_as_without_it(t):
     p.wait_for("up")
     assert p.stop(signal.SIGTERM).rc == 9
     t.run("--quiet", "--events", "/dev/full", cmd=["true"])
+
+
+def pick(events, **want):
+    return [e for e in events if all(e.get(k) == v for k, v in want.items())]
+
+
+@test(links=True, smoke=True)
+def test_every_flow_opens_and_closes_once_with_its_numbers(t):
+    got = log_of(t, *LAB, "--net", "public", cmd=t.py_cmd("""
+        talk("echo", data=b"x" * 1000)
+        udp_ask(WEB4, 7000, b"hello")
+        import subprocess
+        subprocess.run(["ping", "-c", "1", WEB4], stdout=subprocess.DEVNULL)
+        attempt("10.0.0.1", 80)
+        attempt(WEB4, 9)
+        import socket
+        socket.getaddrinfo("web.test", 80)
+        out(0)
+    """))
+    opened = {e["flow"]: e for e in pick(got, event="flow-open")}
+    closed = pick(got, event="flow-close")
+    assert len(opened) == len(pick(got, event="flow-open")), "a number twice"
+    assert sorted(opened) == sorted(e["flow"] for e in closed), got
+    for e in closed:
+        o = opened[e["flow"]]
+        assert [e[k] for k in ("dir", "proto", "src", "dst")] == [o[k] for k in ("dir", "proto", "src", "dst")], (o, e)
+    tcp = [e for e in closed if e["dst"] == lab.WEB4 + ":7000" and e["proto"] == "tcp"]
+    assert len(tcp) == 1 and tcp[0]["bytes_out"] == 1005 and tcp[0]["end"] == "fin", tcp
+    assert pick(closed, proto="udp", dst=lab.WEB4 + ":7000") and pick(closed, proto="icmpv4", dst=lab.WEB4), closed
+    deny = pick(got, event="deny", dst="10.0.0.1:80")
+    assert len(deny) == 1 and deny[0]["reason"] == "preset" and deny[0]["rule"] == "default", deny
+    dns = pick(got, event="dns", name="web.test", qtype="A")
+    assert dns and dns[0]["answers"] == [lab.WEB4] and dns[0]["rcode"] == "NOERROR", dns
+
+
+@test()
+def test_limits_are_told(t):
+    got = log_of(t, *LAB, "--max-connections", "2", cmd=t.py_cmd("""
+        keep = [connect(WEB4, 7000) for i in range(2)]
+        out(attempt(WEB4, 7000))
+    """))
+    assert pick(got, event="limit", reason="limit-connections", proto="tcp"), got
