@@ -5,6 +5,7 @@
  */
 #include "dns/proxy.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -22,6 +23,8 @@ static void random_fill(struct dns_proxy *d)
 		ssize_t n = getrandom(d->random + got, sizeof(d->random) - got, 0);
 		if (n > 0)
 			got += (size_t)n;
+		else if (errno != EINTR)
+			abort(); /* questions that can be guessed are worse than no gateway */
 	}
 	d->random_n = sizeof(d->random);
 }

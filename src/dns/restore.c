@@ -110,7 +110,7 @@ size_t dns_restore(const struct dns_query_view *q, uint8_t *msg, size_t len, siz
 	/* Something has to go. Records behind an OPT record may be signatures or additions, which
 	 * an asker that does not know of the OPT record has no use for. */
 	if (l.end > room || memcmp(l.fit, l.first, sizeof(l.fit)) != 0)
-		msg[2] |= DNS_TC >> 8;
+		put_be16(msg + 2, (uint16_t)((get_be16(msg + 2) | DNS_TC) & ~DNS_AD));
 	put_counts(msg, l.fit, q->has_edns);
 	return close_message(q, msg, &l, l.fit_end, room);
 }

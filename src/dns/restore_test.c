@@ -177,7 +177,8 @@ static void records_behind_the_opt_go_with_it(void **state)
 static void too_long_is_cut_to_whole_records(void **state)
 {
 	struct dns_record opt;
-	begin(0);
+	begin(DNS_AD);
+	q.h.flags |= DNS_AD;
 	texts(DNS_ANSWER, 3, 100);
 	texts(DNS_AUTHORITY, 3, 100);
 	size_t first = DNS_HLEN + 13 + 4;
@@ -185,12 +186,14 @@ static void too_long_is_cut_to_whole_records(void **state)
 	assert_int_equal(header().count[1], 3);
 	assert_int_equal(header().count[2], 1);
 	assert_true(header().flags & DNS_TC);
+	assert_false(header().flags & DNS_AD);
 	assert_int_equal(opts(&opt), 0);
 	/* One byte more or less decides. */
 	assert_int_equal(run(first + 4 * 112, 4096), first + 4 * 112);
 	assert_int_equal(run(first + 4 * 112 - 1, 4096), first + 3 * 112);
 	assert_int_equal(run(g.w.len, 4096), g.w.len);
 	assert_false(header().flags & DNS_TC);
+	assert_true(header().flags & DNS_AD);
 	/* The OPT record is kept, and has its place. */
 	rig_opt(&g, 1400, 0, EDE, 6);
 	speaks_edns(512, false);
