@@ -32,6 +32,7 @@
 #include "cli/options.h"
 #include "cli/reload.h"
 #include "conf/derive.h"
+#include "dns/local.h"
 #include "flow/denials.h"
 #include "flow/sandbox.h"
 #include "host/addrs.h"
@@ -46,13 +47,15 @@
 #define LINGER_CHECK_US 1000000u
 #define DENIAL_ROWS     10
 #define INHERITED_MAX   256
+#define ALIASES_MAX     32 /* names in the hosts file; DNS knows those beyond, too */
 
 struct run {
 	int argc;
 	char **argv; /* the whole command line: read again where the file has changed */
 	struct config conf;
 	struct stack_config sc;
-	char **command; /* NULL: only serve */
+	char **command;                       /* NULL: only serve */
+	const char *aliases[ALIASES_MAX + 2]; /* of the host, for the hosts file; NULL-terminated */
 	struct keeper_signals signals;
 	struct keeper keeper;
 	struct loop loop;
@@ -68,15 +71,6 @@ struct run {
 	struct timer linger_timer;
 	int inherited[INHERITED_MAX]; /* fds of the caller's beyond 2: the command's, not ours */
 	unsigned inherited_n;
-};
-
-/* The other names under which programs in containers know their host. */
-static const char *const host_aliases[] = {
-	"host.weir.internal",
-	"host.docker.internal",
-	"host.containers.internal",
-	"host.microsandbox.internal",
-	NULL,
 };
 
 /* ---- before the loop ------------------------------------------------------------------------- */
@@ -193,6 +187,19 @@ static void raise_file_limit(void)
 		log_debug("cannot raise the limit of open files: %s", strerror(errno));
 }
 
+/* weir's own name for the host, and the others that programs know it by. */
+static void run_aliases(struct run *r)
+{
+	const struct strv *own = &r->conf.dns_host_aliases;
+	size_t n = 0;
+
+	r->aliases[n++] = "host.weir.internal";
+	for (size_t i = 0; i < own->n && i < ALIASES_MAX; i++)
+		r->aliases[n++] = own->v[i];
+	for (size_t i = 0; own->n == 0 && dns_local_usual_aliases[i] && i < ALIASES_MAX; i++)
+		r->aliases[n++] = dns_local_usual_aliases[i];
+}
+
 static void run_keeper_config(const struct run *r, struct keeper_config *ret)
 {
 	const struct config *c = &r->conf;
@@ -223,7 +230,7 @@ static void run_keeper_config(const struct run *r, struct keeper_config *ret)
 				.gw6 = sc->gw6,
 				.prefix4 = sc->prefix4,
 			},
-		.resolv = {.aliases = host_aliases},
+		.resolv = {.aliases = r->aliases},
 		.signals = &r->signals,
 	};
 	memcpy(ret->interface.mac, sc->guest_mac, 6);
@@ -548,6 +555,7 @@ int cmd_run(int argc, char **argv)
 		goto out;
 	}
 	keeper_signals_take(&r->signals);
+	run_aliases(r);
 	run_keeper_config(r, &kc);
 	if (keeper_start(&r->keeper, &kc, &err) < 0) {
 		status = cli_fail(&err);

@@ -124,6 +124,32 @@ static bool parse_h1(struct first_flight *ff, struct view piece)
 	}
 }
 
+static void watch_h2(struct first_flight *ff, struct view v)
+{
+	size_t gap = H2_NO_GAP;
+
+	if (!h2_read_server(ff->h2, v, &gap))
+		ff->unreadable = true;
+	ff->at_gap = gap == v.len;
+}
+
+/* Upgrade: h2c (RFC 7540 3.2). The request that asked for it was judged; those that follow are by
+ * stream. `rest`: what the server has said behind its 101. */
+static void go_on_as_h2(struct first_flight *ff, struct view rest)
+{
+	ff->h2 = h2_new();
+	if (!ff->h2) {
+		first_flight_deny(ff, FF_DENY_RST, NULL, NULL, 0);
+		return;
+	}
+	h1_free(ff->h1);
+	h1_watch_free(ff->watch);
+	ff->h1 = NULL;
+	ff->watch = NULL;
+	if (rest.len)
+		watch_h2(ff, rest);
+}
+
 /* What the server's answers decide: whether a stream becomes a tunnel, and when a refusal fits. */
 static void watch_h1(struct first_flight *ff, struct view v)
 {
@@ -142,11 +168,8 @@ static void watch_h1(struct first_flight *ff, struct view v)
 				h1_stay(ff->h1);
 			break;
 		case H1_WATCH_TUNNEL:
-			/* HTTP/2 that began as an upgrade names its hosts, too: too rare to follow,
-			 * too dangerous to let go. */
-			answer = h1_watch_answer(ff->watch);
-			if (answer->upgrade_h2c)
-				first_flight_deny(ff, FF_DENY_RST, NULL, NULL, 0);
+			if (h1_watch_answer(ff->watch)->upgrade_h2c)
+				go_on_as_h2(ff, v);
 			else
 				h1_switch(ff->h1);
 			return;
@@ -204,15 +227,6 @@ static bool parse_h2(struct first_flight *ff, struct view piece)
 		}
 		ff->admitted = ff->parsed;
 	}
-}
-
-static void watch_h2(struct first_flight *ff, struct view v)
-{
-	size_t gap = H2_NO_GAP;
-
-	if (!h2_read_server(ff->h2, v, &gap))
-		ff->unreadable = true;
-	ff->at_gap = gap == v.len;
 }
 
 /* ---- both ---- */

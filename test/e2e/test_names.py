@@ -159,3 +159,14 @@ def test_a_handshake_that_takes_a_second_hello_works(t):
     r = t.run(*ONLY_WEB, sh="(printf 'GET / HTTP/1.0\\r\\n\\r\\n'; sleep 1) | openssl s_client -connect web.test:%s "
               "-servername web.test -groups X25519:P-256 -tls1_3 -msg -ign_eof 2>&1" % port)
     assert r.out.count(", ClientHello") == 2 and "Protocol  : TLSv1.3" in r.out, r
+
+
+@test(smoke=True)
+def test_http2_that_begins_as_an_upgrade_is_followed(t):
+    t.need("nghttpx", "nghttp")
+    port = str(t.port())
+    t.internet_go(["nghttpx", "-f", "*,%s;no-tls" % port, "-b", "%s,80" % lab.WEB4, "--workers=1", "--log-level=ERROR", "--conf=/dev/null", "--accesslog-file=/dev/null"])
+    t.internet(["sh", "-c", "for i in $(seq 100); do ss -Hltn sport = :%s | grep -q . && exit 0; sleep 0.1; done; exit 1" % port])
+    ask = "getent ahostsv4 web.test > /dev/null; "
+    r = t.run(*ONLY_WEB, sh=ask + "nghttp -v -u http://web.test:%s/ 2>&1 | grep -c ':status: 200'" % port)
+    assert r.out.strip() == "1", r
