@@ -114,6 +114,22 @@ void sock_want_out(struct sock *s, bool on)
 		watch(s, EPOLL_CTL_MOD, s->out_fd, on ? EPOLLOUT : 0, TAG_OUT);
 }
 
+void sock_out_by(struct sock *s, int fd)
+{
+	bool on = s->want_out;
+
+	if (s->out_fd == fd)
+		return;
+	sock_want_out(s, false);
+	s->out_fd = fd;
+	sock_want_out(s, on);
+}
+
+int sock_watch_out(struct sock *s, int fd)
+{
+	return watch(s, EPOLL_CTL_ADD, fd, 0, TAG_OUT) < 0 ? -errno : 0;
+}
+
 /* ---- peers ---- */
 
 static void grow_buffers(int fd)
@@ -153,8 +169,7 @@ void sock_drop_peer(struct sock *s)
 		sock_again(s, true); /* for the owner to hear it */
 }
 
-/* What is there may have ended, and nobody has read that far yet. */
-static bool peer_hung_up(const struct sock *s)
+bool sock_hung_up(const struct sock *s)
 {
 	struct pollfd p = {.fd = s->in_fd, .events = POLLRDHUP};
 
@@ -163,7 +178,7 @@ static bool peer_hung_up(const struct sock *s)
 
 static unsigned let_in(struct sock *s)
 {
-	if (s->in_fd >= 0 && peer_hung_up(s))
+	if (s->in_fd >= 0 && sock_hung_up(s))
 		return 0; /* the next one waits until that was read to its end */
 	int fd = accept4(s->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0) {

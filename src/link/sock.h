@@ -47,7 +47,7 @@ struct sock {
 	int timer_fd;
 	int listen_fd; /* -1: none */
 	int in_fd;     /* the peer; -1: there is none */
-	int out_fd;    /* the same, but for a pair of pipes */
+	int out_fd;    /* the same, but for a pair of pipes; what SOCK_OUT is about */
 	bool want_out; /* the epoll instance waits for out_fd to take something, too */
 	bool again;    /* it is readable until sock_again(false) */
 	bool retry;    /* the timer runs until something is tried again */
@@ -86,6 +86,12 @@ unsigned sock_check(struct sock *s);
 void sock_drop_peer(struct sock *s);
 /* Whether sock_check() and a wake-up are to tell SOCK_OUT. */
 void sock_want_out(struct sock *s, bool on);
+/* SOCK_OUT is about this fd from now on: in_fd, or one that is watched already. */
+void sock_out_by(struct sock *s, int fd);
+/* Has an fd of the link's own watched, for sock_out_by(). 0 or -errno. */
+int sock_watch_out(struct sock *s, int fd);
+/* The peer has ended its side, whatever is left to read. */
+bool sock_hung_up(const struct sock *s);
 /* Whether to wake up at once whatever the sockets say. */
 void sock_again(struct sock *s, bool on);
 
