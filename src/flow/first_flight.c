@@ -48,7 +48,7 @@ void first_flight_pass(struct first_flight *ff)
 
 static void look(struct first_flight *ff, struct view first)
 {
-	if (first.p[0] == TLS_HANDSHAKE) {
+	if (first.p[0] >= TLS_TYPE_FIRST && first.p[0] <= TLS_TYPE_LAST) {
 		first_flight_look_tls(ff, first);
 		return;
 	}

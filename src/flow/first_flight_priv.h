@@ -12,7 +12,11 @@
 #include "http/h2.h"
 #include "tls/retry.h"
 
-#define TLS_HANDSHAKE 0x16 /* content type of the first record (RFC 8446 5.1) */
+/* Content types of TLS records (RFC 8446 5.1, RFC 6520), and the first byte of their version. */
+#define TLS_TYPE_FIRST 0x14
+#define TLS_HANDSHAKE  0x16
+#define TLS_TYPE_LAST  0x18
+#define TLS_MAJOR      3
 
 enum ff_state {
 	FF_GUESS,   /* too early to say: every byte is held */

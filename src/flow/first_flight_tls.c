@@ -26,11 +26,22 @@ static bool judge_hello(struct first_flight *ff, const struct hello *h)
 	return false;
 }
 
+/* A record of another kind may not come first. No client sends one, but a server that skips it, as
+ * some do with alerts, would read a hello behind it that was not judged. */
+static enum hello_result read_hello(struct view first, struct hello *ret)
+{
+	if (first.p[0] == TLS_HANDSHAKE)
+		return hello_read_records(first, ret);
+	if (first.len < 2)
+		return HELLO_MORE;
+	return first.p[1] == TLS_MAJOR ? HELLO_BAD : HELLO_NOT_TLS;
+}
+
 void first_flight_look_tls(struct first_flight *ff, struct view first)
 {
 	struct hello h;
 
-	switch (hello_read_records(first, &h)) {
+	switch (read_hello(first, &h)) {
 	case HELLO_MORE:
 		return;
 	case HELLO_NOT_TLS:

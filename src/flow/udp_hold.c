@@ -103,14 +103,24 @@ static enum udp_hold_answer judge(struct udp_hold *h, const struct hello *hello)
 	return v.answer == POLICY_ALLOW ? UDP_HOLD_PASS : UDP_HOLD_DENY;
 }
 
-/* One datagram of a train, or the only one. */
-static enum udp_hold_answer take_one(struct udp_hold *h, struct view datagram)
+/* Behind a handshake, or no QUIC at all: nothing to read, so the binding decides. */
+static enum udp_hold_answer take_nameless(struct udp_hold *h)
+{
+	struct policy_verdict v;
+
+	if (!h->flow->undecided)
+		return UDP_HOLD_PASS;
+	v = flow_judge(h->sb, h->flow, POLICY_NAME_NONE, NULL);
+	return v.answer == POLICY_ALLOW ? UDP_HOLD_PASS : UDP_HOLD_DENY;
+}
+
+/* One datagram of a train, or the only one. waits: it stands behind one that has to wait. */
+static enum udp_hold_answer take_one(struct udp_hold *h, struct view datagram, bool waits)
 {
 	struct hello hello;
 
-	/* Behind the handshake there is nothing to read. */
 	if (!quic_is_long_header(datagram))
-		return h->flow->undecided ? UDP_HOLD_WAIT : UDP_HOLD_PASS;
+		return waits ? UDP_HOLD_WAIT : take_nameless(h);
 	switch (quic_hello_datagram(h->hello, datagram, &hello)) {
 	case HELLO_MORE:
 		return UDP_HOLD_WAIT;
@@ -127,14 +137,14 @@ enum udp_hold_answer udp_hold_take(struct udp_hold *h, const struct udp_datagram
 {
 	struct view rest = d->payload, one;
 	size_t size = d->gso_size ? d->gso_size : rest.len;
-	enum udp_hold_answer a = UDP_HOLD_WAIT;
+	enum udp_hold_answer a = h->n ? UDP_HOLD_WAIT : UDP_HOLD_PASS;
 
 	/* A train passes as a whole, so the last word on it counts. */
-	while (rest.len && a != UDP_HOLD_DENY) {
+	do {
 		if (!view_take(&rest, rest.len < size ? rest.len : size, &one))
 			break;
-		a = take_one(h, one);
-	}
+		a = take_one(h, one, a == UDP_HOLD_WAIT);
+	} while (rest.len && a != UDP_HOLD_DENY);
 	if (a == UDP_HOLD_WAIT && !keep(h, d))
 		return refuse(h, REASON_QUIC);
 	return a;

@@ -9,7 +9,6 @@
 #include "flow/sock_icmp.h"
 #include "flow/udp_hold.h"
 #include "flow/udp_priv.h"
-#include "tls/quic.h"
 
 #define QUIC_PORT 443
 
@@ -49,10 +48,10 @@ struct udp_io *udp_relay_io(struct udp_relay *r)
 	return &r->io;
 }
 
-/* A datagram shows no name, unless it begins a QUIC connection. */
+/* A datagram shows no name, but where a QUIC connection may begin with it, or behind it. */
 static struct policy_facts facts_of(const struct udp_datagram *d)
 {
-	bool quic = d->dport == QUIC_PORT && quic_is_long_header(d->payload);
+	bool quic = d->dport == QUIC_PORT;
 
 	return (struct policy_facts){.dir = POLICY_EGRESS,
 				     .proto = POLICY_UDP,
@@ -85,7 +84,7 @@ static struct udp_remote *admit(struct udp_relay *r, struct udp_session *us,
 {
 	struct policy_facts facts = facts_of(d);
 	struct admission adm = flow_admit(r->sb, &facts, &d->src, d->sport);
-	if (adm.verdict.answer != POLICY_ALLOW) {
+	if (adm.verdict.answer == POLICY_DENY) {
 		r->sb->cnt.udp_dropped++;
 		/* Other kinds of DNS look as if nobody spoke them here: clients then give up at
 		 * once. */
