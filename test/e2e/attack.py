@@ -56,6 +56,10 @@ class Site:
         """{proto, port, at, data, n} of each connection and datagram that reached the servers."""
         return tell(lab.ORIGIN4, 7099, "%s %s" % (self.a4, self.a6))
 
+    def names(self):
+        """The server names that the TLS servers were asked for."""
+        return [r["sni"] for r in self.seen() if r["sni"]]
+
     def bytes(self):
         """Everything that the servers got, in one string."""
         return "".join(r["data"] for r in self.seen())
@@ -81,6 +85,20 @@ def good(label): return label + ".t%%d.good.zone" %% N
 def evil(label): return label + ".t%%d.evil.zone" %% N
 one, two, three = good("one"), good("two"), good("three")
 """ % (self.a4, self.a6, self.n) + textwrap.dedent(code)
+
+
+def quic_initials(s, label, *opts):
+    """The first datagrams of a QUIC client that wants this name, caught where they arrive."""
+    s.t.need("gtlsclient")
+    name, end = s.good(label), time.monotonic() + 10
+    s.clear()
+    p = s.t.go(["gtlsclient", "-q", "--timeout=5s", *opts, name, "443", "https://%s/" % name])
+    while not s.seen() and time.monotonic() < end:
+        time.sleep(0.02)
+    p.p.kill()
+    got = [r["data"].encode("latin-1") for r in s.seen()]
+    s.clear()
+    return got
 
 
 class Canary:

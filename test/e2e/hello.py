@@ -113,14 +113,14 @@ def pq_share():
     return (struct.pack("!H", 0x11ec) + vec(2, os.urandom(1216))) + (struct.pack("!H", 29) + vec(2, os.urandom(32)))
 
 
-def message(name=None, before=b"", after=b"", pq=False):
-    """A TLS 1.3 ClientHello; name: a str, or extension bytes, or None for no server name."""
+def message(name=None, before=b"", after=b"", pq=False, share=True):
+    """A TLS 1.3 ClientHello; name: a str, or extension bytes, or None for no server name. share: of X25519."""
     names = sni(name) if isinstance(name, str) else (name or b"")
-    shares = pq_share() if pq else struct.pack("!H", 29) + vec(2, os.urandom(31) + b"\x09")
+    shares = pq_share() if pq else (struct.pack("!H", 29) + vec(2, b"k" * 31 + b"\x09") if share else b"")
     exts = (before + names + ext(10, vec(2, struct.pack("!3H", 0x11ec, 29, 23))) + ext(13, vec(2, struct.pack("!3H", 0x0403, 0x0804, 0x0401))) +
             ext(16, vec(2, vec(1, b"http/1.1"))) + ext(43, vec(1, struct.pack("!2H", 0x0304, 0x0303))) +
             ext(51, vec(2, shares)) + after)
-    body = (b"\3\3" + os.urandom(32) + vec(1, os.urandom(32)) + vec(2, struct.pack("!4H", 0x1301, 0x1302, 0xc02b, 0xc02f)) +
+    body = (b"\3\3" + b"r" * 32 + vec(1, b"s" * 32) + vec(2, struct.pack("!4H", 0x1301, 0x1302, 0xc02b, 0xc02f)) +
             vec(1, b"\0") + vec(2, exts))
     return b"\1" + vec(3, body)
 

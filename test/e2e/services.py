@@ -22,7 +22,7 @@ UDP 123   NTP
 With --origin, the servers of the addresses of zones.py. They keep the first bytes of everything that reaches them:
 TCP 80    HTTP/1, read as a careless server would (see `Http`); 443 the same over TLS
 TCP 7000  gives back what came; 7001 speaks first; 22, 25, 853 say nothing
-TCP 7099  tells JSON: "ADDRESS..." -> a list of {proto, port, at, data (Latin-1), n}; "clear ADDRESS..." forgets
+TCP 7099  tells JSON: "ADDRESS..." -> a list of {proto, port, at, data (Latin-1), n, sni}; "clear ADDRESS..." forgets
 UDP 137, 443, 853, 3478, 5353, 5355, 7000: give back what came
 """
 import asyncio
@@ -375,6 +375,7 @@ class Record:
 
     def __init__(self, proto, at, port):
         self.proto, self.at, self.port, self.data, self.n = proto, at.replace("::ffff:", ""), port, b"", 0
+        self.sni = None
         with Record.lock:
             Record.all.append(self)
 
@@ -388,7 +389,7 @@ class Record:
         with Record.lock:
             if words[:1] == ["clear"]:
                 Record.all = [r for r in Record.all if r.at not in words]
-            got = [dict(proto=r.proto, port=r.port, at=r.at, data=r.data.decode("latin-1"), n=r.n)
+            got = [dict(proto=r.proto, port=r.port, at=r.at, data=r.data.decode("latin-1"), n=r.n, sni=r.sni)
                    for r in Record.all if r.at in words]
         conn.sendall(json.dumps(got).encode())
         conn.close()
@@ -487,6 +488,7 @@ def origin_tls(conn, record):
     """TLS by hand, so that the bytes are seen as they came."""
     ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ctx.load_cert_chain(lab.ROOT + "/server.pem", lab.ROOT + "/server.key")
+    ctx.sni_callback = lambda tls, name, ctx: setattr(record, "sni", name)
     came, goes, http = ssl.MemoryBIO(), ssl.MemoryBIO(), Http()
     tls = ctx.wrap_bio(came, goes, server_side=True)
     up = False
