@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A virtio-net device as a vhost-user back end: what messages change, and the data path.
+ *
+ * Theory of operation
+ * -------------------
+ * The front end (a VMM) describes guest memory and rings with messages; the guest's driver then
+ * fills the rings. A ring runs from SET_VRING_KICK to GET_VRING_BASE, and carries frames while it
+ * is enabled. Rings come in pairs: an even one takes frames for the guest, the odd one behind it
+ * has those that the guest sends.
+ *
+ * Every frame is copied, once, between guest memory and ours: the guest may change its memory at
+ * any time, so nothing is checked in one place and used in another, and its buffers go back to it
+ * within the call. Nothing in here keeps a pointer into guest memory from one call to the next but
+ * those to the rings, which are worked out again whenever the memory changes.
+ *
+ * Two kinds of wrong. A ring that no driver would make, or memory that was cut short: the device
+ * stops with one logged error, the rings rest until the front end has stopped them all, and a
+ * driver that starts anew (a rebooted guest) starts afresh. A message that no front end would send:
+ * the connection is closed with an error, which ends the device; what comes next is a new one.
+ *
+ * A weir that was ended in the middle: where the front end keeps an in-flight area for us, it says
+ * up to where buffers were given back. As we give them back in order and within the call, all that
+ * were not are taken again. (A packed ring whose burst was half written at that moment needs its
+ * driver to be started again.)
+ */
+#ifndef WEIR_LINK_VHOST_USER_DEV_H
+#define WEIR_LINK_VHOST_USER_DEV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/frame.h"
+#include "base/log.h"
+#include "link/vhost_user_chan.h"
+#include "link/vhost_user_mem.h"
+#include "link/virtq.h"
+
+/* Pairs of rings: a guest with more CPUs shares them. */
+#define VU_PAIRS_MAX 8
+#define VU_RINGS_MAX (2 * VU_PAIRS_MAX)
+/* Most buffers that one frame may take: 64 KiB in pieces of 1 KiB, and more. What needs more is
+ * dropped. */
+#define VU_FRAME_CHAINS 80
+/* Most pieces of memory that the buffers of one frame may have. */
+#define VU_FRAME_RANGES (2 * VIRTQ_SIZE_MAX)
+
+/* In the device's epoll instance, kicks are known by this and the ring's number. */
+#define VU_KICK_TAG 0x100u
+
+struct vu_ring {
+	struct virtq q;
+	struct vu_vring_addr addr;
+	bool has_addr;
+	uint16_t size;                /* 0: not set */
+	struct virtq_mark next, done; /* where to begin */
+	int kick_fd, call_fd, err_fd; /* -1: none */
+	bool running, enabled;
+	uint8_t *inflight; /* this ring's part of the area, or NULL */
+};
+
+struct vu_dev {
+	int epoll_fd;     /* kicks are watched here, edge-triggered; -1: nowhere */
+	uint16_t mtu;     /* that the guest is told */
+	const char *name; /* of the link, for messages; not owned */
+	struct log_limit log;
+	uint64_t features; /* negotiated */
+	uint64_t proto;    /* protocol features, negotiated */
+	struct vu_mem mem;
+	struct vu_ring rings[VU_RINGS_MAX];
+	struct vu_mapping inflight;
+	uint16_t inflight_rings, inflight_size; /* what the area is made for */
+	bool stopped;                           /* a fault: rings rest */
+	int dry;                  /* the ring that had too few buffers for a frame, or -1 */
+	struct virtq_mark dry_at; /* ... up to where there were some */
+
+	uint8_t *arena; /* received frames, VU_ARENA bytes, mapped on demand */
+	unsigned turn;  /* ring pair that is looked at first */
+	struct iovec ranges[VU_FRAME_RANGES];
+	struct virtq_chain chains[VU_FRAME_CHAINS];
+	uint64_t rx_dropped, tx_dropped; /* since they were last asked for */
+};
+
+/* 0, or -1 and err. */
+int vu_dev_init(struct vu_dev *d, const char *name, struct error *err);
+void vu_dev_done(struct vu_dev *d);
+/* The connection is gone: everything that it brought is given back. */
+void vu_dev_reset(struct vu_dev *d);
+
+/* What to send back, if anything. */
+struct vu_reply {
+	struct vu_msg msg;
+	bool due;
+	int fd; /* goes with it, and is closed by the sender; -1: none */
+};
+/*
+ * One message. 0; or -1 and err: the connection is to be closed, after the reply where one is due.
+ * Fds that are kept are taken out of the message.
+ */
+int vu_dev_message(struct vu_dev *d, struct vu_msg *m, struct vu_reply *reply, struct error *err);
+
+/* enum link_caps of what the guest can take now. */
+uint32_t vu_dev_caps(const struct vu_dev *d);
+
+/* ---- data path (vhost_user_net.c) ---- */
+
+/* As link_recv(); *ret_more: the rings were not emptied, and will not wake anybody. */
+int vu_net_recv(struct vu_dev *d, struct frame *ret, int max, bool *ret_more);
+/* As link_send(). Without a guest, frames are dropped and counted. */
+int vu_net_send(struct vu_dev *d, struct frame *frames, int n);
+/* Where the guest had too few buffers for a frame: asks to be woken when it adds some. True where
+ * it did so already, or never will. */
+bool vu_net_wait_room(struct vu_dev *d);
+void vu_net_trim(struct vu_dev *d);
+int vu_net_init(struct vu_dev *d, struct error *err);
+void vu_net_done(struct vu_dev *d);
+
+/* ---- between the files of the device ---- */
+
+/* Stops the device and says why, once. */
+void vu_dev_stop(struct vu_dev *d, int ring, const char *why);
+/* The ring carries frames. */
+static inline bool vu_ring_live(const struct vu_dev *d, const struct vu_ring *r)
+{
+	return r->running && r->enabled && !d->stopped;
+}
+/* Bytes of the virtio-net header. */
+unsigned vu_dev_hdr_len(const struct vu_dev *d);
+
+/* vhost_user_inflight.c */
+struct vu_inflight_msg vu_inflight_want(const struct vu_dev *d, uint16_t rings, uint16_t size);
+int vu_inflight_make(const struct vu_inflight_msg *m, struct error *err); /* a memfd, or -1 */
+int vu_inflight_set(struct vu_dev *d, const struct vu_inflight_msg *m, int fd, struct error *err);
+void vu_inflight_clear(struct vu_dev *d);
+/* Where a ring that starts goes on, where the area knows better than the front end. */
+void vu_inflight_resume(struct vu_dev *d, unsigned ring);
+/* Around virtq_publish(). */
+void vu_inflight_begin(struct vu_ring *r);
+void vu_inflight_end(struct vu_ring *r);
+/* The ring was stopped in order: nothing is in flight. */
+void vu_inflight_settled(struct vu_ring *r);
+
+#endif

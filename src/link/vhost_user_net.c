@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The data path of a vhost-user device: frames out of the guest's buffers and into them.
+ *
+ * Each burst touches a ring's notification state once: the driver is told once a burst and queue,
+ * and we ask it for notifications only where a queue was found empty (from the guest) or too full
+ * (to it).
+ */
+#include "link/vhost_user_dev.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "link/link.h"
+#include "link/vnet.h"
+
+/* A frame begins 18 bytes behind a cache line's start, so that its IP header is aligned. */
+#define ARENA_ALIGN 64u
+#define ARENA_LEAD  18u
+/* A burst of frames stops here: more would only push the first ones out of the cache. */
+#define ARENA_BURST (384 * 1024)
+#define ARENA_LEN   (ARENA_BURST + ARENA_LEAD + FRAME_MAX + ARENA_ALIGN)
+
+/* Where num_buffers lies in the header, and how many bytes it has. */
+#define AT_NUM_BUFFERS 10u
+
+int vu_net_init(struct vu_dev *d, struct error *err)
+{
+	d->arena = mmap(NULL, ARENA_LEN, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (d->arena == MAP_FAILED) {
+		d->arena = NULL;
+		return error_set_errno(err, errno, "cannot map the receive buffer");
+	}
+	/* A huge page for a single small frame would be all that an idle gateway weighs. */
+	madvise(d->arena, ARENA_LEN, MADV_NOHUGEPAGE);
+	return 0;
+}
+
+void vu_net_done(struct vu_dev *d)
+{
+	if (d->arena)
+		munmap(d->arena, ARENA_LEN);
+	d->arena = NULL;
+}
+
+void vu_net_trim(struct vu_dev *d)
+{
+	madvise(d->arena, ARENA_LEN, MADV_DONTNEED);
+}
+
+/* ---- pieces of memory ---- */
+
+/* A place in a list of ranges, from which bytes are read or to which they are written. */
+struct cursor {
+	const struct iovec *v;
+	int n;
+	size_t off; /* in the first of them */
+};
+
+/* Copies up to len bytes out; how many there were. */
+static size_t cursor_read(struct cursor *c, uint8_t *to, size_t len)
+{
+	size_t done = 0;
+
+	while (done < len && c->n) {
+		size_t here = c->v->iov_len - c->off;
+		size_t n = here < len - done ? here : len - done;
+
+		memcpy(to + done, (uint8_t *)c->v->iov_base + c->off, n);
+		done += n;
+		c->off += n;
+		if (c->off == c->v->iov_len) {
+			c->v++;
+			c->n--;
+			c->off = 0;
+		}
+	}
+	return done;
+}
+
+static void cursor_write(struct cursor *c, const uint8_t *from, size_t len)
+{
+	size_t done = 0;
+
+	while (done < len && c->n) {
+		size_t here = c->v->iov_len - c->off;
+		size_t n = here < len - done ? here : len - done;
+
+		memcpy((uint8_t *)c->v->iov_base + c->off, from + done, n);
+		done += n;
+		c->off += n;
+		if (c->off == c->v->iov_len) {
+			c->v++;
+			c->n--;
+			c->off = 0;
+		}
+	}
+}
+
+/* ---- rings ---- */
+
+/* Shows what was put into a ring, and tells the driver where it wants that. */
+static void ring_flush(struct vu_dev *d, struct vu_ring *r)
+{
+	const uint64_t one = 1;
+
+	vu_inflight_begin(r);
+	bool tell = virtq_publish(&r->q);
+	vu_inflight_end(r);
+	/* A full eventfd has not been heard yet: nothing is lost. */
+	if (tell && r->call_fd >= 0 && write(r->call_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+		log_line_limited(&d->log, LOG_WARNING, "%s: the guest cannot be notified", d->name);
+}
+
+static void ring_fault(struct vu_dev *d, struct vu_ring *r)
+{
+	vu_dev_stop(d, (int)(r - d->rings), r->q.fault);
+}
+
+static bool memory_lost(struct vu_dev *d)
+{
+	if (!vu_mem_lost(&d->mem))
+		return false;
+	vu_dev_stop(d, -1, "guest memory was cut short by its owner");
+	return true;
+}
+
+/* ---- from the guest ---- */
+
+/* A chain's bytes as a frame in the arena. False where they are none. */
+static bool frame_read(struct vu_dev *d, const struct virtq_chain *c, unsigned hdr_len,
+		       size_t *used, struct frame *ret)
+{
+	struct cursor cur = {d->ranges, c->n, 0};
+	uint8_t hdr[VNET_HLEN];
+
+	if (c->len < hdr_len + ETH_HLEN || c->len - hdr_len > FRAME_MAX)
+		return false;
+	cursor_read(&cur, hdr, hdr_len);
+	*ret = (struct frame){.data = d->arena + *used + ARENA_LEAD,
+			      .len = (uint32_t)(c->len - hdr_len)};
+	cursor_read(&cur, ret->data, ret->len);
+	if (!vnet_parse(hdr, ret))
+		return false;
+	*used = (*used + ARENA_LEAD + ret->len + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
+	return true;
+}
+
+/* Takes up to max buffers, good or not. Frames; *ret_empty: the driver will notify of more. */
+static int ring_recv(struct vu_dev *d, struct vu_ring *r, struct frame *ret, int max, size_t *used,
+		     bool *ret_empty)
+{
+	unsigned hdr_len = vu_dev_hdr_len(d);
+	int n = 0, tries = 0;
+
+	*ret_empty = false;
+	for (; tries < max && *used < ARENA_BURST; tries++) {
+		struct virtq_chain c;
+		int got = virtq_take(&r->q, false, &c, d->ranges, VU_FRAME_RANGES);
+
+		if (got == 0 && virtq_wait(&r->q))
+			continue;
+		if (got <= 0) {
+			*ret_empty = true;
+			if (got < 0)
+				ring_fault(d, r);
+			break;
+		}
+		virtq_quiet(&r->q);
+		if (frame_read(d, &c, hdr_len, used, &ret[n]))
+			n++;
+		else
+			d->rx_dropped++;
+		virtq_put(&r->q, &c, 0);
+	}
+	if (tries)
+		ring_flush(d, r);
+	return n;
+}
+
+/* A ring that runs, but is not enabled: frames of the guest are taken and lost. */
+static bool ring_readable(const struct vu_dev *d, const struct vu_ring *r)
+{
+	return r->running && !d->stopped;
+}
+
+int vu_net_recv(struct vu_dev *d, struct frame *ret, int max, bool *ret_more)
+{
+	size_t used = 0;
+	int n = 0;
+
+	*ret_more = false;
+	/* One sandbox has one share of a turn, however many queues its guest has; they take turns
+	 * in being first. */
+	unsigned first = d->turn++ % VU_PAIRS_MAX;
+	for (unsigned i = 0; i < VU_PAIRS_MAX; i++) {
+		struct vu_ring *r = &d->rings[2 * ((first + i) % VU_PAIRS_MAX) + 1];
+		bool empty;
+
+		if (!ring_readable(d, r))
+			continue;
+		if (n >= max || used >= ARENA_BURST) {
+			*ret_more = true;
+			break;
+		}
+		int got = ring_recv(d, r, ret + n, max - n, &used, &empty);
+		if (!r->enabled)
+			got = 0;
+		n += got;
+		*ret_more |= !empty;
+	}
+	return memory_lost(d) ? 0 : n;
+}
+
+/* ---- to the guest ---- */
+
+/* The ring that carries a frame: one flow, one ring. Ours are IP frames without options. */
+static struct vu_ring *ring_for(struct vu_dev *d, const struct frame *f)
+{
+	struct vu_ring *live[VU_PAIRS_MAX];
+	unsigned n = 0;
+	uint32_t h = 0;
+
+	for (unsigned i = 0; i < VU_PAIRS_MAX; i++)
+		if (vu_ring_live(d, &d->rings[2 * i]))
+			live[n++] = &d->rings[2 * i];
+	if (n <= 1)
+		return n ? live[0] : NULL;
+	size_t from = f->data[12] == 0x86 ? ETH_HLEN + 8 : ETH_HLEN + 12;
+	size_t to = f->data[12] == 0x86 ? from + 36 : from + 12;
+	for (size_t i = from; i + 4 <= to && i + 4 <= f->len; i += 4) {
+		uint32_t w;
+
+		memcpy(&w, f->data + i, sizeof(w));
+		h = (h ^ w) * 0x9e3779b1u;
+	}
+	return live[(h >> 16) % n];
+}
+
+/*
+ * Buffers that hold `need` bytes: how many, with their ranges in d->ranges; 0 where there are not
+ * enough now; -1 where there never will be; -2 after a fault.
+ *
+ * A driver that has put three quarters of its ring's descriptors out has no more to add, and
+ * would let us wait for ever.
+ */
+static int gather(struct vu_dev *d, struct vu_ring *r, size_t need, int *ret_ranges)
+{
+	int max = d->features & VIRTIO_NET_MRG_RXBUF ? VU_FRAME_CHAINS : 1;
+	size_t have = 0;
+	int ranges = 0;
+
+	for (int n = 0; n < max;) {
+		struct virtq_chain *c = &d->chains[n];
+		int got = virtq_take(&r->q, true, c, d->ranges + ranges, VU_FRAME_RANGES - ranges);
+
+		if (got < 0)
+			return -2;
+		if (got == 0)
+			return ranges >= r->q.size - r->q.size / 4 ? -1 : 0;
+		n++;
+		ranges += c->n;
+		have += c->len;
+		if (have >= need) {
+			*ret_ranges = ranges;
+			return n;
+		}
+	}
+	return -1;
+}
+
+enum sent {
+	SENT,
+	SENT_NOT, /* no room now */
+	SENT_DROPPED,
+	SENT_FAULT,
+};
+
+static enum sent frame_write(struct vu_dev *d, struct vu_ring *r, const struct frame *f)
+{
+	unsigned hdr_len = vu_dev_hdr_len(d);
+	struct virtq_mark before = virtq_mark(&r->q);
+	size_t left = hdr_len + f->len;
+	uint8_t hdr[VNET_HLEN];
+	int ranges = 0;
+
+	int n = gather(d, r, left, &ranges);
+	if (n == -2)
+		return SENT_FAULT;
+	if (n <= 0) {
+		d->dry = (int)(r - d->rings);
+		d->dry_at = virtq_mark(&r->q);
+		virtq_back(&r->q, before);
+		return n < 0 ? SENT_DROPPED : SENT_NOT;
+	}
+	virtq_quiet(&r->q);
+	vnet_put(hdr, hdr_len, f);
+	if (hdr_len == VNET_HLEN) {
+		const uint16_t buffers = (uint16_t)n;
+		memcpy(hdr + AT_NUM_BUFFERS, &buffers, sizeof(buffers));
+	}
+	struct cursor cur = {d->ranges, ranges, 0};
+	cursor_write(&cur, hdr, hdr_len);
+	cursor_write(&cur, f->data, f->len);
+	for (int i = 0; i < n; i++) {
+		size_t here = d->chains[i].len < left ? (size_t)d->chains[i].len : left;
+
+		virtq_put(&r->q, &d->chains[i], (uint32_t)here);
+		left -= here;
+	}
+	return SENT;
+}
+
+/* What the guest did not say that it takes, it does not get. */
+static bool frame_allowed(uint32_t caps, const struct frame *f)
+{
+	uint32_t need = f->meta.gso == FRAME_GSO_TCPV4    ? LINK_TSO4
+			: f->meta.gso == FRAME_GSO_TCPV6  ? LINK_TSO6
+			: f->meta.gso == FRAME_GSO_UDP_L4 ? LINK_USO
+			: f->meta.gso == FRAME_GSO_UDP    ? LINK_UFO
+							  : 0;
+
+	need |= f->meta.needs_csum ? LINK_CSUM : 0;
+	return (caps & need) == need;
+}
+
+int vu_net_send(struct vu_dev *d, struct frame *frames, int n)
+{
+	uint32_t caps = vu_dev_caps(d);
+	uint32_t touched = 0;
+	int i;
+
+	for (i = 0; i < n; i++) {
+		struct vu_ring *r = ring_for(d, &frames[i]);
+		enum sent how = !r || !frame_allowed(caps, &frames[i])
+					? SENT_DROPPED
+					: frame_write(d, r, &frames[i]);
+
+		if (how == SENT_NOT)
+			break;
+		if (how == SENT) {
+			touched |= 1u << (r - d->rings);
+			continue;
+		}
+		d->tx_dropped++;
+		if (how == SENT_FAULT)
+			ring_fault(d, r);
+	}
+	for (unsigned k = 0; k < VU_RINGS_MAX; k += 2)
+		if (touched & 1u << k)
+			ring_flush(d, &d->rings[k]);
+	if (memory_lost(d))
+		return n;
+	return i ? i : -EAGAIN;
+}
+
+bool vu_net_wait_room(struct vu_dev *d)
+{
+	if (d->dry < 0 || !vu_ring_live(d, &d->rings[d->dry]))
+		return true;
+	return virtq_wait_at(&d->rings[d->dry].q, d->dry_at);
+}
