@@ -71,11 +71,6 @@ static void answer_as_told(struct dns_proxy *d, const struct dns_ask *ask, struc
 	tell(d, ask, msg, t);
 }
 
-void dns_answer_own(struct dns_proxy *d, const struct dns_ask *ask, struct view msg)
-{
-	answer_as_told(d, ask, msg, &(struct told){.from = "local"});
-}
-
 void dns_answer_bare(struct dns_proxy *d, const struct dns_asker *who, const struct dns_header *h,
 		     enum dns_rcode rcode)
 {
@@ -174,29 +169,28 @@ static bool chain_denied(struct dns_proxy *d, const struct dns_ask *ask,
 
 /* ---- step 9: bindings ---- */
 
-static void bind_family(struct dns_proxy *d, const struct dns_ask *ask,
-			const struct dns_answer_facts *facts, uint8_t family)
+static void bind_family(struct dns_proxy *d, const struct dns_ask *ask, const struct ipaddr *found,
+			size_t found_n, uint32_t ttl_s, uint8_t family)
 {
 	struct ipaddr addrs[FILTER_ADDRS_MAX];
 	size_t n = 0;
-	for (size_t i = 0; i < facts->addr_n; i++)
-		if (facts->addrs[i].family == family)
-			addrs[n++] = facts->addrs[i];
-	bindings_put(d->sb->bindings, &ask->name, family, addrs, n, facts->ttl_s,
-		     d->sb->loop->now_us);
+	for (size_t i = 0; i < found_n && n < FILTER_ADDRS_MAX; i++)
+		if (found[i].family == family)
+			addrs[n++] = found[i];
+	bindings_put(d->sb->bindings, &ask->name, family, addrs, n, ttl_s, d->sb->loop->now_us);
 }
 
 /* A name that is not there loses what was bound, and so does a family of which it has nothing. */
 static void bind_names(struct dns_proxy *d, const struct dns_ask *ask, unsigned rcode,
-		       const struct dns_answer_facts *facts)
+		       const struct ipaddr *found, size_t found_n, uint32_t ttl_s)
 {
 	uint16_t type = ask->q.q.type;
 	if (!d->sb->bindings || !ask->has_name || ask->q.q.class != DNS_IN)
 		return;
 	if (rcode == DNS_NXDOMAIN || (rcode == DNS_NOERROR && type == DNS_A))
-		bind_family(d, ask, facts, 4);
+		bind_family(d, ask, found, found_n, ttl_s, 4);
 	if (rcode == DNS_NXDOMAIN || (rcode == DNS_NOERROR && type == DNS_AAAA))
-		bind_family(d, ask, facts, 6);
+		bind_family(d, ask, found, found_n, ttl_s, 6);
 }
 
 /* A hello that shows one of these names has its real one hidden. */
@@ -246,7 +240,16 @@ void dns_answer(struct dns_proxy *d, const struct dns_ask *ask, struct view answ
 		return;
 	}
 	learn_ech(d, &facts);
-	bind_names(d, ask, get_be16(msg + 2) & DNS_RCODE, &facts);
+	bind_names(d, ask, get_be16(msg + 2) & DNS_RCODE, facts.addrs, facts.addr_n, facts.ttl_s);
 	answer_as_told(d, ask, view_make(msg, len),
 		       &(struct told){from, facts.addrs, facts.addr_n, NULL});
+}
+
+void dns_answer_own(struct dns_proxy *d, const struct dns_ask *ask, const struct dns_own *own)
+{
+	uint8_t buf[DNS_MADE_MAX];
+	size_t len = dns_make_own(&ask->q, own, buf);
+	bind_names(d, ask, own->rcode, own->addrs, own->addr_n, OWN_TTL_S);
+	answer_as_told(d, ask, view_make(buf, len),
+		       &(struct told){"local", own->addrs, own->addr_n, NULL});
 }

@@ -92,10 +92,9 @@ static bool denied(struct dns_proxy *d, const struct dns_ask *ask)
 static bool answered_here(struct dns_proxy *d, const struct dns_ask *ask)
 {
 	struct dns_own own;
-	uint8_t buf[DNS_MADE_MAX];
 	if (!dns_local_find(d->local, &ask->q.q, &own))
 		return false;
-	dns_answer_own(d, ask, view_make(buf, dns_make_own(&ask->q, &own, buf)));
+	dns_answer_own(d, ask, &own);
 	return true;
 }
 

@@ -246,6 +246,7 @@ static void records_of_the_configuration_are_answered(void **state)
 	struct config_record *r = calloc(1, sizeof(*r));
 	struct error err;
 	*r = (struct config_record){name_of("db.example"), {4, {10, 1, 2, 3}}};
+	sb.bindings = bindings_new(100);
 	upstream_add(fake[0].port);
 	proxy_up(NULL);
 	conf.dns_records = r;
@@ -255,6 +256,8 @@ static void records_of_the_configuration_are_answered(void **state)
 	assert_int_equal(frame_n, 1);
 	struct view v = answer(0);
 	assert_memory_equal(v.p + v.len - 4, r->addr.b, 4);
+	/* Rules for names hold for these, too. */
+	assert_true(is_bound("db.example", "10.1.2.3"));
 }
 
 /* ---- step 5 ---- */

@@ -149,8 +149,8 @@ struct flow_question dns_ask_question(const struct dns_ask *ask, char text[DNS_N
 /* A message of `len` bytes that answers the question, as it came: filtered, judged, bound, sent.
  * `from`: "hit" or "miss". */
 void dns_answer(struct dns_proxy *d, const struct dns_ask *ask, struct view msg, const char *from);
-/* One of weir's own making, complete but for its event. */
-void dns_answer_own(struct dns_proxy *d, const struct dns_ask *ask, struct view msg);
+/* One of weir's own (local.c): bound and sent. */
+void dns_answer_own(struct dns_proxy *d, const struct dns_ask *ask, const struct dns_own *own);
 /* What could not be read as a query. */
 void dns_answer_bare(struct dns_proxy *d, const struct dns_asker *who, const struct dns_header *h,
 		     enum dns_rcode rcode);
