@@ -17,8 +17,20 @@ struct layout {
 	size_t fit_end;
 };
 
-static bool lay_out(struct view msg, size_t limit, struct layout *l)
+/*
+ * A resolver that does not compress repeats the name in our case, in full or up to a pointer. The
+ * two names are equal but for the case, so their bytes stand one beside the other.
+ */
+static void own_case(uint8_t *at, const struct dns_name *n)
 {
+	for (unsigned i = 0; n->b[i] && (at[i] & 0xc0) == 0; i += 1u + n->b[i])
+		memcpy(at + i + 1, n->b + i + 1, n->b[i]);
+}
+
+static bool lay_out(const struct dns_query_view *q, uint8_t *bytes, size_t len, size_t limit,
+		    struct layout *l)
+{
+	struct view msg = view_make(bytes, len);
 	struct dns_walk w;
 	struct dns_record r;
 	int more;
@@ -27,6 +39,8 @@ static bool lay_out(struct view msg, size_t limit, struct layout *l)
 		return false;
 	l->fit_end = w.at;
 	while ((more = dns_walk_next(&w, &r)) > 0) {
+		if (dns_name_eq(&r.name, &q->q.name))
+			own_case(bytes + w.start, &q->q.name);
 		if (r.type == DNS_OPT && w.section == DNS_ADDITIONAL && !l->opt_len) {
 			l->opt_at = w.start;
 			l->opt_len = w.at - w.start;
@@ -93,7 +107,7 @@ size_t dns_restore(const struct dns_query_view *q, uint8_t *msg, size_t len, siz
 	memcpy(msg + DNS_HLEN, q->q.name.b, q->q.name.len);
 
 	size_t room = max < cap ? max : cap;
-	if (!lay_out(view_make(msg, len), room - (q->has_edns ? OPT_LEN : 0), &l))
+	if (!lay_out(q, msg, len, room - (q->has_edns ? OPT_LEN : 0), &l))
 		return 0;
 	bool as_it_is = q->has_edns == (l.opt_len > 0) && l.end <= room;
 	if (as_it_is)

@@ -99,6 +99,23 @@ static void id_and_case_are_the_askers(void **state)
 	assert_memory_equal(out + 25, g.msg + 25, g.w.len - 25);
 }
 
+/* Names that are not compressed, or only in part, were written in our case. */
+static void names_of_records_are_in_the_askers_case(void **state)
+{
+	begin(0);
+	rig_bytes(&g, DNS_ANSWER, "WwW.eXAMPLe", 16, 300, "x", 1);
+	size_t second = g.w.len;
+	wbuf_put_bytes(&g.w, "\3wWW\300\20", 6);
+	rig_fixed(&g, DNS_ANSWER, 16, DNS_IN, 300);
+	rig_end(&g);
+	size_t third = g.w.len;
+	rig_bytes(&g, DNS_ANSWER, "OTHER.eXAMPLe", 16, 300, "x", 1);
+	assert_int_equal(run(512, 600), g.w.len);
+	assert_memory_equal(out + DNS_HLEN + 17, "\3www\7Example", 12);
+	assert_memory_equal(out + second, "\3www\300\20", 6);
+	assert_memory_equal(out + third, "\5OTHER\7eXAMPLe", 14);
+}
+
 static void ad_is_for_those_who_asked(void **state)
 {
 	struct dns_record opt;
@@ -233,6 +250,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(id_and_case_are_the_askers),
+		T(names_of_records_are_in_the_askers_case),
 		T(ad_is_for_those_who_asked),
 		T(opt_comes_and_goes),
 		T(opt_without_room_makes_room),
