@@ -47,7 +47,7 @@ static void ring_stop(struct vu_dev *d, struct vu_ring *r)
 		r->done = r->q.done;
 		vu_inflight_settled(r);
 	}
-	r->running = false;
+	r->running = r->discard = false;
 	if (d->dry == r - d->rings)
 		d->dry = -1;
 	ring_unwatch(d, r);
@@ -380,6 +380,7 @@ static int on_vring_enable(struct vu_dev *d, struct vu_msg *m, struct vu_reply *
 
 	if (!ring)
 		return -1;
+	ring->discard = ring->running && !s.num;
 	ring->enabled = s.num;
 	return 0;
 }

@@ -181,10 +181,11 @@ static int ring_recv(struct vu_dev *d, struct vu_ring *r, struct frame *ret, int
 	return n;
 }
 
-/* A ring that runs, but is not enabled: frames of the guest are taken and lost. */
+/* Frames of a ring that was not enabled yet wait for that; one that was disabled must not leave its
+ * driver waiting. */
 static bool ring_readable(const struct vu_dev *d, const struct vu_ring *r)
 {
-	return r->running && !d->stopped;
+	return r->running && !d->stopped && (r->enabled || r->discard);
 }
 
 int vu_net_recv(struct vu_dev *d, struct frame *ret, int max, bool *ret_more)
