@@ -51,12 +51,14 @@ ELSEWHERE4, ELSEWHERE6 = "9.9.9.9", "2620:fe::9"  # what the first router has no
 ORIGIN4, ORIGIN6 = "192.31.196.2", "2620:4f:8000::2"  # the hostile name server, and what asks the origin's records
 SITE4, SITE6 = "192.31.196.%d", "2620:4f:8000:1::%x"  # the servers of each test have addresses of their own: of 128 + N
 SITES = 120
+SHARED4, SHARED6 = "192.31.196.100", "2620:4f:8000:2::100"  # two names have it, as on shared hosting; the web server's, too
 SERVERS4 = [WEB4, ALT4, SSH4, DNS4]
 SERVERS6 = [WEB6, ALT6, SSH6, DNS6]
 NAMES = {  # NAME.test
     "web": (WEB4, WEB6), "www": (WEB4, WEB6), "alt": (ALT4, ALT6), "ssh": (SSH4, SSH6), "ns": (DNS4, DNS6),
     "v4only": (WEB4, None), "v6only": (None, WEB6), "dead": (DEAD4, DEAD6), "unreachable": (UNREACH4, UNREACH6),
     "dead6": (WEB4, DEAD6), "unreachable6": (WEB4, UNREACH6), "dead4": (DEAD4, WEB6),
+    "git": (SHARED4, SHARED6), "registry": (SHARED4, SHARED6),
 }
 
 USER, USER_ID = "lab", 4242  # an ordinary user, known inside the lab only
@@ -188,6 +190,9 @@ class Lab:
         ip("route", "add", "default", "via", "192.31.196.1", ns="origin")
         ip("-6", "route", "add", "default", "via", "2620:4f:8000::1", ns="origin")
         ip("-6", "route", "add", "2620:4f:8000:1::/64", "via", ORIGIN6, ns="r2")
+        for a, via in ((SHARED4 + "/32", WEB4), (SHARED6 + "/128", WEB6)):
+            ip("addr", "add", a, "dev", "lo", ns="internet")
+            ip("route", "add", a, "via", via, ns="r2")
 
         # Beyond r1, routes lead to the test nets only; what is elsewhere, r1 calls unreachable.
         ip("route", "add", "default", "via", R1_4)
