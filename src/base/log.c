@@ -70,13 +70,16 @@ void log_line_limited(struct log_limit *limit, enum log_level level, const char 
 	if (!log_enabled(level))
 		return;
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-	if (limit->window_s == (uint64_t)ts.tv_sec + 1) {
-		limit->swallowed++;
+	/* Several threads may come to the same place: one of them prints. */
+	uint64_t now = (uint64_t)ts.tv_sec + 1;
+	uint64_t seen = __atomic_load_n(&limit->window_s, __ATOMIC_RELAXED);
+	if (seen == now || !__atomic_compare_exchange_n(&limit->window_s, &seen, now, false,
+							__ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+		__atomic_fetch_add(&limit->swallowed, 1, __ATOMIC_RELAXED);
 		return;
 	}
-	limit->window_s = (uint64_t)ts.tv_sec + 1;
+	uint32_t swallowed = __atomic_exchange_n(&limit->swallowed, 0, __ATOMIC_RELAXED);
 	va_start(ap, fmt);
-	log_write(level, fmt, ap, limit->swallowed);
+	log_write(level, fmt, ap, swallowed);
 	va_end(ap);
-	limit->swallowed = 0;
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "conf/config.h"
@@ -31,6 +32,7 @@ static void sandbox_link_lost(struct sandbox *sb, int err)
 	if (sb->link_gone)
 		return;
 	sb->link_gone = true;
+	sb->link_error = -err;
 	loop_del(sb->loop, &sb->link_src);
 	log_warning("the sandbox's interface is gone (%s): its network ends here", strerror(-err));
 }
@@ -55,6 +57,8 @@ static void sandbox_receive(struct sandbox *sb)
 		}
 		if (n == 0)
 			return;
+		if (sb->link->peers != sb->peers)
+			sandbox_new_guest(sb);
 		for (int i = 0; i < n; i++) {
 			if (sb->pcap)
 				pcap_frame(sb->pcap, PCAP_FROM_GUEST, &frames[i]);
@@ -69,13 +73,21 @@ static void sandbox_receive(struct sandbox *sb)
 	}
 }
 
-static void sandbox_link_event(struct loop_source *src, uint32_t events)
+/* Whether we wait until the link takes frames again. */
+static void sandbox_wait_writable(struct sandbox *sb, bool on)
+{
+	sb->writable_armed = on;
+	if (!link_arm(sb->link, on))
+		loop_mod(sb->loop, &sb->link_src, on ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+static void sandbox_link_event(struct loop_source *src, uint32_t reported)
 {
 	struct sandbox *sb = container_of(src, struct sandbox, link_src);
+	uint32_t events = link_events(sb->link, reported);
 
 	if (events & EPOLLOUT && sb->writable_armed) {
-		sb->writable_armed = false;
-		loop_mod(sb->loop, src, EPOLLIN);
+		sandbox_wait_writable(sb, false);
 		stack_tx_unblocked(&sb->stack);
 	}
 	if (events & (EPOLLIN | EPOLLERR | EPOLLHUP))
@@ -124,10 +136,8 @@ static int op_tx(void *ctx, struct frame *frames, int n)
 	}
 	for (int i = 0; sb->pcap && i < took; i++)
 		pcap_frame(sb->pcap, PCAP_TO_GUEST, &frames[i]);
-	if (took < n && !sb->writable_armed) {
-		sb->writable_armed = true;
-		loop_mod(sb->loop, &sb->link_src, EPOLLIN | EPOLLOUT);
-	}
+	if (took < n && !sb->writable_armed)
+		sandbox_wait_writable(sb, true);
 	return took;
 }
 
@@ -318,6 +328,8 @@ struct sandbox *sandbox_new(struct loop *l, struct link *link, const struct conf
 	cfg.link_caps = link->caps;
 	sb->loop = l;
 	sb->link = link;
+	sb->peers = link->peers;
+	sb->learns_mac = memcmp(cfg.guest_mac, (uint8_t[6]){0}, 6) == 0;
 	sb->link_src = (struct loop_source){.fd = -1, .fn = sandbox_link_event};
 	timer_init(&sb->trim_timer, sandbox_trim);
 	list_init(&sb->flows);

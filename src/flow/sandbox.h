@@ -67,7 +67,10 @@ struct sandbox {
 	struct timer trim_timer; /* buffers are given back when the sandbox has gone quiet */
 	uint64_t active_us;      /* when the last frame passed */
 	bool link_gone;
-	bool writable_armed; /* EPOLLOUT is on for the link */
+	int link_error;      /* why, as a positive errno */
+	bool writable_armed; /* we wait until the link takes frames again */
+	bool learns_mac;     /* of each guest that comes */
+	uint32_t peers;      /* link->peers, as far as its guests are known here */
 };
 
 /* Builds a sandbox from a checked configuration; takes over `link`. NULL and err on failure. */
@@ -81,6 +84,13 @@ void sandbox_free(struct sandbox *sb);
 int sandbox_reload(struct sandbox *sb, const struct config *c, struct error *err);
 /* A `policy` event: what became of one. */
 void sandbox_note_policy(struct sandbox *sb, const char *text);
+
+/* Ends all flows, towards both sides, as a host that shuts down. */
+void sandbox_hang_up(struct sandbox *sb);
+/* Another guest is behind the link, with the same addresses: what was the last one's ends. */
+void sandbox_new_guest(struct sandbox *sb);
+/* In place of a link that has gone (link_gone); takes over `link`. 0, or -1 and err. */
+int sandbox_relink(struct sandbox *sb, struct link *link, struct error *err);
 
 /* At the beginning of each turn of the loop, before its timers: hands the clock on. */
 void sandbox_begin(struct sandbox *sb);

@@ -42,7 +42,7 @@ struct tcp_host {
 };
 
 /* Where skipped bytes go; its contents are never read. */
-static uint8_t scratch[SCRATCH];
+static _Thread_local uint8_t scratch[SCRATCH];
 
 static struct tcp_host *host_of(struct flow_end *e)
 {

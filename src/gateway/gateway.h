@@ -47,8 +47,8 @@ enum gateway_notice {
 
 struct gateway_options {
 	unsigned workers; /* most of them; 0: one for each core that this process may use */
-	/* Something has happened to sandbox `id`. Called on its worker, so that it must only make a
-	 * note and return. NULL: not wanted. */
+	/* Something has happened to sandbox `id`; `err` is a positive errno or 0. Called on its
+	 * worker: it makes a note and returns. NULL: not wanted. */
 	void (*notify)(void *ctx, uint32_t id, enum gateway_notice what, int err);
 	void *ctx;
 };
@@ -104,7 +104,9 @@ void gateway_stop(struct gateway *g);
 /* One sandbox's new configuration. */
 struct gateway_change {
 	uint32_t id;
-	const struct config *conf; /* has to stay only until the call returns */
+	/* Both have to stay only until the call returns. */
+	const struct config *conf;
+	const struct config *running; /* what is in force: kept, where another sandbox fails */
 };
 /*
  * New policies and DNS settings for any number of sandboxes: all of them are checked first, then

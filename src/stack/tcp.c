@@ -472,6 +472,20 @@ void tcp_conn_abort(struct stack *s, struct tcp_conn *c)
 		tcp_conn_kill(c, c->state != TCP_TIME_WAIT);
 }
 
+void tcp_hang_up(struct stack *s)
+{
+	list_for_each (n, &s->tcp->all) {
+		struct tcp_conn *c = container_of(n, struct tcp_conn, all);
+		if (c->shut_done) {
+			if (c->state != TCP_TIME_WAIT)
+				tcp_send_rst(c);
+			tcp_conn_close_done(c);
+		} else {
+			tcp_conn_abort(s, c);
+		}
+	}
+}
+
 void tcp_conn_facts(const struct tcp_conn *c, struct tcp_facts *ret)
 {
 	*ret = (struct tcp_facts){

@@ -62,6 +62,10 @@ void tcp_end_failed(
 /* Ends a connection from outside (policy changed, dead end while dialling): RST both ways. */
 void tcp_conn_abort(struct stack *s, struct tcp_conn *c);
 
+/* Ends all connections, as a host that shuts down: the guest gets RST, and the far sides, too, but
+ * for those to which everything that the guest sent, up to its FIN, is on its way already. */
+void tcp_hang_up(struct stack *s);
+
 /* Another end takes over the stream where it stands: the same bytes follow from peek(), and the
  * next from the guest go to its push(). The old end is the caller's to free. Not from inside an
  * end's call. */

@@ -4,6 +4,7 @@
 #include "tls/libcrypto.h"
 
 #include <dlfcn.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -22,26 +23,31 @@ static const struct {
 #define FUNCTION(f) {#f, &libcrypto.f},
 	LIBCRYPTO_FUNCTIONS(FUNCTION)};
 
-bool libcrypto_load(void)
-{
-	static bool tried, loaded;
+static bool loaded;
 
-	if (tried)
-		return loaded;
-	tried = true;
+static void load(void)
+{
 	void *lib = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
 	if (!lib) {
 		log_warning("QUIC cannot be read: %s", dlerror());
-		return false;
+		return;
 	}
 	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
 		void *f = dlsym(lib, functions[i].name);
 		if (!f) {
 			log_warning("QUIC cannot be read: %s", dlerror());
-			return false;
+			return;
 		}
 		memcpy(functions[i].at, &f, sizeof(f));
 	}
 	loaded = true;
-	return true;
+}
+
+/* Workers may come here at once. */
+bool libcrypto_load(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, load);
+	return loaded;
 }

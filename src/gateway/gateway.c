@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The register of sandboxes and workers, and the calls that reach them from outside.
+ *
+ * One lock holds the register. It is kept while a worker does what a call asks of it, so that no
+ * sandbox goes in between; workers themselves never take it.
+ */
+#include "gateway/gateway.h"
+
+#include <ctype.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gateway/member.h"
+#include "gateway/worker.h"
+#include "policy/policy.h"
+
+struct entry {
+	struct list node; /* in gateway.entries */
+	uint32_t id;
+	struct worker *worker;
+	struct member *member; /* the worker's: only to be handed back to it */
+	char name[GATEWAY_NAME_MAX + 1];
+};
+
+struct gateway {
+	struct gateway_options options;
+	pthread_mutex_t lock;
+	struct list entries;
+	size_t count;
+	uint32_t last_id;
+	struct worker **workers;
+	unsigned worker_n, worker_max;
+	bool stopped;
+};
+
+/* ---- the register ---------------------------------------------------------------------------- */
+
+static struct entry *entry_by_id(struct gateway *g, uint32_t id)
+{
+	list_for_each (n, &g->entries) {
+		struct entry *e = container_of(n, struct entry, node);
+		if (e->id == id)
+			return e;
+	}
+	return NULL;
+}
+
+static struct entry *entry_by_name(struct gateway *g, const char *name)
+{
+	list_for_each (n, &g->entries) {
+		struct entry *e = container_of(n, struct entry, node);
+		if (strcmp(e->name, name) == 0)
+			return e;
+	}
+	return NULL;
+}
+
+int gateway_name_check(const char *name, struct error *err)
+{
+	size_t n = strlen(name);
+	bool ok = n >= 1 && n <= GATEWAY_NAME_MAX && *name != '.' && *name != '-';
+
+	for (size_t i = 0; ok && i < n; i++)
+		ok = isascii(name[i]) &&
+		     (isalnum((unsigned char)name[i]) || strchr("._-", name[i]));
+	if (ok)
+		return 0;
+	return error_set(err,
+			 "expected a name of 1 to %d letters, digits, '.', '_' and '-' that begins "
+			 "with a letter, a digit or '_'",
+			 GATEWAY_NAME_MAX);
+}
+
+/* ---- workers --------------------------------------------------------------------------------- */
+
+/* Cores that this process may use. */
+static unsigned cores(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) == 0)
+		return (unsigned)CPU_COUNT(&set);
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+	return n > 0 ? (unsigned)n : 1;
+}
+
+static struct worker *worker_least(struct gateway *g)
+{
+	struct worker *best = NULL;
+
+	for (unsigned i = 0; i < g->worker_n; i++) {
+		if (!best || g->workers[i]->load < best->load)
+			best = g->workers[i];
+	}
+	return best;
+}
+
+static struct worker *worker_more(struct gateway *g, struct error *err)
+{
+	struct worker **grown = realloc(g->workers, (g->worker_n + 1) * sizeof(*grown));
+
+	if (!grown) {
+		error_set(err, "out of memory");
+		return NULL;
+	}
+	g->workers = grown;
+	struct worker *w = worker_new(member_turn_begin, member_turn_end, err);
+	if (w)
+		g->workers[g->worker_n++] = w;
+	return w;
+}
+
+/* Where the next sandbox goes. */
+static struct worker *worker_choose(struct gateway *g, struct error *err)
+{
+	struct worker *w = worker_least(g);
+
+	if ((w && w->load == 0) || g->worker_n == g->worker_max)
+		return w;
+	return worker_more(g, err);
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+struct gateway *gateway_new(const struct gateway_options *o, struct error *err)
+{
+	struct gateway *g = calloc(1, sizeof(*g));
+
+	if (!g) {
+		error_set(err, "out of memory");
+		return NULL;
+	}
+	if (o)
+		g->options = *o;
+	g->worker_max = g->options.workers ? g->options.workers : cores();
+	if (g->worker_max > GATEWAY_WORKERS_MAX)
+		g->worker_max = GATEWAY_WORKERS_MAX;
+	pthread_mutex_init(&g->lock, NULL);
+	list_init(&g->entries);
+	return g;
+}
+
+static void call_free(struct worker *w, void *arg)
+{
+	member_free(arg);
+}
+
+static void entry_end(struct gateway *g, struct entry *e)
+{
+	worker_call(e->worker, call_free, e->member);
+	e->worker->load--;
+	list_del(&e->node);
+	g->count--;
+	free(e);
+}
+
+void gateway_stop(struct gateway *g)
+{
+	struct list *n;
+
+	pthread_mutex_lock(&g->lock);
+	g->stopped = true;
+	while ((n = list_pop(&g->entries)))
+		entry_end(g, container_of(n, struct entry, node));
+	for (unsigned i = 0; i < g->worker_n; i++)
+		worker_free(g->workers[i]);
+	g->worker_n = 0;
+	pthread_mutex_unlock(&g->lock);
+}
+
+void gateway_free(struct gateway *g)
+{
+	if (!g)
+		return;
+	gateway_stop(g);
+	pthread_mutex_destroy(&g->lock);
+	free(g->workers);
+	free(g);
+}
+
+/* ---- adding and removing --------------------------------------------------------------------- */
+
+struct add {
+	struct gateway *g;
+	const struct gateway_spec *spec;
+	struct entry *e;
+	struct error *err;
+};
+
+static void call_add(struct worker *w, void *arg)
+{
+	struct add *a = arg;
+
+	a->e->member = member_new(w, a->spec, a->e->id, &a->g->options, a->err);
+}
+
+/* All that a worker is not needed for. */
+static int add_check(struct gateway *g, const struct gateway_spec *spec, struct error *err)
+{
+	struct error why;
+
+	if (g->stopped)
+		return error_set(err, "the gateway has been stopped");
+	if (g->count >= GATEWAY_SANDBOXES_MAX)
+		return error_set(err, "there are %d sandboxes already, which is the most",
+				 GATEWAY_SANDBOXES_MAX);
+	if (gateway_name_check(spec->name, &why) < 0)
+		return error_set(err, "'%s': %s", spec->name, why.msg);
+	if (entry_by_name(g, spec->name))
+		return error_set(err, "there is a sandbox '%s' already", spec->name);
+	return 0;
+}
+
+/* The lock is held. Takes over the link. */
+static struct entry *add_entry(struct gateway *g, const struct gateway_spec *spec,
+			       struct error *err)
+{
+	struct entry *e = NULL;
+	struct worker *w = NULL;
+
+	if (add_check(g, spec, err) == 0) {
+		e = calloc(1, sizeof(*e));
+		if (!e)
+			error_set(err, "out of memory");
+		else
+			w = worker_choose(g, err);
+	}
+	if (!w) {
+		link_free(spec->link);
+		free(e);
+		return NULL;
+	}
+	e->worker = w;
+	e->id = g->last_id + 1;
+	strcpy(e->name, spec->name); /* add_check() has seen its length */
+	worker_call(w, call_add, &(struct add){.g = g, .spec = spec, .e = e, .err = err});
+	if (!e->member) {
+		free(e);
+		return NULL;
+	}
+	return e;
+}
+
+uint32_t gateway_add(struct gateway *g, const struct gateway_spec *spec, struct error *err)
+{
+	uint32_t id = 0;
+
+	pthread_mutex_lock(&g->lock);
+	struct entry *e = add_entry(g, spec, err);
+	if (e) {
+		id = g->last_id = e->id;
+		list_add_tail(&g->entries, &e->node);
+		e->worker->load++;
+		g->count++;
+	}
+	pthread_mutex_unlock(&g->lock);
+	return id;
+}
+
+int gateway_remove(struct gateway *g, uint32_t id)
+{
+	pthread_mutex_lock(&g->lock);
+	struct entry *e = entry_by_id(g, id);
+	if (e)
+		entry_end(g, e);
+	pthread_mutex_unlock(&g->lock);
+	return e ? 0 : -1;
+}
+
+/* ---- asking and changing --------------------------------------------------------------------- */
+
+struct ask {
+	struct member *m;
+	void (*fn)(struct sandbox *sb, void *arg);
+	void *arg;
+};
+
+static void call_ask(struct worker *w, void *arg)
+{
+	struct ask *a = arg;
+
+	a->fn(a->m->sb, a->arg);
+}
+
+int gateway_call(struct gateway *g, uint32_t id, void (*fn)(struct sandbox *sb, void *arg),
+		 void *arg)
+{
+	pthread_mutex_lock(&g->lock);
+	struct entry *e = entry_by_id(g, id);
+	if (e)
+		worker_call(e->worker, call_ask,
+			    &(struct ask){.m = e->member, .fn = fn, .arg = arg});
+	pthread_mutex_unlock(&g->lock);
+	return e ? 0 : -1;
+}
+
+struct count {
+	const struct member *m;
+	struct gateway_counters *ret;
+};
+
+static void call_count(struct worker *w, void *arg)
+{
+	struct count *c = arg;
+
+	member_counters(c->m, c->ret);
+}
+
+int gateway_counters(struct gateway *g, uint32_t id, struct gateway_counters *ret)
+{
+	pthread_mutex_lock(&g->lock);
+	struct entry *e = entry_by_id(g, id);
+	if (e)
+		worker_call(e->worker, call_count, &(struct count){.m = e->member, .ret = ret});
+	pthread_mutex_unlock(&g->lock);
+	return e ? 0 : -1;
+}
+
+/* ---- reloading ------------------------------------------------------------------------------- */
+
+struct renew {
+	struct member *m;
+	const struct config *conf;
+	struct error *err;
+	int result;
+};
+
+static void call_renew(struct worker *w, void *arg)
+{
+	struct renew *r = arg;
+
+	r->result = sandbox_reload(r->m->sb, r->conf, r->err);
+}
+
+static int renew(struct entry *e, const struct config *c, struct error *err)
+{
+	struct renew r = {.m = e->member, .conf = c, .err = err};
+
+	worker_call(e->worker, call_renew, &r);
+	return r.result;
+}
+
+/* Everything that can be wrong with them but memory. */
+static int changes_check(struct gateway *g, const struct gateway_change *changes, size_t n,
+			 struct error *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct entry *e = entry_by_id(g, changes[i].id);
+		struct policy_source src = config_policy_source(changes[i].conf);
+
+		if (!e)
+			return error_set(err, "there is no sandbox number %u", changes[i].id);
+		struct policy *p = policy_new(&src, err);
+		if (!p)
+			return error_prefix(err, "sandbox '%s': ", e->name);
+		policy_free(p);
+	}
+	return 0;
+}
+
+static int changes_apply(struct gateway *g, const struct gateway_change *changes, size_t n,
+			 struct error *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct entry *e = entry_by_id(g, changes[i].id);
+		struct error ignored;
+
+		if (renew(e, changes[i].conf, err) == 0)
+			continue;
+		error_prefix(err, "sandbox '%s': ", e->name);
+		while (i--)
+			renew(entry_by_id(g, changes[i].id), changes[i].running, &ignored);
+		return -1;
+	}
+	return 0;
+}
+
+int gateway_reload(struct gateway *g, const struct gateway_change *changes, size_t n,
+		   struct error *err)
+{
+	pthread_mutex_lock(&g->lock);
+	int r = changes_check(g, changes, n, err);
+	if (r == 0)
+		r = changes_apply(g, changes, n, err);
+	pthread_mutex_unlock(&g->lock);
+	return r;
+}
+
+size_t gateway_count(struct gateway *g)
+{
+	pthread_mutex_lock(&g->lock);
+	size_t n = g->count;
+	pthread_mutex_unlock(&g->lock);
+	return n;
+}
+
+unsigned gateway_workers(struct gateway *g)
+{
+	pthread_mutex_lock(&g->lock);
+	unsigned n = g->worker_n;
+	pthread_mutex_unlock(&g->lock);
+	return n;
+}
+
+uint32_t gateway_find(struct gateway *g, const char *name)
+{
+	pthread_mutex_lock(&g->lock);
+	struct entry *e = entry_by_name(g, name);
+	uint32_t id = e ? e->id : 0;
+	pthread_mutex_unlock(&g->lock);
+	return id;
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+/* One sandbox on its worker: its life, its link's return, and its part of each turn. */
+#include "gateway/member.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "flow/denials.h"
+
+#define REOPEN_US 1000000u
+
+static void notify(const struct member *m, enum gateway_notice what, int err)
+{
+	if (m->options->notify)
+		m->options->notify(m->options->ctx, m->id, what, err);
+}
+
+/* ---- a link that comes back ------------------------------------------------------------------ */
+
+static void reopen_tick(struct timer *t)
+{
+	struct member *m = container_of(t, struct member, reopen_timer);
+	struct error err = {0};
+	struct link *link = m->reopen(m->arg, &err);
+
+	if (link && sandbox_relink(m->sb, link, &err) == 0) {
+		m->lost = false;
+		notify(m, GATEWAY_LINK_BACK, 0);
+		return;
+	}
+	log_debug("not yet: %s", err.msg);
+	timer_set(&m->sb->loop->wheel, t, m->sb->loop->now_us + REOPEN_US);
+}
+
+static void note_lost(struct member *m)
+{
+	m->lost = true;
+	/* Nobody is behind it any more: the flows' far sides hear of it now. */
+	sandbox_hang_up(m->sb);
+	if (m->reopen)
+		timer_set(&m->sb->loop->wheel, &m->reopen_timer, m->sb->loop->now_us + REOPEN_US);
+	notify(m, GATEWAY_LINK_LOST, m->sb->link_error);
+}
+
+/* ---- turns ----------------------------------------------------------------------------------- */
+
+void member_turn_begin(struct loop *l, void *ctx)
+{
+	struct worker *w = ctx;
+
+	list_for_each (n, &w->members)
+		sandbox_begin(container_of(n, struct member, node)->sb);
+}
+
+void member_turn_end(struct loop *l, void *ctx)
+{
+	struct worker *w = ctx;
+
+	list_for_each (n, &w->members) {
+		struct member *m = container_of(n, struct member, node);
+
+		sandbox_flush(m->sb);
+		if (m->sb->link_gone && !m->lost)
+			note_lost(m);
+	}
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static void tell_policy(struct member *m)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "loaded: %zu rules", policy_rule_count(m->sb->policy));
+	sandbox_note_policy(m->sb, text);
+}
+
+struct member *member_new(struct worker *w, const struct gateway_spec *spec, uint32_t id,
+			  const struct gateway_options *options, struct error *err)
+{
+	struct member *m = calloc(1, sizeof(*m));
+	const struct config *c = spec->conf;
+
+	if (!m) {
+		link_free(spec->link);
+		error_set(err, "out of memory");
+		return NULL;
+	}
+	m->id = id;
+	m->options = options;
+	m->reopen = spec->reopen;
+	m->arg = spec->arg;
+	timer_init(&m->reopen_timer, reopen_tick);
+	if (c->events && !(m->events = events_open(&w->loop, c->events, spec->name, err))) {
+		link_free(spec->link);
+		free(m);
+		return NULL;
+	}
+	m->sb = sandbox_new(&w->loop, spec->link, c, &spec->stack, err);
+	if (!m->sb) {
+		events_close(m->events);
+		free(m);
+		return NULL;
+	}
+	m->sb->events = m->events;
+	list_add_tail(&w->members, &m->node);
+	tell_policy(m);
+	return m;
+}
+
+void member_free(struct member *m)
+{
+	list_del(&m->node);
+	timer_cancel(&m->sb->loop->wheel, &m->reopen_timer);
+	sandbox_hang_up(m->sb);
+	sandbox_flush(m->sb);
+	sandbox_free(m->sb);
+	events_close(m->events);
+	free(m);
+}
+
+void member_counters(const struct member *m, struct gateway_counters *ret)
+{
+	const struct sandbox *sb = m->sb;
+
+	*ret = (struct gateway_counters){
+		.stack = sb->stack.cnt,
+		.flow = sb->cnt,
+		.link_tx_dropped = sb->link->tx_dropped,
+		.link_rx_dropped = sb->link->rx_dropped,
+		.link_rx_cut = sb->link->rx_cut,
+		.link_peers = sb->link->peers,
+		.events_lost = m->events ? events_lost(m->events) : 0,
+		.denied_total = denials_total(sb->denials),
+		.link_lost = sb->link_gone,
+	};
+	ret->tcp_open = tcp_conn_count(&sb->stack, &ret->tcp_half);
+}

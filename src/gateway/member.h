@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A sandbox as its worker has it. Everything here runs on the worker's thread.
+ */
+#ifndef WEIR_GATEWAY_MEMBER_H
+#define WEIR_GATEWAY_MEMBER_H
+
+#include "gateway/gateway.h"
+#include "gateway/worker.h"
+#include "observe/events.h"
+
+struct member {
+	struct list node; /* in worker.members */
+	struct sandbox *sb;
+	struct events *events; /* NULL: none wanted */
+	struct timer reopen_timer;
+	struct link *(*reopen)(void *arg, struct error *err);
+	void *arg;
+	const struct gateway_options *options; /* the gateway's */
+	uint32_t id;
+	bool lost; /* link_gone, as far as it was told */
+};
+
+/* Takes over spec->link. NULL and err on failure. */
+struct member *member_new(struct worker *w, const struct gateway_spec *spec, uint32_t id,
+			  const struct gateway_options *options, struct error *err);
+/* Ends its flows and everything else. */
+void member_free(struct member *m);
+void member_counters(const struct member *m, struct gateway_counters *ret);
+
+/* The loop's hooks (ctx is the worker). */
+void member_turn_begin(struct loop *l, void *ctx);
+void member_turn_end(struct loop *l, void *ctx);
+
+#endif
