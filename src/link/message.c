@@ -107,7 +107,7 @@ static bool peer_is_there(const struct message *m)
 
 static bool peer_is(const struct message *m, const struct sockaddr_un *a, socklen_t len)
 {
-	return len == m->peer_len && !memcmp(a, &m->peer, len);
+	return m->peer_len && len == m->peer_len && !memcmp(a, &m->peer, len);
 }
 
 static void peer_learn(struct message *m, const struct sockaddr_un *a, socklen_t len)
