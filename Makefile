@@ -23,7 +23,7 @@ BUILD := build
 MESON_ARGS :=
 endif
 
-.PHONY: all check check-all demo bench bench-quick bench-plot build-fuzz fuzz format install clean have-tools
+.PHONY: all check check-all demo bench bench-names bench-quick bench-plot build-fuzz fuzz format install clean have-tools
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -51,6 +51,13 @@ demo:
 
 bench: all
 	bench/run
+	$(MAKE) -s bench-names
+
+# Decisions, loading, DNS beside dnsmasq, and what a rule for names costs a stream behind its first bytes.
+bench-names: all
+	$(MAKE) -s -C bench -f policy.mk OUT=../build-bench run | bench/show
+	bench/dns --weir build/weir | bench/show
+	PEERS="names=build/weir --deny blocked.example" bench/run --only weir,names --rounds 3 --rows 'tcp_(out|in)_1$$|^crr'
 
 bench-quick: all
 	bench/run --quick
