@@ -34,6 +34,7 @@ void config_init(struct config *c)
 		.max_half_open = 1024,
 		.max_udp_sessions = 1024,
 		.max_icmp_sessions = 256,
+		.own_slot = -1,
 		.log_level = LOG_WARNING,
 	};
 }
@@ -59,6 +60,10 @@ void config_done(struct config *c)
 		free(c->publish[i].text);
 	free(c->publish);
 	free(c->netns_path);
+	for (size_t i = 0; i < c->serve_count; i++)
+		free(c->serve[i].name);
+	free(c->serve);
+	free(c->name);
 	free(c->check_addrs);
 	free(c->pcap_path);
 	free(c->events);
@@ -98,19 +103,24 @@ bool strv_add(struct strv *v, const char *s)
 	return true;
 }
 
-/* Room for one more item of `size` bytes behind the `n` of *list; NULL and err on failure. */
-static void *list_grow(void *list, size_t n, size_t size, struct error *err)
+static void *list_grow_to(void *list, size_t n, size_t size, size_t max, struct error *err)
 {
 	void *grown;
 
-	if (n >= CONFIG_LIST_MAX) {
-		error_set(err, "more than %d", CONFIG_LIST_MAX);
+	if (n >= max) {
+		error_set(err, "more than %zu", max);
 		return NULL;
 	}
 	grown = realloc(list, (n + 1) * size);
 	if (!grown)
 		error_set(err, "out of memory");
 	return grown;
+}
+
+/* Room for one more item of `size` bytes behind the `n` of *list; NULL and err on failure. */
+static void *list_grow(void *list, size_t n, size_t size, struct error *err)
+{
+	return list_grow_to(list, n, size, CONFIG_LIST_MAX, err);
 }
 
 int config_add_publish(struct config *c, const char *text, struct error *err)
@@ -173,6 +183,30 @@ int config_add_check_address(struct config *c, const char *text, struct error *e
 	return 0;
 }
 
+int config_add_serve_parsed(struct config *c, struct config_serve *s, struct error *err)
+{
+	struct config_serve *grown =
+		list_grow_to(c->serve, c->serve_count, sizeof(*s), CONFIG_SERVE_MAX, err);
+
+	if (!grown) {
+		free(s->name);
+		return -1;
+	}
+	grown[c->serve_count++] = *s;
+	c->serve = grown;
+	return 0;
+}
+
+int config_add_serve(struct config *c, enum config_serve_kind kind, const char *text,
+		     struct error *err)
+{
+	struct config_serve s;
+
+	if (config_parse_serve(kind, text, &s, err) < 0)
+		return -1;
+	return config_add_serve_parsed(c, &s, err);
+}
+
 int config_add_record(struct config *c, const struct config_record *r, struct error *err)
 {
 	struct config_record *grown =
@@ -194,4 +228,9 @@ int config_load(struct config *c, struct error *err)
 	int rc = schema_apply(t, c, err);
 	tree_free(t);
 	return rc;
+}
+
+int config_load_sandbox(struct config *c, const struct tree *t, size_t index, struct error *err)
+{
+	return schema_apply_sandbox(t, index, c, err);
 }

@@ -52,6 +52,33 @@ enum config_dns_target {
 	CONFIG_DNS_GATEWAY, /* the configured resolvers, whomever the guest asked */
 };
 
+/* How a VM's frames reach `weir serve`. */
+enum config_serve_kind {
+	CONFIG_SERVE_STREAM,
+	CONFIG_SERVE_DGRAM,
+	CONFIG_SERVE_SEQPACKET,
+	CONFIG_SERVE_VPNKIT,
+	CONFIG_SERVE_VHOST_USER,
+	CONFIG_SERVE_TAP,
+	CONFIG_SERVE_FD, /* of whatever kind the descriptor is */
+};
+
+enum config_offload {
+	CONFIG_OFFLOAD_NONE,
+	CONFIG_OFFLOAD_VNET,
+	CONFIG_OFFLOAD_LIBKRUN,
+};
+
+/* One link, as --stream and its like, or the file, give it. */
+struct config_serve {
+	enum config_serve_kind kind;
+	char *name;  /* the path of its socket, the tap's name, or what --fd said; owned */
+	int fd;      /* -1: none was given by number */
+	bool client; /* connects to a socket that another process serves */
+	enum config_offload offload;
+	unsigned mode; /* of the socket file; 0: 0600 */
+};
+
 struct config {
 	char *path; /* --config, NULL: none */
 
@@ -121,6 +148,14 @@ struct config {
 	enum config_link link;
 	bool no_config; /* --no-config */
 
+	/* serve */
+	struct config_serve *serve; /* of the command line; of a sandbox of the file: its link */
+	size_t serve_count;
+	unsigned workers;     /* --workers, 0: one a core */
+	size_t sandbox_count; /* sandboxes that the file has */
+	char *name;           /* of this sandbox of the file; NULL: not given */
+	int64_t own_slot;     /* this sandbox's in the file; -1: not given */
+
 	/* check */
 	struct ipaddr *check_addrs; /* --address: what names are taken to have */
 	size_t check_addr_count;
@@ -145,6 +180,12 @@ void config_done(struct config *c);
  * only.
  */
 int config_load(struct config *c, struct error *err);
+/*
+ * The same for one of the file's `sandboxes`, number `index`: what it does not say itself it has
+ * from the top level.
+ */
+struct tree;
+int config_load_sandbox(struct config *c, const struct tree *t, size_t index, struct error *err);
 /* What policy_new() wants of a configuration; points into it. */
 struct policy_source config_policy_source(const struct config *c);
 
@@ -155,6 +196,10 @@ int config_add_publish(struct config *c, const char *text, struct error *err);
 int config_add_resolver(struct config *c, const char *text, struct error *err);
 int config_add_rebind_allow(struct config *c, const char *text, struct error *err);
 int config_add_check_address(struct config *c, const char *text, struct error *err);
+int config_add_serve(struct config *c, enum config_serve_kind kind, const char *text,
+		     struct error *err);
+/* Takes over s->name. */
+int config_add_serve_parsed(struct config *c, struct config_serve *s, struct error *err);
 int config_add_record(struct config *c, const struct config_record *r, struct error *err);
 
 /* Bounds that options and the file share. */
@@ -165,6 +210,9 @@ int config_add_record(struct config *c, const struct config_record *r, struct er
 #define CONFIG_CONNECTIONS_MAX 1000000 /* TCP, and half-open ones */
 #define CONFIG_SESSIONS_MAX    65535   /* UDP and ICMP: ports and identifiers have 16 bits */
 #define CONFIG_LIST_MAX        1024    /* ports, prefixes, records, names in one list */
+#define CONFIG_SERVE_MAX       65536   /* links: as many as there are slots */
+#define CONFIG_NAME_MAX        63      /* bytes of a sandbox's name */
+#define CONFIG_WORKERS_MAX     1024
 
 /*
  * Values as people write them; the whole text must be used. The message says what was expected,
@@ -194,6 +242,19 @@ int config_parse_prefix(const char *text, struct config_prefix *ret, struct erro
 /* ADDR, ADDR:PORT, [V6] or [V6]:PORT; port 53 where none is given. */
 int config_parse_resolver(const char *text, struct ipaddr *ret, uint16_t *ret_port,
 			  struct error *err);
+/* What follows --stream, --fd and so on: "PATH[,client][,offload=MODE][,mode=OCTAL]",
+ * "N[,KIND]...". */
+int config_parse_serve(enum config_serve_kind kind, const char *text, struct config_serve *ret,
+		       struct error *err);
+/* A link of the file: "stream:PATH,...". */
+int config_parse_link(const char *text, struct config_serve *ret, struct error *err);
+/* "stream", "vhost-user"... */
+const char *config_serve_word(enum config_serve_kind kind);
+/* Whether both are the same socket, tap or descriptor. */
+bool config_serve_same(const struct config_serve *a, const struct config_serve *b);
+/* Of a sandbox: 1 to CONFIG_NAME_MAX letters, digits, '.', '_' or '-', not beginning with '.' or
+ * '-'. */
+int config_check_name(const char *text, struct error *err);
 /* Index among `words` (NULL-terminated); -1 and err, which names them and the nearest. */
 int config_parse_word(const char *text, const char *const *words, struct error *err);
 /* The word of `words` (NULL-terminated) that is nearest to a mistyped `text`, or NULL where none is

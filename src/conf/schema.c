@@ -155,12 +155,34 @@ int schema_members(struct schema_walk *w, const struct tree_node *n, const char 
 
 /* ---- the walk -------------------------------------------------------------------------------- */
 
+#define SANDBOXES "sandboxes"
+#define OWN       SANDBOXES "[]."
+
+/* Where the walk is, below the document or the item that it walks. */
+static const char *path_here(const struct schema_walk *w)
+{
+	return w->path.n < w->item ? "" : w->path.s + w->item;
+}
+
+/* The path of a key as it is in the objects that are walked now; NULL where it is not in them. The
+ * items of `sandboxes` have all keys of the top level but that one, and some of their own. */
+static const char *key_path(const struct schema_walk *w, const struct schema_key *k)
+{
+	const char *path = k->path;
+
+	if (w->item && strncmp(path, OWN, sizeof(OWN) - 1) == 0)
+		path += sizeof(OWN) - 1;
+	else if (w->item && strcmp(path, SANDBOXES) == 0)
+		return NULL;
+	return strchr(path, '[') ? NULL : path;
+}
+
 /* What follows "PREFIX." in a path, up to the next dot; NULL where the path does not lie below. */
 static const char *part_below(const char *path, const char *prefix, size_t *ret_len)
 {
 	size_t n = strlen(prefix);
 
-	if (strchr(path, '['))
+	if (!path)
 		return NULL;
 	if (n) {
 		if (strncmp(path, prefix, n) != 0 || path[n] != '.')
@@ -172,12 +194,13 @@ static const char *part_below(const char *path, const char *prefix, size_t *ret_
 }
 
 /* Names of the keys right below a prefix, each once. */
-static size_t names_below(const char *prefix, char (*names)[32], const char **list)
+static size_t names_below(const struct schema_walk *w, char (*names)[32], const char **list)
 {
+	const char *prefix = path_here(w);
 	size_t count = 0, len;
 
 	for (const struct schema_key *k = schema_keys; k->path; k++) {
-		const char *part = part_below(k->path, prefix, &len);
+		const char *part = part_below(key_path(w, k), prefix, &len);
 		if (!part || len >= sizeof(*names) || count == NAMES_MAX)
 			continue;
 		if (count && strlen(names[count - 1]) == len &&
@@ -192,18 +215,36 @@ static size_t names_below(const char *prefix, char (*names)[32], const char **li
 	return count;
 }
 
-static const struct schema_key *key_find(const char *path)
+static const struct schema_key *key_find(const struct schema_walk *w)
 {
 	for (const struct schema_key *k = schema_keys; k->path; k++) {
-		if (strcmp(k->path, path) == 0)
+		const char *path = key_path(w, k);
+		if (path && strcmp(path, path_here(w)) == 0)
 			return k;
 	}
 	return NULL;
 }
 
+/* Whether the item that comes next says by itself what stands here at the top level. */
+static bool said_again(const struct schema_walk *w)
+{
+	const struct tree_node *n = w->over;
+	char part[64];
+
+	for (const char *p = w->path.s; n && *p;) {
+		size_t len = strcspn(p, ".");
+		snprintf(part, sizeof(part), "%.*s", (int)len, p);
+		n = tree_member(n, part);
+		p += len + (p[len] == '.');
+	}
+	return n && n->kind != TREE_NULL;
+}
+
 static int key_apply(struct schema_walk *w, const struct schema_key *k, const struct tree_node *n)
 {
 	if (n->kind == TREE_NULL && k->apply != schema_rules)
+		return 0;
+	if (w->over && said_again(w))
 		return 0;
 	return k->apply(w, k, n);
 }
@@ -215,7 +256,7 @@ static int object_apply(struct schema_walk *w, const struct tree_node *n)
 	const char *list[NAMES_MAX + 1];
 	char names[NAMES_MAX][32];
 
-	names_below(w->path.s, names, list);
+	names_below(w, names, list);
 	for (const struct tree_node *m = n->first; m; m = m->next) {
 		size_t i = 0;
 		while (list[i] && strcmp(list[i], m->key) != 0)
@@ -223,7 +264,7 @@ static int object_apply(struct schema_walk *w, const struct tree_node *n)
 		if (!list[i])
 			return unknown_key(w, m, list);
 		size_t before = tree_path_key(&w->path, m->key);
-		const struct schema_key *k = key_find(w->path.s);
+		const struct schema_key *k = key_find(w);
 		int rc = 0;
 		if (k)
 			rc = key_apply(w, k, m);
@@ -246,4 +287,32 @@ int schema_apply(const struct tree *t, struct config *c, struct error *err)
 	if (root->kind != TREE_OBJECT)
 		return schema_wrong(&w, root, "expected an object with keys such as policy");
 	return object_apply(&w, root);
+}
+
+int schema_apply_sandbox(const struct tree *t, size_t index, struct config *c, struct error *err)
+{
+	struct schema_walk w = {.file = tree_file(t), .c = c, .err = err};
+	const struct tree_node *list = tree_member(tree_root(t), SANDBOXES);
+	const struct tree_node *item = list && list->kind == TREE_ARRAY ? list->first : NULL;
+
+	for (size_t i = 0; item && i < index; i++)
+		item = item->next;
+	if (!item)
+		return error_set(err, "%s: there is no sandbox number %zu", tree_file(t), index);
+	w.over = item;
+	if (object_apply(&w, tree_root(t)) < 0)
+		return -1;
+	w.over = NULL;
+	tree_path_key(&w.path, SANDBOXES);
+	tree_path_index(&w.path, index);
+	if (item->kind != TREE_OBJECT)
+		return schema_wrong(&w, item, "expected an object with keys such as link");
+	w.item = w.path.n + 1; /* behind the dot that the first key puts there */
+	if (object_apply(&w, item) < 0)
+		return -1;
+	if (!c->serve_count)
+		return schema_fail(
+			&w, item->line,
+			"it has no link; expected one, such as link: stream:/run/vm.sock");
+	return 0;
 }

@@ -19,10 +19,13 @@ struct schema_walk {
 	struct config *c;
 	struct tree_path path;
 	struct error *err;
+	size_t item; /* inside an item of `sandboxes`: where in `path` its own keys begin */
+	const struct tree_node *over; /* the item whose keys take the place of the top level's */
 };
 
 struct schema_key {
-	const char *path; /* "interface.mtu"; "ports[].guest_port": of the items of a list */
+	const char *path; /* "interface.mtu"; "ports[].guest_port": of the items of a list. Those of
+			     the items of "sandboxes" come beside the keys of the top level */
 	const char *type; /* what it takes, for people: "number", "list of networks" */
 	const char *dflt; /* its default as JSON; NULL: none */
 	const char *help; /* one or more sentences on one line, no final full stop; NULL: a key of
@@ -38,6 +41,9 @@ extern const struct schema_key schema_keys[];
 
 /* Applies a document to a configuration that holds the defaults. 0, or -1 and err. */
 int schema_apply(const struct tree *t, struct config *c, struct error *err);
+
+/* One of its sandboxes, and the top level for what that does not say. 0, or -1 and err. */
+int schema_apply_sandbox(const struct tree *t, size_t index, struct config *c, struct error *err);
 
 /* ---- between the files of the schema ---- */
 

@@ -440,6 +440,78 @@ static int apply_ports(struct schema_walk *w, const struct schema_key *k, const 
 	return schema_each(w, n, "ports", item_port);
 }
 
+/* ---- sandboxes ------------------------------------------------------------------------------- */
+
+/* Here they are only counted: each makes a configuration of its own (schema_apply_sandbox()). */
+static int apply_sandboxes(struct schema_walk *w, const struct schema_key *k,
+			   const struct tree_node *n)
+{
+	if (n->kind != TREE_ARRAY)
+		return schema_wrong(w, n, "expected a list of objects");
+	if (n->count > CONFIG_SERVE_MAX)
+		return schema_fail(w, n->line, "more than %d", CONFIG_SERVE_MAX);
+	w->c->sandbox_count = n->count;
+	return 0;
+}
+
+/* A text that becomes the field. */
+static int set_text(struct schema_walk *w, const struct schema_key *k, const char *text)
+{
+	char **field = field_of(w, k), *copy = strdup(text);
+
+	if (!copy)
+		return error_set(w->err, "%s: out of memory", w->file);
+	free(*field);
+	*field = copy;
+	return 0;
+}
+
+static int apply_name(struct schema_walk *w, const struct schema_key *k, const struct tree_node *n)
+{
+	const char *text = schema_string(w, n);
+	struct error why;
+
+	if (!text)
+		return -1;
+	if (config_check_name(text, &why) < 0)
+		return wrong(w, n, &why);
+	return set_text(w, k, text);
+}
+
+static int apply_path(struct schema_walk *w, const struct schema_key *k, const struct tree_node *n)
+{
+	const char *text = schema_string(w, n);
+
+	if (!text)
+		return -1;
+	return *text ? set_text(w, k, text) : schema_wrong(w, n, "expected the path of a file");
+}
+
+static int apply_slot(struct schema_walk *w, const struct schema_key *k, const struct tree_node *n)
+{
+	uint64_t v;
+
+	if (number(w, n, k->min, k->max, &v) < 0)
+		return -1;
+	w->c->own_slot = (int64_t)v;
+	return 0;
+}
+
+static int apply_link(struct schema_walk *w, const struct schema_key *k, const struct tree_node *n)
+{
+	const char *text = schema_string(w, n);
+	struct config_serve s;
+	struct error why;
+
+	if (!text)
+		return -1;
+	if (config_parse_link(text, &s, &why) < 0)
+		return wrong(w, n, &why);
+	if (config_add_serve_parsed(w->c, &s, &why) < 0)
+		return schema_fail(w, n->line, "%s", why.msg);
+	return 0;
+}
+
 /* ---- keys of later versions ------------------------------------------------------------------ */
 
 /* Only the default is taken, so that a whole configuration can be written down today. */
@@ -737,6 +809,38 @@ const struct schema_key schema_keys[] = {
 	LATER("rate_limiter.egress", "object", "null"),
 	LATER("rate_limiter.ingress", "object", "null"),
 	LATER("trust_host_cas", "true or false", "false"),
-	LATER("sandboxes", "list of objects", "[]"),
+	{.path = "sandboxes",
+	 .type = "list of objects",
+	 .dflt = "[]",
+	 .apply = apply_sandboxes,
+	 .help = "The sandboxes of weir serve. Each may have all the keys of this page but this one, and those "
+		 "below; what it does not say is as the top level says. A list of its own takes the place of the "
+		 "top level's"},
+	{.path = "sandboxes[].name",
+	 .type = "string",
+	 .apply = apply_name,
+	 FIELD(name),
+	 .help = "What messages and events call it: letters, digits, dots, underscores and dashes. Left out: its "
+		 "slot's number behind sandbox-"},
+	{.path = "sandboxes[].link",
+	 .type = "string",
+	 .apply = apply_link,
+	 .help = "How frames reach it, as the options of weir-serve(1) say it: stream:PATH, dgram:PATH, seqpacket:PATH, "
+		 "vpnkit:PATH, vhost-user:PATH, tap:NAME or fd:N. Must be there"},
+	{.path = "sandboxes[].slot",
+	 .type = "number",
+	 .apply = apply_slot,
+	 .max = 65535,
+	 .help = "Where its addresses come from, from 0 to 65535. Left out: --slot, and its place in the list"},
+	{.path = "sandboxes[].events",
+	 .type = "string",
+	 .apply = apply_path,
+	 FIELD(events),
+	 .help = "Where its events go, as --events takes it"},
+	{.path = "sandboxes[].pcap",
+	 .type = "string",
+	 .apply = apply_path,
+	 FIELD(pcap_path),
+	 .help = "Every frame of it is written to this file, as pcapng"},
 	{0},
 };

@@ -438,8 +438,8 @@ static void what_later_versions_have_is_refused_by_name(void **state)
 						 "weir; only its default, null, is taken");
 	refused("trust_host_cas: true\n", "f:1: trust_host_cas: not in this version of weir; only "
 					  "its default, false, is taken");
-	refused("sandboxes: [{}]\n",
-		"f:1: sandboxes: not in this version of weir; only its default, [], is taken");
+	refused("sandboxes: {}\n",
+		"f:1: sandboxes: expected a list of objects, found an object");
 }
 
 static void destinations_become_targets(void **state)

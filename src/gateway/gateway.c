@@ -7,7 +7,6 @@
  */
 #include "gateway/gateway.h"
 
-#include <ctype.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +21,7 @@ struct entry {
 	uint32_t id;
 	struct worker *worker;
 	struct member *member; /* the worker's: only to be handed back to it */
-	char name[GATEWAY_NAME_MAX + 1];
+	char name[CONFIG_NAME_MAX + 1];
 };
 
 struct gateway {
@@ -56,22 +55,6 @@ static struct entry *entry_by_name(struct gateway *g, const char *name)
 			return e;
 	}
 	return NULL;
-}
-
-int gateway_name_check(const char *name, struct error *err)
-{
-	size_t n = strlen(name);
-	bool ok = n >= 1 && n <= GATEWAY_NAME_MAX && *name != '.' && *name != '-';
-
-	for (size_t i = 0; ok && i < n; i++)
-		ok = isascii(name[i]) &&
-		     (isalnum((unsigned char)name[i]) || strchr("._-", name[i]));
-	if (ok)
-		return 0;
-	return error_set(err,
-			 "expected a name of 1 to %d letters, digits, '.', '_' and '-' that begins "
-			 "with a letter, a digit or '_'",
-			 GATEWAY_NAME_MAX);
 }
 
 /* ---- workers --------------------------------------------------------------------------------- */
@@ -207,7 +190,7 @@ static int add_check(struct gateway *g, const struct gateway_spec *spec, struct 
 	if (g->count >= GATEWAY_SANDBOXES_MAX)
 		return error_set(err, "there are %d sandboxes already, which is the most",
 				 GATEWAY_SANDBOXES_MAX);
-	if (gateway_name_check(spec->name, &why) < 0)
+	if (config_check_name(spec->name, &why) < 0)
 		return error_set(err, "'%s': %s", spec->name, why.msg);
 	if (entry_by_name(g, spec->name))
 		return error_set(err, "there is a sandbox '%s' already", spec->name);

@@ -36,7 +36,6 @@
 
 #define GATEWAY_SANDBOXES_MAX 65536 /* as many as there are slots */
 #define GATEWAY_WORKERS_MAX   1024
-#define GATEWAY_NAME_MAX      63 /* bytes of a sandbox's name */
 
 struct gateway;
 
@@ -55,7 +54,7 @@ struct gateway_options {
 
 /* What a sandbox is made of. */
 struct gateway_spec {
-	const char *name; /* gateway_name_check(); what events call it. Unique in the gateway */
+	const char *name; /* config_check_name(); what events call it. Unique in the gateway */
 	const struct config *conf; /* checked; has to stay only until gateway_add() returns */
 	struct stack_config stack; /* derive_stack_config(). guest_mac all zero: learned from the
 				      first frame, and again from each next guest's */
@@ -84,10 +83,6 @@ struct gateway_counters {
 struct gateway *gateway_new(const struct gateway_options *o, struct error *err);
 /* Stops everything (gateway_stop()) and frees it. NULL is fine. */
 void gateway_free(struct gateway *g);
-
-/* 0, or -1 and err: 1 to GATEWAY_NAME_MAX letters, digits, '.', '_' or '-', the first no '.' or
- * '-'. */
-int gateway_name_check(const char *name, struct error *err);
 
 /* Builds the sandbox on a worker, and starts it. Its number (> 0, never given again), or 0 and err;
  * all others go on as they were either way. */
