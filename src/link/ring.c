@@ -116,18 +116,6 @@ static size_t record_len(uint32_t frame_len)
 	return (AT_FRAME + (size_t)frame_len + LINE - 1) & ~(size_t)(LINE - 1);
 }
 
-/* Goes on at the beginning. */
-static void ring_wrap(struct ring *r, uint64_t *tail)
-{
-	size_t at = *tail & (r->size - 1);
-	uint32_t wrap = WRAP;
-
-	if (!at)
-		return;
-	memcpy(r->data + at, &wrap, sizeof(wrap));
-	*tail += r->size - at;
-}
-
 /* Where a record of n bytes goes, with *tail moved to it; NULL: there is no room. */
 static uint8_t *ring_place(struct ring *r, uint64_t *tail, size_t n)
 {
@@ -139,9 +127,14 @@ static uint8_t *ring_place(struct ring *r, uint64_t *tail, size_t n)
 		if (*tail + skip + n - r->seen_head > r->size)
 			return NULL;
 	}
-	if (skip)
-		ring_wrap(r, tail);
-	return r->data + (skip ? 0 : at);
+	if (skip) {
+		uint32_t wrap = WRAP;
+
+		memcpy(r->data + at, &wrap, sizeof(wrap));
+		*tail += skip;
+		at = 0;
+	}
+	return r->data + at;
 }
 
 static bool frame_possible(const struct frame *f)
@@ -155,10 +148,6 @@ static int ring_put(struct ring *r, const struct frame *frames, int n, uint64_t 
 	uint64_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
 	int i = 0;
 
-	r->seen_head = atomic_load(&r->head);
-	/* An empty ring begins anew: light traffic stays in a few pages, which are warm. */
-	if (r->seen_head == tail && n > 0)
-		ring_wrap(r, &tail);
 	for (; i < n; i++) {
 		const struct frame *f = &frames[i];
 
