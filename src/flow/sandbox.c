@@ -59,6 +59,8 @@ static void sandbox_receive(struct sandbox *sb)
 			return;
 		if (sb->link->peers != sb->peers)
 			sandbox_new_guest(sb);
+		/* A guest's driver may have started, and said what it takes. */
+		sb->stack.cfg.link_caps = sb->link->caps;
 		for (int i = 0; i < n; i++) {
 			if (sb->pcap)
 				pcap_frame(sb->pcap, PCAP_FROM_GUEST, &frames[i]);
