@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 What `make demo` shows: a few real programs behind `weir run` in the laboratory (lab.py), what they got, how
-fast, and what was refused and why. Exits with 1 where something that should work did not, or the reverse.
+fast, and what was refused and why, by address and by name. Exits with 1 where something that should work did not, or the reverse.
 """
 import os
 import subprocess
@@ -27,7 +27,7 @@ def show(cmd, options=(), good=True, keep=lambda line: True, most=6, note=""):
     """Runs cmd behind weir and shows the command, some of its output, its time, and whether it went as it should."""
     global wrong
     argv = [WEIR, "run"] + list(options) + ["--"] + (["sh", "-c", cmd] if isinstance(cmd, str) else cmd)
-    shown = "weir run %s-- %s" % ("".join(o + " " for o in options), cmd if isinstance(cmd, str) else " ".join(cmd).replace("\n", "\\n"))
+    shown = "weir run %s-- %s" % ("".join(o + " " for o in options), "sh -c '%s'" % cmd if isinstance(cmd, str) else " ".join(cmd).replace("\n", "\\n"))
     print("  %s$ %s%s" % (DIM, shown, OFF), flush=True)
     began = time.monotonic()
     try:
@@ -44,6 +44,17 @@ def show(cmd, options=(), good=True, keep=lambda line: True, most=6, note=""):
         print("      " + line)
     mark = (GREEN + "ok" if ok else RED + "NOT AS IT SHOULD BE (exit %d)" % rc) + OFF
     print("    %s %s in %.2f s%s" % (mark, "worked" if good else "refused", took, "; " + note if note else ""), flush=True)
+
+
+def check(args):
+    """The same policy, asked without sending anything."""
+    global wrong
+    words = [w for a in args for w in a.split()]
+    print("  %s$ weir check %s%s" % (DIM, " ".join(words), OFF), flush=True)
+    p = subprocess.run([WEIR, "check"] + words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, timeout=60)
+    wrong += p.returncode != 1  # some of it is denied
+    for line in p.stdout.splitlines():
+        print("      " + line)
 
 
 def speed(cmd, what):
@@ -88,10 +99,20 @@ def main():
     show(["curl", "-sS"] + tail + ["http://host.weir.internal:22/"], good=False)
     show(["ping", "-c", "1", "-W", "2", "192.168.77.2"], good=False, keep=lambda x: "From" in x or "refused" in x or "preset" in x)
 
-    heading("Only what was allowed, and the truth about the rest")
-    only = ["--allow", lab.WEB4 + ":tcp:443"]
-    show(["curl", "-4", "-sS", "-o", "/dev/null", "-w", "%{http_code}\n", "https://web.test/"], options=only)
-    show(["curl", "-4", "-sS", "http://web.test/"], options=only, good=False)
+    heading("Only what was allowed, by name: here git.test, which has one address together with registry.test")
+    only = ["--allow", "git.test:tcp:443"]
+    show("cd $(mktemp -d) && git clone https://git.test/git/project.git && git -C project fetch --verbose", options=only,
+         keep=lambda x: x.startswith(("Cloning", "From", " =")))
+    show(["curl", "-sS"] + tail + ["https://registry.test/"], options=only, good=False, note="no other name is answered")
+    show(["curl", "-sS"] + tail + ["https://%s/" % lab.SHARED4], options=only, good=False, note="an address without a name")
+    show(["curl", "-sS", "--connect-to", "::git.test", "https://registry.test/"], options=only, good=False,
+         note="the address of the one, the TLS server name of the other")
+    show(["curl", "-sS"] + tail + ["http://git.test/"], options=only, good=False, note="the right name, another port")
+    show(["dig", "+noall", "+comments", "+additional", "registry.test"], options=only,
+         keep=lambda x: "status" in x or "EDE" in x, note="and a resolver's client is told which rule")
+    check(only + ["https://git.test/git/project.git", "https://registry.test/", "tcp %s:443" % lab.SHARED4])
+
+    heading("The truth about what is allowed")
     show(["curl", "-4", "-sS"] + tail + ["http://web.test:9/"], good=False,
          note="that port refuses: weir says so as the server did")
     show(["curl", "-4", "-sS"] + tail + ["http://unreachable.test/"], good=False, note="unreachable: told, not timed out")
