@@ -67,6 +67,14 @@ static void look(struct first_flight *ff, struct view first)
 	}
 }
 
+bool first_flight_is_last(const struct first_flight *ff, size_t offered)
+{
+	struct tcp_facts facts;
+
+	tcp_conn_facts(ff->end.conn, &facts);
+	return facts.guest_done && facts.waiting <= offered;
+}
+
 static void wait_for_more(struct first_flight *ff)
 {
 	if (!timer_armed(&ff->patience))
@@ -87,7 +95,7 @@ static void patience_over(struct timer *t)
 
 /* ---- from the guest ---- */
 
-static size_t total(const struct iovec *iov, int n)
+size_t first_flight_total(const struct iovec *iov, int n)
 {
 	size_t sum = 0;
 
@@ -108,6 +116,10 @@ static void push_guess(struct first_flight *ff, const struct iovec *iov, int n)
 		return;
 	if (first.len == FIRST_FLIGHT_MAX)
 		first_flight_nameless(ff, POLICY_NAME_ABSENT);
+	else if (first_flight_is_last(ff, first.len))
+		/* A hello that will never be whole, or too little for anything that has names. */
+		first_flight_nameless(ff, first.p[0] == TLS_HANDSHAKE ? POLICY_NAME_ABSENT
+								      : POLICY_NAME_NONE);
 	else
 		wait_for_more(ff);
 }
@@ -131,7 +143,7 @@ static ssize_t ff_push(struct flow_end *e, const struct iovec *iov, int n)
 	case FF_DENIED:
 		break;
 	}
-	return (ssize_t)total(iov, n); /* nobody reads it */
+	return (ssize_t)first_flight_total(iov, n); /* nobody reads it */
 }
 
 static void ff_shut(struct flow_end *e)
@@ -165,7 +177,7 @@ static void keep_first(struct first_flight *ff, const struct iovec *iov, size_t 
 {
 	size_t at = 0;
 
-	for (int i = 0; at < to && ff->server_first_n < sizeof(ff->server_first); i++) {
+	for (int i = 0; at < to && !ff->server_more; i++) {
 		struct view piece = view_make(iov[i].iov_base, iov[i].iov_len);
 		size_t skip = from > at ? from - at : 0;
 		at += piece.len;
@@ -176,7 +188,8 @@ static void keep_first(struct first_flight *ff, const struct iovec *iov, size_t 
 		size_t room = sizeof(ff->server_first) - ff->server_first_n;
 		size_t k = piece.len < room ? piece.len : room;
 		memcpy(ff->server_first + ff->server_first_n, piece.p, k);
-		ff->server_first_n += (uint8_t)k;
+		ff->server_first_n += (uint16_t)k;
+		ff->server_more = k < piece.len;
 	}
 }
 

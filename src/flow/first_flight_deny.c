@@ -97,9 +97,8 @@ void first_flight_deny(struct first_flight *ff, enum ff_denial how, const struct
 	struct http_denial d = {.status = status};
 
 	if (v) {
-		d.reason = v->reason == REASON_BAD_HTTP && ff->h1 && status != 403
-				   ? h1_error(ff->h1)
-				   : policy_reason_name(v->reason);
+		const char *why = v->reason == REASON_BAD_HTTP && ff->h1 ? h1_error(ff->h1) : NULL;
+		d.reason = why ? why : policy_reason_name(v->reason);
 		d.rule = v->rule_text;
 	}
 	if (authority && authority->name.len)

@@ -36,7 +36,7 @@ static struct {
 	struct stream shown;   /* to the guest */
 	size_t inner_consumed;
 	size_t inner_room; /* bytes that the server takes now */
-	bool server_over;
+	bool server_over, guest_done;
 	unsigned allowed, denied;
 	bool nameless_ok, gone;
 } z;
@@ -93,6 +93,12 @@ void tcp_conn_set_end(struct stack *s, struct tcp_conn *c, struct flow_end *end)
 {
 	require(end == &z.inner && z.denied == 0);
 	z.end = end;
+}
+
+void tcp_conn_facts(const struct tcp_conn *c, struct tcp_facts *ret)
+{
+	*ret = (struct tcp_facts){.guest_done = z.guest_done,
+				  .waiting = (uint32_t)(z.guest.len - z.taken)};
 }
 
 static bool wants_push, wants_peek;
@@ -321,7 +327,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if ((op & 0x7f) % 6 < 2)
 			at += n;
 	}
-	z.server_over = true;
+	z.server_over = z.guest_done = true;
+	push();
 	if (!z.gone)
 		turn(10000000);
 	check_requests();

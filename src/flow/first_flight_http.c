@@ -33,24 +33,26 @@ static struct policy_verdict refuse_malformed(struct first_flight *ff)
 	return v;
 }
 
-/* ---- HTTP/1 ---- */
+/* HTTP/2 whose other side cannot be followed is over: its requests cannot be read any more. */
+static void deny_malformed(struct first_flight *ff)
+{
+	struct policy_verdict v = refuse_malformed(ff);
 
-#define REPLAY_MAX 65536
+	first_flight_deny(ff, FF_DENY_RST, &v, NULL, 0);
+}
+
+/* ---- HTTP/1 ---- */
 
 /* A server may speak before the guest's first bytes are understood: what it said is looked at now.
  */
 static void replay(struct first_flight *ff)
 {
-	struct iovec iov = {NULL, ff->shown};
-	bool ok = !ff->consumed && ff->shown <= REPLAY_MAX;
+	struct iovec iov = {ff->server_first, ff->server_first_n};
 
-	if (ff->shown && ok && (iov.iov_base = malloc(ff->shown)))
-		ok = ff->inner->ops->peek(ff->inner, 0, &iov, 1) == (ssize_t)ff->shown;
-	if (!ok || (ff->shown && !iov.iov_base))
+	if (ff->server_more)
 		ff->unreadable = true;
-	else if (ff->shown)
-		first_flight_server_bytes(ff, &iov, 0, ff->shown);
-	free(iov.iov_base);
+	else if (ff->server_first_n)
+		first_flight_server_bytes(ff, &iov, 0, ff->server_first_n);
 }
 
 void first_flight_begin_h1(struct first_flight *ff)
@@ -81,6 +83,7 @@ static bool admit_h1_head(struct first_flight *ff)
 	if (ff->head_waits)
 		return false;
 	ff->unanswered++;
+	ff->in_request = true;
 	return true;
 }
 
@@ -105,9 +108,11 @@ static bool parse_h1(struct first_flight *ff, struct view piece)
 			if (!admit_h1_head(ff))
 				return false;
 			break;
+		case H1_END:
+			ff->in_request = false;
+			break;
 		case H1_BODY:
 		case H1_TRAILER:
-		case H1_END:
 			break;
 		case H1_WAIT:
 			return false;
@@ -161,9 +166,11 @@ static void watch_h1(struct first_flight *ff, struct view v)
 		view_skip(&v, used);
 		switch (ev) {
 		case H1_WATCH_MORE:
+			ff->in_answer = ff->in_answer || used;
 			return;
 		case H1_WATCH_ANSWER:
 			answer = h1_watch_answer(ff->watch);
+			ff->in_answer = !answer->interim;
 			if (!answer->interim && (answer->to_connect || answer->to_upgrade))
 				h1_stay(ff->h1);
 			break;
@@ -174,6 +181,7 @@ static void watch_h1(struct first_flight *ff, struct view v)
 				h1_switch(ff->h1);
 			return;
 		case H1_WATCH_END:
+			ff->in_answer = false;
 			ff->unanswered -= ff->unanswered > 0;
 			break;
 		case H1_WATCH_ERROR:
@@ -273,10 +281,27 @@ ssize_t first_flight_push_admitted(struct first_flight *ff, const struct iovec *
 	return took;
 }
 
+/* What is held of a request that will never be whole keeps nobody waiting. */
+static void check_end(struct first_flight *ff, size_t offered)
+{
+	struct policy_verdict v;
+
+	if (ff->state != FF_HTTP || ff->head_waits || ff->parsed < offered ||
+	    ff->admitted == ff->parsed || !first_flight_is_last(ff, offered))
+		return;
+	v = refuse_malformed(ff);
+	first_flight_deny(ff, ff->h1 ? FF_DENY_H1 : FF_DENY_RST, &v, NULL, 400);
+}
+
 ssize_t first_flight_push_http(struct first_flight *ff, const struct iovec *iov, int n)
 {
-	if (ff->state == FF_HTTP && ff->flow && !(ff->h2 && ff->unreadable))
-		parse(ff, iov, n);
+	if (ff->state == FF_HTTP && ff->flow) {
+		if (ff->h2 && ff->unreadable)
+			deny_malformed(ff);
+		else
+			parse(ff, iov, n);
+		check_end(ff, first_flight_total(iov, n));
+	}
 	switch (ff->state) {
 	case FF_PASSED:
 		return ff->inner->ops->push(ff->inner, iov, n);
@@ -312,8 +337,10 @@ void first_flight_server_bytes(struct first_flight *ff, const struct iovec *iov,
 
 bool first_flight_may_deny(const struct first_flight *ff)
 {
+	/* Of a request that is refused in its body, the head is with the server already. */
 	if (ff->h1)
-		return ff->unanswered == 0;
+		return ff->unanswered == 0 ||
+		       (ff->unanswered == 1 && ff->in_request && !ff->in_answer);
 	/* Before the server has said anything, settings of our own begin its side. */
 	bool silent = !ff->consumed && ff->shown == 0;
 	return ff->h2 && (silent || (h2_server_began(ff->h2) && ff->at_gap));

@@ -18,6 +18,9 @@
 #define TLS_TYPE_LAST  0x18
 #define TLS_MAJOR      3
 
+/* What a server says before its client has: a banner, or HTTP/2's settings. */
+#define FIRST_SERVER_MAX 256
+
 enum ff_state {
 	FF_GUESS,   /* too early to say: every byte is held */
 	FF_TLS,     /* the hello may pass; a second one would be judged like it */
@@ -55,18 +58,24 @@ struct first_flight {
 	struct h1_watch *watch; /* with h1: the server's answers */
 	unsigned unanswered;    /* h1: requests that passed */
 	bool head_waits;        /* h1: admitted, but too many are unanswered */
+	bool in_request;        /* h1: the head of the newest has passed, its end has not */
+	bool in_answer;         /* h1: the server has begun an answer and not ended it */
 	bool at_gap;            /* h2: what was shown of the server ends between two frames */
 	bool unreadable;        /* the server cannot be followed: a refusal is a reset */
 	struct retry retry;     /* FF_TLS */
-	uint8_t server_first[RETRY_SERVER_ENOUGH]; /* of the server's stream */
-	uint8_t server_first_n;
-	uint8_t *reply; /* owned */
+	uint8_t server_first[FIRST_SERVER_MAX]; /* of the server's stream, from its start */
+	uint16_t server_first_n;
+	bool server_more; /* it has said more than that */
+	uint8_t *reply;   /* owned */
 	size_t reply_len;
 };
 
 /* ---- first_flight.c ---- */
 /* Goes on in the next turn of the loop, outside of any call of the stack's. */
 void first_flight_call(struct first_flight *ff);
+/* The guest has said that nothing will come behind these bytes. */
+bool first_flight_is_last(const struct first_flight *ff, size_t offered);
+size_t first_flight_total(const struct iovec *iov, int n);
 /* The flow needs no more looking: the socket's own end takes over. */
 void first_flight_pass(struct first_flight *ff);
 /* It shows no name: passes or is reset. */

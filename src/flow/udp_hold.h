@@ -4,8 +4,9 @@
  * held until the ClientHello in them has shown its name (RFC 9001 4.3), which may take two or
  * three; what begins another connection on the same flow later is judged, too.
  *
- * Bounds: UDP_HOLD_MAX datagrams a flow; one more without an answer refuses the flow. What is no
- * QUIC that can be read refuses it, too (quic-blocked), so that clients fall back to TCP at once.
+ * Bounds: UDP_HOLD_MAX datagrams a flow; one more without an answer refuses the flow. A long
+ * header of a version that cannot be read refuses it, too (quic-blocked), so that clients fall back
+ * to TCP at once. What has no long header goes by the binding.
  */
 #ifndef WEIR_FLOW_UDP_HOLD_H
 #define WEIR_FLOW_UDP_HOLD_H

@@ -500,6 +500,8 @@ void tcp_conn_facts(const struct tcp_conn *c, struct tcp_facts *ret)
 		.srtt_us = c->srtt_us,
 		.delivered = c->state <= TCP_SYN_RCVD || c->state == TCP_TIME_WAIT ||
 			     c->shut_done || c->push_dead,
+		.guest_done = c->fin_taken,
+		.waiting = tcp_rcv_queued(c) + c->slice_bytes,
 	};
 }
 

@@ -80,7 +80,9 @@ struct tcp_facts {
 	uint64_t bytes_in,
 		bytes_out; /* to the guest, from the guest: payload bytes acknowledged / taken */
 	uint32_t srtt_us;
-	bool delivered; /* nothing of the guest's is still on its way to the far end */
+	bool delivered;   /* nothing of the guest's is still on its way to the far end */
+	bool guest_done;  /* the guest's FIN is here, and all before it: no more bytes will come */
+	uint32_t waiting; /* bytes of the guest's that are here, in order, and not taken yet */
 };
 void tcp_conn_facts(const struct tcp_conn *c, struct tcp_facts *ret);
 /* The owner's pointer beside each connection (the dial in progress, ...); NULL at first. */
