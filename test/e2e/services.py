@@ -398,7 +398,7 @@ class Record:
 class Http:
     """
     Answers each request with a line of JSON: its target, its Host as the last such field says, its body's length and
-    hash. An upgrade and a CONNECT are granted; then it gives back what comes. Lines may end as they like.
+    hash. A CONNECT is granted, and an upgrade of anything but /stay; then it gives back what comes. Lines may end as they like.
     """
 
     def __init__(self):
@@ -437,7 +437,7 @@ class Http:
         self.granted = b""
         if self.method == "CONNECT":
             self.granted = b"HTTP/1.1 200 OK\r\n\r\n"
-        elif "upgrade" in self.fields:
+        elif "upgrade" in self.fields and self.target != "/stay":
             self.granted = ("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n"
                             % self.fields["upgrade"]).encode()
         self.n, self.sha = 0, hashlib.sha256()
