@@ -234,17 +234,19 @@ static bool stream_greet(struct stream *t)
 	size_t all = v.len;
 	struct wbuf out = wbuf_make(t->tail + t->tail_fill, TAIL_LEN - t->tail_fill);
 
-	if (!vpnkit_input(&t->vpnkit, &v, &out)) {
+	bool ok = vpnkit_input(&t->vpnkit, &v, &out);
+	t->at += all - v.len;
+	t->tail_fill += out.len;
+	if (!stream_flush_tail(t))
+		return false;
+	if (!ok) {
 		sock_warn(&t->sock, "%s: the peer does not speak vpnkit: connection closed",
 			  t->sock.name);
 		t->link.rx_dropped++;
 		t->at = t->fill = 0;
 		stream_drop_peer(t);
-		return false;
 	}
-	t->at += all - v.len;
-	t->tail_fill += out.len;
-	return stream_flush_tail(t) && stream_speaks(t);
+	return ok && stream_speaks(t);
 }
 
 /* The whole frames of the buffer. After a length that cannot be, the peer is cut off. */
