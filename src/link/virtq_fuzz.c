@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Rings of a hostile guest: the input is guest memory, rings, tables and buffers and all, and the
+ * device serves what it finds there.
+ *
+ * Input: a byte of switches, a byte of ring size, then up to MEM_LEN bytes of memory. The transmit
+ * ring lies at its start, the receive ring behind it; a second region follows the first one's
+ * guest addresses, so that buffers may cross from one into the other. Between the turns the memory
+ * is changed, as another CPU of the guest's could.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "link/link.h"
+#include "link/vhost_user_dev.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define MEM_LEN 16384u
+#define GPA     0x1000u
+
+enum {
+	AT_TX = 0,
+	AT_RX = 0x1000,
+	AT_AVAIL = 0x400, /* of either */
+	AT_USED = 0x800,
+};
+
+enum {
+	WITH_PACKED = 1 << 0,
+	WITH_EVENT_IDX = 1 << 1,
+	WITH_INDIRECT = 1 << 2,
+	WITH_MRG = 1 << 3,
+	WITH_OFFLOADS = 1 << 4,
+	WITH_VERSION_1 = 1 << 5,
+	WITH_TWO_REGIONS = 1 << 6,
+	WITH_BASE = 1 << 7,
+};
+
+static struct vu_dev dev;
+static uint8_t *mem;
+
+static void set_up(void)
+{
+	struct error err;
+
+	/* Each input is an error worth a line. The sanitizers write to fd 2. */
+	stderr = fopen("/dev/null", "w");
+	if (vu_dev_init(&dev, "fuzz", &err) < 0)
+		abort();
+	/* No sanitizer knows the bounds of a mapping, so it ends at pages that nobody may touch. */
+	uint8_t *all =
+		mmap(NULL, MEM_LEN + 2 * 65536, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (all == MAP_FAILED || mprotect(all + 65536, MEM_LEN, PROT_READ | PROT_WRITE) < 0)
+		abort();
+	mem = all + 65536;
+}
+
+static void map_memory(bool two)
+{
+	uint64_t half = two ? MEM_LEN / 2 : MEM_LEN;
+
+	dev.mem = (struct vu_mem){.n = two ? 2 : 1};
+	for (unsigned i = 0; i < dev.mem.n; i++)
+		dev.mem.regions[i] = (struct vu_region){.gpa = GPA + i * half,
+							.uva = 0x100000 + i * half,
+							.size = half,
+							.host = mem + i * half,
+							.guard = -1};
+}
+
+static bool start(unsigned i, uint16_t ring_size, uint64_t at, bool with_base)
+{
+	struct vu_ring *r = &dev.rings[i];
+	struct virtq_mark base = {.at = with_base ? ring_size / 2 : 0, .wrap = true};
+
+	*r = (struct vu_ring){.kick_fd = -1, .call_fd = -1, .err_fd = -1, .size = ring_size};
+	r->q = (struct virtq){.mem = &dev.mem,
+			      .packed = dev.features & VIRTIO_RING_PACKED,
+			      .event_idx = dev.features & VIRTIO_RING_EVENT_IDX,
+			      .indirect = dev.features & VIRTIO_RING_INDIRECT,
+			      .size = ring_size,
+			      .desc = mem + at,
+			      .avail = mem + at + AT_AVAIL,
+			      .used = mem + at + AT_USED};
+	if (!virtq_size_valid(r->q.packed, ring_size) || !virtq_aligned(&r->q))
+		return false;
+	virtq_start(&r->q, base, base);
+	r->running = r->enabled = true;
+	return true;
+}
+
+static void turn(uint32_t seed)
+{
+	static uint8_t bytes[FRAME_VNET_ROOM + FRAME_MAX];
+	struct frame in[LINK_BURST], out[3];
+	volatile uint32_t sum = 0;
+	bool more;
+
+	int n = vu_net_recv(&dev, in, LINK_BURST, &more);
+	for (int i = 0; i < n; i++) {
+		if (in[i].len < ETH_HLEN || in[i].len > FRAME_MAX)
+			abort();
+		for (uint32_t j = 0; j < in[i].len; j++)
+			sum = sum + in[i].data[j];
+	}
+	for (int i = 0; i < 3; i++)
+		out[i] = (struct frame){.data = bytes + FRAME_VNET_ROOM,
+					.len = i == 2 ? 1 + seed % FRAME_MAX : 60 + seed % 1454};
+	if (out[2].len < ETH_HLEN)
+		out[2].len = ETH_HLEN;
+	int sent = vu_net_send(&dev, out, 3);
+	if (sent < 0 && vu_net_wait_room(&dev) && dev.dry < 0)
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	if (!mem)
+		set_up();
+	if (size < 2)
+		return 0;
+	uint8_t with = data[0];
+	uint16_t ring_size = data[1] & 63;
+	dev.features = (with & WITH_PACKED ? VIRTIO_RING_PACKED : 0) |
+		       (with & WITH_EVENT_IDX ? VIRTIO_RING_EVENT_IDX : 0) |
+		       (with & WITH_INDIRECT ? VIRTIO_RING_INDIRECT : 0) |
+		       (with & WITH_MRG ? VIRTIO_NET_MRG_RXBUF : 0) |
+		       (with & WITH_OFFLOADS ? VIRTIO_NET_GUEST_CSUM | VIRTIO_NET_GUEST_TSO4 : 0) |
+		       (with & WITH_VERSION_1 ? VIRTIO_VERSION_1 : 0);
+	dev.stopped = false;
+	dev.dry = -1;
+	data += 2;
+	size -= 2;
+	memset(mem, 0, MEM_LEN);
+	memcpy(mem, data, size < MEM_LEN ? size : MEM_LEN);
+	map_memory(with & WITH_TWO_REGIONS);
+	if (!start(1, ring_size, AT_TX, with & WITH_BASE) ||
+	    !start(0, ring_size, AT_RX, with & WITH_BASE))
+		return 0;
+	for (uint32_t i = 0; i < 6 && !dev.stopped; i++) {
+		turn((uint32_t)size * 31 + i * 977);
+		/* The guest makes its descriptors available again. */
+		memcpy(mem + AT_TX, data, size < AT_AVAIL ? size : AT_AVAIL);
+		mem[AT_TX + AT_AVAIL + 2]++;
+		mem[AT_RX + AT_AVAIL + 2]++;
+	}
+	return 0;
+}
