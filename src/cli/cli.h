@@ -26,6 +26,7 @@ struct cli_command {
 extern const struct cli_command cli_commands[];
 
 int cmd_run(int argc, char **argv);     /* run.c */
+int cmd_serve(int argc, char **argv);   /* serve.c */
 int cmd_check(int argc, char **argv);   /* check.c */
 int cmd_version(int argc, char **argv); /* version.c */
 int cmd_help(int argc, char **argv);    /* help.c */
@@ -38,10 +39,13 @@ int cli_unknown_command(const char *name);
 /* Colours only where a person looks, and has not said otherwise (https://no-color.org). */
 bool cli_colours(FILE *out);
 
-/* help.c: `weir --help`, `weir run --help`, `weir check --help`, and the option section of the
- * manual page of "run" or "check" in scdoc's language (-1 for any other). */
+/* As many open files as the system allows: each flow takes one. */
+void cli_raise_file_limit(void);
+/* help.c: `weir --help`, `weir run --help` and so on, and the option section of the
+ * manual page of "run", "serve" or "check" in scdoc's language (-1 for any other). */
 void help_main(FILE *out);
 void help_run(FILE *out);
+void help_serve(FILE *out);
 void help_check(FILE *out);
 int help_man_options(FILE *out, const char *command);
 /* Text as scdoc takes it literally. */

@@ -83,7 +83,7 @@ static void bash_print(FILE *out)
 	fputs("' -- \"$cur\")\n"
 	      "\t\treturn\n"
 	      "\tfi\n"
-	      "\tcase ${COMP_WORDS[1]} in run | check) ;; *) return ;; esac\n"
+	      "\tcase ${COMP_WORDS[1]} in run | serve | check) ;; *) return ;; esac\n"
 	      "\t# Behind the options stands a command with words of its own, or targets.\n"
 	      "\twhile [ \"$i\" -lt \"$COMP_CWORD\" ]; do\n"
 	      "\t\tcase ${COMP_WORDS[i]} in\n"
@@ -129,6 +129,11 @@ static void bash_print(FILE *out)
 	      "\t\tmapfile -t COMPREPLY < <(compgen -W '",
 	      out);
 	option_names(out, OPTION_FOR_CHECK);
+	fputs("' -- \"$cur\")\n"
+	      "\telif [ \"${COMP_WORDS[1]}\" = serve ]; then\n"
+	      "\t\tmapfile -t COMPREPLY < <(compgen -W '",
+	      out);
+	option_names(out, OPTION_FOR_SERVE);
 	fputs("' -- \"$cur\")\n"
 	      "\telif [[ $cur == -* ]]; then\n"
 	      "\t\tmapfile -t COMPREPLY < <(compgen -W '",
@@ -211,7 +216,7 @@ static void zsh_print(FILE *out)
 	fputs("\n"
 	      "\t\treturn\n"
 	      "\tfi\n"
-	      "\t[[ $words[2] == (run|check) ]] || return\n"
+	      "\t[[ $words[2] == (run|serve|check) ]] || return\n"
 	      "\tshift words\n"
 	      "\t(( CURRENT-- ))\n"
 	      "\tif [[ $words[1] == check ]]; then\n"
@@ -219,6 +224,13 @@ static void zsh_print(FILE *out)
 	      out);
 	zsh_options(out, OPTION_FOR_CHECK);
 	fputs("\t\t'*:target:(" TARGET_WORDS_ZSH ")'\n"
+	      "\t\treturn\n"
+	      "\tfi\n"
+	      "\tif [[ $words[1] == serve ]]; then\n"
+	      "\t\t_arguments -S \\\n",
+	      out);
+	zsh_options(out, OPTION_FOR_SERVE);
+	fputs("\t\t&& return\n"
 	      "\t\treturn\n"
 	      "\tfi\n"
 	      "\t_arguments -S \\\n",
@@ -276,6 +288,7 @@ static void fish_print(FILE *out)
 		fputs("'\n", out);
 	}
 	fish_options(out, OPTION_FOR_RUN);
+	fish_options(out, OPTION_FOR_SERVE);
 	fish_options(out, OPTION_FOR_CHECK);
 	fputs("complete -c weir -n '__fish_seen_subcommand_from run' -a '(__fish_complete_subcommand)'\n"
 	      "complete -c weir -n '__fish_seen_subcommand_from check' -a '" TARGET_WORDS "'\n",

@@ -79,10 +79,13 @@ void help_main(FILE *out)
 	      "      reaches one service\n"
 	      "  weir run -p 8080:80 -- ./server\n"
 	      "      can be reached at port 8080 of this host\n"
+	      "  weir serve --stream /run/vm.sock\n"
+	      "      is the network of a VM: qemu ... -netdev stream,id=n,addr.type=unix,\n"
+	      "      addr.path=/run/vm.sock -device virtio-net-pci,netdev=n\n"
 	      "  weir check --allow api.example.com:tcp:443 tcp api.example.com:443\n"
 	      "      says what would happen, and why\n"
-	      "\n'weir help run' lists the options. weir(1), weir-run(1) and weir-check(1) tell\n"
-	      "the rest.\n",
+	      "\n'weir help run' lists the options. weir(1), weir-run(1), weir-serve(1) and\n"
+	      "weir-check(1) tell the rest.\n",
 	      out);
 }
 
@@ -103,7 +106,7 @@ static void option_lists(FILE *out, enum option_command cmd)
 		bool begun = false;
 
 		for (const struct option_def *d = option_table; d->name; d++) {
-			char usage[80], text[512];
+			char usage[80], text[1024];
 
 			if ((int)d->section != s || !option_is_for(d, cmd))
 				continue;
@@ -128,6 +131,18 @@ void help_run(FILE *out)
 	      "served until it goes.\n",
 	      out);
 	option_lists(out, OPTION_FOR_RUN);
+}
+
+void help_serve(FILE *out)
+{
+	fputs("Usage: weir serve [OPTION...] --stream PATH|--dgram PATH|--vhost-user PATH|...\n"
+	      "       weir serve [OPTION...] -c FILE\n\n"
+	      "Is the network of one VM for each link that is given, or of those in the FILE's\n"
+	      "list of sandboxes, until SIGTERM or SIGINT. Each has addresses of its own, from\n"
+	      "ascending slots. SIGHUP reads the FILE again. The exit status is 0, or 125 where\n"
+	      "weir failed.\n",
+	      out);
+	option_lists(out, OPTION_FOR_SERVE);
 }
 
 void help_check(FILE *out)
@@ -191,6 +206,8 @@ int help_man_options(FILE *out, const char *command)
 	}
 	if (strcmp(command, option_command_name(OPTION_FOR_CHECK)) == 0)
 		cmd = OPTION_FOR_CHECK;
+	else if (strcmp(command, option_command_name(OPTION_FOR_SERVE)) == 0)
+		cmd = OPTION_FOR_SERVE;
 	else if (strcmp(command, option_command_name(cmd)) != 0)
 		return -1;
 	for (int s = 0; s < OPTION_SECTIONS; s++) {
@@ -216,6 +233,8 @@ int cmd_help(int argc, char **argv)
 		help_main(stdout);
 	else if (strcmp(argv[1], "run") == 0)
 		help_run(stdout);
+	else if (strcmp(argv[1], "serve") == 0)
+		help_serve(stdout);
 	else if (strcmp(argv[1], "check") == 0)
 		help_check(stdout);
 	else if (strcmp(argv[1], "version") == 0)
@@ -223,7 +242,7 @@ int cmd_help(int argc, char **argv)
 	else if (strcmp(argv[1], "--man-options") == 0 &&
 		 argc == 3) { /* for the build of the manual pages */
 		if (help_man_options(stdout, argv[2]) < 0) {
-			error_set(&err, "--man-options: '%s': expected run, check or config",
+			error_set(&err, "--man-options: '%s': expected run, serve, check or config",
 				  argv[2]);
 			return cli_fail(&err);
 		}

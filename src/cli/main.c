@@ -4,8 +4,11 @@
  */
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 
+#include "base/log.h"
 #include "conf/config.h"
 
 const struct cli_command cli_commands[] = {
@@ -13,6 +16,10 @@ const struct cli_command cli_commands[] = {
 	 .args = "[OPTION...] [--] COMMAND [ARG...]",
 	 .summary = "run a command in a new network namespace behind the gateway",
 	 .fn = cmd_run},
+	{.name = "serve",
+	 .args = "[OPTION...]",
+	 .summary = "be the network of one or more VMs",
+	 .fn = cmd_serve},
 	{.name = "check",
 	 .args = "[OPTION...] TARGET...",
 	 .summary = "say what the policy answers, by which rule, and why",
@@ -30,7 +37,7 @@ const struct cli_command cli_commands[] = {
 
 /* Commands that other versions have: naming one is no typing error. */
 static const char *const later_commands[] = {
-	"serve", "ca", "ps", "flows", "events", "policy", "ports", "secrets", "metrics", NULL,
+	"ca", "ps", "flows", "events", "policy", "ports", "secrets", "metrics", NULL,
 };
 
 int cli_fail(const struct error *err)
@@ -60,6 +67,17 @@ int cli_unknown_command(const char *name)
 	else
 		error_set(&err, "'%s': no such command; 'weir help' lists them", name);
 	return cli_fail(&err);
+}
+
+void cli_raise_file_limit(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
+		return;
+	lim.rlim_cur = lim.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &lim) < 0)
+		log_debug("cannot raise the limit of open files: %s", strerror(errno));
 }
 
 int main(int argc, char **argv)

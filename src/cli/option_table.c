@@ -16,16 +16,18 @@
 const char *const option_section_titles[OPTION_SECTIONS] = {
 	[OPTION_POLICY] = "Policy",  [OPTION_PUBLISH] = "Published ports",
 	[OPTION_DNS] = "DNS",        [OPTION_INTERFACE] = "The guest's interface",
-	[OPTION_RUN] = "Namespaces", [OPTION_LIMITS] = "Limits",
-	[OPTION_CHECK] = "Checking", [OPTION_WATCH] = "Watching",
+	[OPTION_RUN] = "Namespaces", [OPTION_SERVE] = "Links",
+	[OPTION_LIMITS] = "Limits",  [OPTION_CHECK] = "Checking",
+	[OPTION_WATCH] = "Watching",
 };
 
 /* Whose the options of a section are, where they say nothing else. */
 static const unsigned section_commands[OPTION_SECTIONS] = {
-	[OPTION_POLICY] = OPTION_FOR_ALL,  [OPTION_PUBLISH] = OPTION_FOR_RUN,
-	[OPTION_DNS] = OPTION_FOR_ALL,     [OPTION_INTERFACE] = OPTION_FOR_RUN,
-	[OPTION_RUN] = OPTION_FOR_RUN,     [OPTION_LIMITS] = OPTION_FOR_RUN,
-	[OPTION_CHECK] = OPTION_FOR_CHECK, [OPTION_WATCH] = OPTION_FOR_RUN,
+	[OPTION_POLICY] = OPTION_FOR_ALL,      [OPTION_PUBLISH] = OPTION_FOR_GATEWAYS,
+	[OPTION_DNS] = OPTION_FOR_ALL,         [OPTION_INTERFACE] = OPTION_FOR_GATEWAYS,
+	[OPTION_RUN] = OPTION_FOR_RUN,         [OPTION_SERVE] = OPTION_FOR_SERVE,
+	[OPTION_LIMITS] = OPTION_FOR_GATEWAYS, [OPTION_CHECK] = OPTION_FOR_CHECK,
+	[OPTION_WATCH] = OPTION_FOR_GATEWAYS,
 };
 
 bool option_is_for(const struct option_def *d, enum option_command cmd)
@@ -35,7 +37,7 @@ bool option_is_for(const struct option_def *d, enum option_command cmd)
 
 const char *option_command_name(enum option_command cmd)
 {
-	return cmd == OPTION_FOR_RUN ? "run" : "check";
+	return cmd == OPTION_FOR_RUN ? "run" : cmd == OPTION_FOR_SERVE ? "serve" : "check";
 }
 
 static const char *const net_words[] = {"public", "private", "host", "all", "none", NULL};
@@ -282,6 +284,13 @@ static int parse_link(const struct option_def *def, const char *value, struct co
 	return 0;
 }
 
+/* --stream and its like: which one is in `min`. */
+static int parse_serve(const struct option_def *def, const char *value, struct config *c,
+		       struct error *err)
+{
+	return config_add_serve(c, (enum config_serve_kind)def->min, value, err);
+}
+
 static int parse_log_level(const struct option_def *def, const char *value, struct config *c,
 			   struct error *err)
 {
@@ -508,6 +517,7 @@ const struct option_def option_table[] = {
 	 .help = "No IPv6, even if the host has a route for it"},
 	{.name = "no-config",
 	 .section = OPTION_INTERFACE,
+	 .commands = OPTION_FOR_RUN,
 	 FLAG(no_config),
 	 .help = "Leave the interface up and without an address, for a command that configures it by DHCP or "
 		 "router advertisements"},
@@ -550,6 +560,78 @@ const struct option_def option_table[] = {
 	 .words = link_words,
 	 .parse = parse_link,
 	 .help = "How frames travel: tap, or packet (a veth pair, where /dev/net/tun is missing or not permitted)"},
+
+	/* links */
+	{.name = "stream",
+	 .section = OPTION_SERVE,
+	 .arg = "PATH[,client][,offload=MODE][,mode=OCTAL]",
+	 .example = "/run/weir/vm.sock",
+	 .takes_path = true,
+	 .parse = parse_serve,
+	 .min = CONFIG_SERVE_STREAM,
+	 .help = "A VM whose frames come over this Unix stream socket, each behind its length in 4 bytes (QEMU, "
+		 "libkrun, socket_vmnet). weir listens; with client it connects. MODE says what frames are like: "
+		 "none, vnet (behind a virtio-net header) or libkrun (up to 64 KiB, with unfinished checksums). The "
+		 "socket's mode is 0600 unless OCTAL says otherwise. Like all links it may be given many times, each "
+		 "time for another VM"},
+	{.name = "dgram",
+	 .section = OPTION_SERVE,
+	 .arg = "PATH[,offload=MODE][,mode=OCTAL]",
+	 .example = "/run/weir/vm.sock",
+	 .takes_path = true,
+	 .parse = parse_serve,
+	 .min = CONFIG_SERVE_DGRAM,
+	 .help = "The same over a Unix datagram socket, a frame each (QEMU, vfkit, libkrun)"},
+	{.name = "seqpacket",
+	 .section = OPTION_SERVE,
+	 .arg = "PATH[,offload=MODE][,mode=OCTAL]",
+	 .example = "/run/weir/vm.sock",
+	 .takes_path = true,
+	 .parse = parse_serve,
+	 .min = CONFIG_SERVE_SEQPACKET,
+	 .help = "The same over a Unix socket of sequenced packets"},
+	{.name = "vpnkit",
+	 .section = OPTION_SERVE,
+	 .arg = "PATH[,offload=MODE][,mode=OCTAL]",
+	 .example = "/run/weir/vm.sock",
+	 .takes_path = true,
+	 .parse = parse_serve,
+	 .min = CONFIG_SERVE_VPNKIT,
+	 .help = "The same over a Unix stream socket on which the VM speaks as to vpnkit"},
+	{.name = "vhost-user",
+	 .section = OPTION_SERVE,
+	 .arg = "PATH[,client]",
+	 .example = "/run/weir/vm.sock",
+	 .takes_path = true,
+	 .parse = parse_serve,
+	 .min = CONFIG_SERVE_VHOST_USER,
+	 .help = "A VM whose virtio-net device weir is, by vhost-user. weir listens; with client it connects"},
+	{.name = "tap",
+	 .section = OPTION_SERVE,
+	 .arg = "NAME",
+	 .example = "tap0",
+	 .parse = parse_serve,
+	 .min = CONFIG_SERVE_TAP,
+	 .help = "What is behind this tap interface, which is made where there is none"},
+	{.name = "fd",
+	 .section = OPTION_SERVE,
+	 .arg = "N[,KIND][,offload=MODE]",
+	 .example = "3,stream",
+	 .parse = parse_serve,
+	 .min = CONFIG_SERVE_FD,
+	 .help = "A link that is open already as descriptor N, or as the one that the service manager gave this "
+		 "name: a connected or listening socket, or a tap. KIND is stream, dgram, seqpacket, vpnkit, "
+		 "vhost-user or tap; left out, weir looks at the descriptor"},
+	{.name = "workers",
+	 .section = OPTION_SERVE,
+	 .arg = "N",
+	 .dflt = "one for each core, and no more than there are links",
+	 .example = "4",
+	 .parse = parse_u32,
+	 FIELD(workers),
+	 .min = 1,
+	 .max = CONFIG_WORKERS_MAX,
+	 .help = "Threads that the sandboxes are spread over"},
 
 	/* limits */
 	{.name = "max-connections",

@@ -230,6 +230,19 @@ static int apply_over_file(const struct option_def *d, const char *value, struct
 	return is_config(d) ? 0 : apply(d, value, c, err);
 }
 
+/* What the command line says, over what the file has said. */
+static int parse_over_file(enum option_command cmd, int argc, char **argv, struct config *c,
+			   int *ret_first_arg, struct error *err)
+{
+	int rc = options_each(cmd, argc, argv, forget_resolvers, c, ret_first_arg, err);
+
+	if (rc == 0)
+		rc = options_each(cmd, argc, argv, apply_over_file, c, ret_first_arg, err);
+	if (rc == 0)
+		rc = options_check(cmd, c, err);
+	return rc;
+}
+
 int options_parse(enum option_command cmd, int argc, char **argv, struct config *c,
 		  int *ret_first_arg, struct error *err)
 {
@@ -239,13 +252,22 @@ int options_parse(enum option_command cmd, int argc, char **argv, struct config 
 	if (rc == 0 && c->path)
 		rc = config_load(c, err);
 	if (rc == 0)
-		rc = options_each(cmd, argc, argv, forget_resolvers, c, &first, err);
-	if (rc == 0)
-		rc = options_each(cmd, argc, argv, apply_over_file, c, &first, err);
-	if (rc == 0)
-		rc = options_check(c, err);
+		rc = parse_over_file(cmd, argc, argv, c, &first, err);
 	if (rc == 0)
 		*ret_first_arg = first;
+	return rc;
+}
+
+int options_parse_sandbox(const struct tree *t, size_t index, int argc, char **argv,
+			  struct config *c, struct error *err)
+{
+	int first;
+	int rc = options_each(OPTION_FOR_SERVE, argc, argv, find_file, c, &first, err);
+
+	if (rc == 0)
+		rc = config_load_sandbox(c, t, index, err);
+	if (rc == 0)
+		rc = parse_over_file(OPTION_FOR_SERVE, argc, argv, c, &first, err);
 	return rc;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The options of `weir run` and `weir check`, in one table.
+ * The options of `weir run`, `weir serve` and `weir check`, in one table.
  *
  * Parsing, --help, the option section of the manual page and the shells' completions are all made
  * from this table, so that none of them can know an option that another does not.
@@ -16,6 +16,7 @@ enum option_section {
 	OPTION_DNS,
 	OPTION_INTERFACE,
 	OPTION_RUN,
+	OPTION_SERVE,
 	OPTION_LIMITS,
 	OPTION_CHECK,
 	OPTION_WATCH,
@@ -26,9 +27,11 @@ extern const char *const option_section_titles[OPTION_SECTIONS];
 enum option_command {
 	OPTION_FOR_RUN = 1 << 0,
 	OPTION_FOR_CHECK = 1 << 1,
+	OPTION_FOR_SERVE = 1 << 2,
 };
-#define OPTION_FOR_ALL (OPTION_FOR_RUN | OPTION_FOR_CHECK)
-/* "run", "check". */
+#define OPTION_FOR_GATEWAYS (OPTION_FOR_RUN | OPTION_FOR_SERVE)
+#define OPTION_FOR_ALL      (OPTION_FOR_GATEWAYS | OPTION_FOR_CHECK)
+/* "run", "check", "serve". */
 const char *option_command_name(enum option_command cmd);
 
 struct option_def {
@@ -65,6 +68,12 @@ bool option_is_for(const struct option_def *d, enum option_command cmd);
 int options_parse(enum option_command cmd, int argc, char **argv, struct config *c,
 		  int *ret_first_arg, struct error *err);
 
+/* The same for sandbox `index` of the file that was read already: what it says, the top level, and
+ * the command line of `weir serve` over both. 0, or -1 and err. */
+struct tree;
+int options_parse_sandbox(const struct tree *t, size_t index, int argc, char **argv,
+			  struct config *c, struct error *err);
+
 /*
  * The same command line once more, over the file as it is now, for a gateway that runs: ret (which
  * is not initialized) is then a checked configuration that differs only in what can change, to be
@@ -75,6 +84,6 @@ int options_reload(const struct config *running, int argc, char **argv, struct c
 
 /* options_check.c: what a single option cannot see: combinations that make no sense. 0, or -1 and
  * err. */
-int options_check(const struct config *c, struct error *err);
+int options_check(enum option_command cmd, const struct config *c, struct error *err);
 
 #endif

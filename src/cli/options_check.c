@@ -64,8 +64,14 @@ static int policy_check(const struct config *c, struct error *err)
 	return c->path && !p ? -1 : 0;
 }
 
-int options_check(const struct config *c, struct error *err)
+int options_check(enum option_command cmd, const struct config *c, struct error *err)
 {
+	if (cmd != OPTION_FOR_SERVE && c->sandbox_count)
+		return error_set(
+			err,
+			"%s: sandboxes: only 'weir serve' takes a list of them; expected a "
+			"file for one",
+			c->path);
 	if (c->netns_path && c->pid)
 		return error_set(
 			err, "--netns with --pid: both name a namespace to join; give one of them");

@@ -23,7 +23,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -173,18 +172,6 @@ static void drop_inherited(struct run *r)
 	}
 	for (unsigned i = 0; i < r->inherited_n; i++)
 		close(r->inherited[i]);
-}
-
-/* Each flow takes an fd here; the command keeps the caller's limit. */
-static void raise_file_limit(void)
-{
-	struct rlimit lim;
-
-	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
-		return;
-	lim.rlim_cur = lim.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &lim) < 0)
-		log_debug("cannot raise the limit of open files: %s", strerror(errno));
 }
 
 /* weir's own name for the host, and the others that programs know it by. */
@@ -506,7 +493,7 @@ static int run_main(struct run *r)
 	struct error err = {0};
 	int signo, e;
 
-	raise_file_limit();
+	cli_raise_file_limit(); /* the command keeps the caller's */
 	if (loop_init(&r->loop, &err) < 0 || open_events(r, &err) < 0)
 		return cli_fail(&err);
 	drop_inherited(r);

@@ -151,7 +151,7 @@ struct config {
 	/* serve */
 	struct config_serve *serve; /* of the command line; of a sandbox of the file: its link */
 	size_t serve_count;
-	unsigned workers;     /* --workers, 0: one a core */
+	uint32_t workers;     /* --workers, 0: one a core */
 	size_t sandbox_count; /* sandboxes that the file has */
 	char *name;           /* of this sandbox of the file; NULL: not given */
 	int64_t own_slot;     /* this sandbox's in the file; -1: not given */

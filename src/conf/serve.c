@@ -45,7 +45,7 @@ static int word_offload(const char *value, struct config_serve *s, struct error 
 				 kinds[s->kind]);
 	int i = config_parse_word(value, offloads, err);
 	if (i < 0)
-		return error_prefix(err, "offload=: ");
+		return error_prefix(err, "offload=");
 	s->offload = (enum config_offload)i;
 	return 0;
 }
