@@ -338,7 +338,7 @@ static int changes_check(struct gateway *g, const struct gateway_change *changes
 			return error_set(err, "there is no sandbox number %u", changes[i].id);
 		struct policy *p = policy_new(&src, err);
 		if (!p)
-			return error_prefix(err, "sandbox '%s': ", e->name);
+			return error_prefix(err, "sandbox '%s'", e->name);
 		policy_free(p);
 	}
 	return 0;
@@ -353,7 +353,7 @@ static int changes_apply(struct gateway *g, const struct gateway_change *changes
 
 		if (renew(e, changes[i].conf, err) == 0)
 			continue;
-		error_prefix(err, "sandbox '%s': ", e->name);
+		error_prefix(err, "sandbox '%s'", e->name);
 		while (i--)
 			renew(entry_by_id(g, changes[i].id), changes[i].running, &ignored);
 		return -1;
