@@ -104,9 +104,9 @@ def quic_initials(s, label, *opts):
 class Canary:
     """Listens on the host's loopback and LAN addresses: whoever comes is noted."""
 
-    def __init__(self, t):
+    def __init__(self, t, *more):
         self.port, self.came = t.port(), []
-        for a in ("127.0.0.1", "::1", lab.HOST4, lab.HOST6):
+        for a in ("127.0.0.1", "::1", lab.HOST4, lab.HOST6) + more:
             family = socket.AF_INET6 if ":" in a else socket.AF_INET
             s = socket.create_server((a, self.port), family=family)
             u = socket.socket(family, socket.SOCK_DGRAM)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rows of names and of Host of the attack table: one reading of each name, the same in DNS, TLS and HTTP."""
 import json
+import os
 import random
 import signal
-import socket
+import time
 
 import lab
 from attack import Canary, Site, events
@@ -22,8 +23,7 @@ def only(s):
 def test_names_below_a_name_are_those_and_no_others(t):
     s = Site(t)
     z = s.zone
-    bad = [z, "x" + z, "one." + z + ".evil.zone", "evil" + z, z + "x", "good.zone", "zone", "one.x" + z, z.replace(".", "-", 1), "one-" + z, "one\\" + "." + z[1:]]
-    bad = [b for b in bad if "\\" not in b]
+    bad = [z, "x" + z, "one." + z + ".evil.zone", "evil" + z, z + "x", "good.zone", "zone", "one.x" + z, z.replace(".", "-", 1), "one-" + z]
     good = ["one." + z, "deep.b.c." + z, "_x." + z, "xn--bcher-kva." + z, "ONE." + z.upper(), "a" * 63 + "." + z]
     got = s.py("""
         ask(one)
@@ -102,38 +102,35 @@ def test_a_malformed_reload_changes_nothing_and_is_told(t):
             f.write(text)
     write("policy: {rules: ['allow@%s']}" % s.good("one"))
     p = t.spawn("-c", path, "--events", log, cmd=t.py_cmd(s.code("""
+        import sys
         ask(one)
         print("up", flush=True)
         for line in sys.stdin:
             print(offer(A4, 443, hello(one))[0], offer(A4, 443, hello(two))[0], ask(two)["rcode"], flush=True)
-    """.replace("ask(one)", "import sys\n        ask(one)", 1))), stdin=-1)
+    """)), stdin=-1)
     p.wait_for("up")
     n = 0
     for text in ("policy: {rules: [allow@*.com]}", "policy: {rules: ['allow@any'", "policy: {rules: [allow@any], rules: []}", "", "\0"):
         if text == "":
-            import os
             os.unlink(path)
         else:
             write(text)
         p.p.send_signal(signal.SIGHUP)
         n += 1
-        p.wait_for("\n" * 0 + "not taken over", where="err")
-        end_of = [e for e in waited(log, n + 1)]
-        assert len(end_of) >= n + 1, end_of
+        told = about_policy(log, n + 1)
+        assert len(told) == n + 1 and all("text" in e for e in told), told
         p.write(b"go\n")
         p.wait_for("server denied NXDOMAIN\n" * n)
-    told = [e for e in events(log) if e["event"] in ("policy", "error")]
-    assert len(told) == n + 1 and all("text" in e for e in told), told
+    assert p.err.count("not taken over") == n, p.err
     p.p.stdin.close()
     p.wait()
 
 
-def waited(log, n, seconds=5):
+def about_policy(log, n, seconds=5):
     """The events about the policy, once there are n."""
-    import time
     end = time.monotonic() + seconds
     while True:
-        got = [e for e in events(log) if e["event"] in ("policy", "error")]
+        got = events(log, "policy", "error")
         if len(got) >= n or time.monotonic() > end:
             return got
         time.sleep(0.02)
@@ -426,7 +423,7 @@ def test_bodies_in_any_chunks_and_segments_arrive_as_they_were_sent(t):
                 n = rnd.choice((1, 3, 100, 1460, 9000, 200000))
                 s.sendall(data[:n])
                 data = data[n:]
-            text, s2 = b"", s
+            text = b""
             s.settimeout(10)
             while text.count(b'"sha"') < 2 or not text.endswith(b"}"):
                 b = s.recv(65536)
@@ -450,4 +447,4 @@ def test_a_hundred_megabytes_up_and_down_by_name(t):
               "curl -sS http://web.test/up/%s-chunked | sha256sum" % (path, up, path, up, up), timeout=100)
     assert r.out.split() == [want, "-", "201", "201", want, "-"], r
     assert t.host(["sha256sum", lab.ROOT + "/www/up/" + up]).out.split()[0] == want
-    assert "refused" not in r.err and socket, r
+    assert "refused" not in r.err, r

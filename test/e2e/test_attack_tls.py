@@ -24,8 +24,6 @@ def test_one_verdict_however_the_hello_is_cut(t):
             "records and segments": lambda n: pieces(hello(n, size=11, pq=True), 97),
             "first byte alone": lambda n: [hello(n)[:1], hello(n)[1:]], "inside the name": lambda n: [hello(n)[:-100], hello(n)[-100:]],
         }
-        for k in shapes:
-            assert one.encode() in b"".join(pieces(hello(one), 50))
         r = {}
         for k, make in shapes.items():
             r[k] = [offer(A4, 443, make(n)) for n in (one, two)] + [offer(A6, 443, make(one))]
@@ -122,12 +120,13 @@ def test_a_hello_that_never_ends_is_ended(t):
 def test_an_allowed_name_at_an_address_that_is_not_its_own(t):
     s = Site(t)
     got, r = s.run("""
+        from guest import WEB4
         r = [offer(A4, 443, hello(one)), offer(WEB4, 443, hello(one))]
         ask(one)
         r += [offer(A4, 443, hello(one)), offer(WEB4, 443, hello(one)), offer(A6, 443, hello(one))]
         ask(one, "AAAA")
         out(r + [offer(A6, 443, hello(one))])
-    """.replace("r = [", "from guest import WEB4\n        r = ["), *only(s))
+    """, *only(s))
     assert [x[0] for x in got] == ["refused", "refused", "server", "refused", "refused", "server"], got
     assert "no-binding" in r.err and all(x[1] < 2 for x in got), (got, r)
 
@@ -163,8 +162,6 @@ def test_a_greased_hello_passes_and_an_encrypted_one_does_not(t):
     s = Site(t)
     got, r = s.run("""
         ask(one)
-        for n in ("cloudflare-ech.com",):
-            ask(n)
         out([offer(A4, 443, hello(one, before=GREASE_ECH)), offer(A4, 443, hello(one, after=GREASE_ECH, pq=True)), offer(A4, 443, hello(two, after=GREASE_ECH)),
              offer(A4, 443, hello("cloudflare-ech.com", after=GREASE_ECH))])
     """, *only(s), "--allow", "cloudflare-ech.com")
