@@ -277,6 +277,8 @@ static int on_add_region(struct vu_dev *d, struct vu_msg *m, struct vu_reply *r,
 
 	if (m->nfds != 1)
 		return error_set(err, "a region of memory with %d files", m->nfds);
+	/* QEMU before 8.1 says so once for each pair of rings. */
+	vu_mem_remove(&d->mem, &w);
 	if (vu_mem_add(&d->mem, &w, m->fds[0], err) < 0)
 		return -1;
 	rings_resolve(d);
@@ -288,8 +290,8 @@ static int on_remove_region(struct vu_dev *d, struct vu_msg *m, struct vu_reply 
 {
 	struct vu_region_desc w = region_at(m->payload + 8);
 
-	if (!vu_mem_remove(&d->mem, &w))
-		return error_set(err, "a region of memory that is to go, and is not there");
+	/* The same here: it may have gone already. */
+	vu_mem_remove(&d->mem, &w);
 	rings_resolve(d);
 	return 0;
 }

@@ -631,7 +631,6 @@ static const struct bad_message {
 	{"memory table without fds", VU_SET_MEM_TABLE, 1, 8, {1}, 0},
 	{"memory table of many", VU_SET_MEM_TABLE, 1, 8, {100}, 8},
 	{"region from no file", VU_ADD_MEM_REG, 1, 32, {0}, 1},
-	{"region that is not there", VU_REM_MEM_REG, 1, 32, {0}, 0},
 	{"configuration past its end", VU_GET_CONFIG, 1, 12, {0xff | 0xffull << 32}, 0},
 	{"in-flight area of many", VU_GET_INFLIGHT_FD, 1, 20, {0, 0, 0xffffffff}, 0},
 	{"in-flight area from nothing", VU_SET_INFLIGHT_FD, 1, 20, {4096, 0, 1 | 64 << 16}, 1},
@@ -768,8 +767,11 @@ static void a_region_comes_and_goes(void **state)
 		struct vu_mem_region r;
 	} one = {0, {0x800000000ull, 65536, 0x7f3300000000ull, 0}};
 
-	assert_true(rig_do(&p->g, VU_ADD_MEM_REG, &one, sizeof(one), &p->g.mem_fd, 1));
-	assert_true(rig_do(&p->g, VU_REM_MEM_REG, &one, sizeof(one), NULL, 0));
+	/* Each said twice, as by a front end that says it for every pair of rings. */
+	for (int i = 0; i < 2; i++)
+		assert_true(rig_do(&p->g, VU_ADD_MEM_REG, &one, sizeof(one), &p->g.mem_fd, 1));
+	for (int i = 0; i < 2; i++)
+		assert_true(rig_do(&p->g, VU_REM_MEM_REG, &one, sizeof(one), NULL, 0));
 	check_from_guest(p, 1, 1000, false);
 	/* Over one that is there: refused, and the connection with it. */
 	one.r.gpa = RIG_GPA1 + 4096;
