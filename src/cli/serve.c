@@ -72,8 +72,9 @@ static void on_notice(void *ctx, uint32_t id, enum gateway_notice what, int err)
 }
 
 /* "weir: vm1: stream /run/vm.sock: 172.16.0.2/30 fd42:...::2/64, any MAC address". */
-static void tell_sandbox(const struct serve_sandbox *b, const struct stack_config *sc)
+static void tell_sandbox(const struct serve_sandbox *b)
 {
+	const struct stack_config *sc = &b->stack;
 	char link[160], addr[IPADDR_STRLEN], mac[18];
 
 	fprintf(stderr, "weir: %s: %s: the guest is", b->name,
@@ -123,30 +124,24 @@ static int start_one(struct serve *s, struct serve_sandbox *b, struct error *err
 
 	if (own_config(s, b, &c, err) < 0)
 		return -1;
-	int r = derive_stack_config(&c, &s->routes, &spec.stack, err);
+	int r = derive_stack_config(&c, &s->routes, &b->stack, err);
 	if (r == 0) {
-		memcpy(b->vpnkit_mac, spec.stack.guest_mac, 6);
-		b->mtu = spec.stack.mtu;
+		memcpy(b->vpnkit_mac, b->stack.guest_mac, 6);
 		/* A VM brings its own MAC address, unless it was told which one to have. */
 		if (!c.has_mac)
-			memset(spec.stack.guest_mac, 0, 6);
+			memset(b->stack.guest_mac, 0, 6);
 		spec.link = serve_link_open(b, err);
 		r = spec.link ? 0 : -1;
 	}
 	if (r == 0) {
 		spec.conf = &c;
+		spec.stack = b->stack;
 		spec.reopen = serve_link_can_reopen(b) ? reopen : NULL;
 		b->id = gateway_add(s->gateway, &spec, err);
 		r = b->id ? 0 : -1;
 	}
 	free(c.pcap_path);
-	if (r < 0)
-		return error_prefix(err, "%s", b->name);
-	if (!c.quiet) {
-		tell_sandbox(b, &spec.stack);
-		gateway_call(s->gateway, b->id, warn_of_policy, b);
-	}
-	return 0;
+	return r < 0 ? error_prefix(err, "%s", b->name) : 0;
 }
 
 static int start_all(struct serve *s, struct error *err)
@@ -162,6 +157,15 @@ static int start_all(struct serve *s, struct error *err)
 	for (size_t i = 0; i < s->set.n; i++) {
 		if (start_one(s, &s->set.v[i], err) < 0)
 			return -1;
+	}
+	/* Only now is it sure that all of them stand. */
+	for (size_t i = 0; i < s->set.n; i++) {
+		struct serve_sandbox *b = &s->set.v[i];
+
+		if (b->conf->quiet)
+			continue;
+		tell_sandbox(b);
+		gateway_call(s->gateway, b->id, warn_of_policy, b);
 	}
 	return 0;
 }

@@ -17,8 +17,9 @@ struct serve_sandbox {
 	struct config *conf; /* the set's common one, or its own */
 	bool own_conf;
 	struct config_serve link; /* its name belongs to a configuration */
-	uint8_t vpnkit_mac[6];    /* told by vpnkit's handshake */
-	uint16_t mtu;
+	/* From the start on: */
+	struct stack_config stack;
+	uint8_t vpnkit_mac[6]; /* told by vpnkit's handshake */
 };
 
 /* All that was asked for: read once at the start, and again for each reload. */

@@ -174,13 +174,13 @@ struct link *serve_link_open(const struct serve_sandbox *s, struct error *err)
 	};
 	struct link_options o = {.offload = offloads[s->link.offload],
 				 .mode = s->link.mode,
-				 .mtu = s->mtu};
+				 .mtu = s->stack.mtu};
 	struct link *l;
 
 	memcpy(o.guest_mac, s->vpnkit_mac, 6);
 	l = s->link.fd >= 0 ? take_fd(&s->link, &o, err) : open_named(&s->link, &o, err);
 	if (l && s->link.kind == CONFIG_SERVE_VHOST_USER)
-		link_vhost_user_set_mtu(l, s->mtu);
+		link_vhost_user_set_mtu(l, s->stack.mtu);
 	return l;
 }
 
