@@ -75,8 +75,8 @@ void help_main(FILE *out)
 	heading(out, "Examples");
 	fputs("  weir run -- curl https://example.com\n"
 	      "      reaches the internet, and nothing of this host or its network\n"
-	      "  weir run --allow 192.0.2.7:tcp:443 -- ./job\n"
-	      "      reaches one service\n"
+	      "  weir run --allow github.com:tcp:443 -- git fetch\n"
+	      "      reaches one service, by its name\n"
 	      "  weir run -p 8080:80 -- ./server\n"
 	      "      can be reached at port 8080 of this host\n"
 	      "  weir serve --stream /run/vm.sock\n"
