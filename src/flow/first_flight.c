@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "flow/first_flight_priv.h"
+#include "http/text.h"
 
 static struct first_flight *ff_of(struct flow_end *e)
 {
@@ -75,11 +76,22 @@ bool first_flight_is_last(const struct first_flight *ff, size_t offered)
 	return facts.guest_done && facts.waiting <= offered;
 }
 
-static void wait_for_more(struct first_flight *ff)
+/* A single word is too little for a server to act on as HTTP; a client of another protocol may be
+ * waiting for the answer to it. */
+static bool is_lone_word(struct view first)
 {
-	if (!timer_armed(&ff->patience))
-		timer_set(&ff->sb->loop->wheel, &ff->patience,
-			  ff->sb->loop->now_us + FIRST_FLIGHT_US);
+	return first.len <= FIRST_FLIGHT_WORD && http_token_len(first) == first.len;
+}
+
+static void wait_for_more(struct first_flight *ff, struct view first)
+{
+	bool lone = is_lone_word(first);
+
+	if (timer_armed(&ff->patience) && !lone && !ff->lone)
+		return;
+	ff->lone = lone;
+	timer_set(&ff->sb->loop->wheel, &ff->patience,
+		  ff->sb->loop->now_us + (lone ? FIRST_FLIGHT_QUIET_US : FIRST_FLIGHT_US));
 }
 
 /* What has not shown by now what it is has had its chance. */
@@ -87,10 +99,14 @@ static void patience_over(struct timer *t)
 {
 	struct first_flight *ff = container_of(t, struct first_flight, patience);
 
-	if (ff->state == FF_GUESS && ff->flow)
+	if (ff->state == FF_GUESS && ff->lone) {
+		ff->admitted = ff->waiting;
+		tcp_end_writable(&ff->sb->stack, ff->end.conn);
+	} else if (ff->state == FF_GUESS && ff->flow) {
 		first_flight_nameless(ff, POLICY_NAME_ABSENT);
-	else if (ff->state == FF_DENYING || ff->state == FF_DENIED)
+	} else if (ff->state == FF_DENYING || ff->state == FF_DENIED) {
 		tcp_conn_abort(&ff->sb->stack, ff->end.conn);
+	}
 }
 
 /* ---- from the guest ---- */
@@ -106,22 +122,39 @@ size_t first_flight_total(const struct iovec *iov, int n)
 
 static void push_guess(struct first_flight *ff, const struct iovec *iov, int n)
 {
-	uint8_t buf[FIRST_FLIGHT_MAX];
-	struct view first = first_flight_gather(iov, n, buf);
+	uint8_t buf[FIRST_FLIGHT_WORD + FIRST_FLIGHT_MAX];
+	struct view first = first_flight_gather(iov, n, buf + ff->word_n);
 
 	if (first.len == 0)
 		return;
+	memcpy(buf, ff->word, ff->word_n);
+	ff->waiting = first.len;
+	first = view_make(buf, ff->word_n + first.len);
 	look(ff, first);
 	if (ff->state != FF_GUESS)
 		return;
-	if (first.len == FIRST_FLIGHT_MAX)
+	if (first.len >= FIRST_FLIGHT_MAX)
 		first_flight_nameless(ff, POLICY_NAME_ABSENT);
-	else if (first_flight_is_last(ff, first.len))
+	else if (first_flight_is_last(ff, ff->waiting))
 		/* A hello that will never be whole, or too little for anything that has names. */
 		first_flight_nameless(ff, first.p[0] == TLS_HANDSHAKE ? POLICY_NAME_ABSENT
 								      : POLICY_NAME_NONE);
-	else
-		wait_for_more(ff);
+	else if (!ff->admitted)
+		wait_for_more(ff, first);
+}
+
+/* A word that has waited long enough goes; it is kept for the look at what follows it. */
+static ssize_t push_word(struct first_flight *ff, const struct iovec *iov, int n)
+{
+	uint8_t buf[FIRST_FLIGHT_MAX];
+	struct view first = first_flight_gather(iov, n, buf);
+	ssize_t took = first_flight_push_admitted(ff, iov, n);
+
+	if (took > 0) {
+		memcpy(ff->word + ff->word_n, first.p, (size_t)took);
+		ff->word_n += (uint8_t)took;
+	}
+	return took;
 }
 
 static ssize_t ff_push(struct flow_end *e, const struct iovec *iov, int n)
@@ -132,7 +165,7 @@ static ssize_t ff_push(struct flow_end *e, const struct iovec *iov, int n)
 		push_guess(ff, iov, n);
 	switch (ff->state) {
 	case FF_GUESS:
-		return -EAGAIN;
+		return ff->admitted ? push_word(ff, iov, n) : -EAGAIN;
 	case FF_TLS:
 		return first_flight_push_tls(ff, iov, n);
 	case FF_HTTP:

@@ -14,6 +14,9 @@
  *handed over to the socket's end (tcp_conn_set_end()) and costs nothing from then on. A refusal is
  *told in the flow's own protocol and ends it.
  *
+ * A first word alone (a command of one letter, somebody typing) goes after a moment, since the
+ *guest may be waiting for the answer to it; what follows is looked at as if it had not.
+ *
  * Bounds: FIRST_FLIGHT_MAX bytes and FIRST_FLIGHT_US until the protocol and its name are known;
  *what has not shown them by then is refused.
  */
@@ -22,8 +25,10 @@
 
 #include "flow/flow.h"
 
-#define FIRST_FLIGHT_MAX 16384
-#define FIRST_FLIGHT_US  5000000
+#define FIRST_FLIGHT_MAX      16384
+#define FIRST_FLIGHT_US       5000000
+#define FIRST_FLIGHT_WORD     32    /* bytes of a first word that may go alone, ... */
+#define FIRST_FLIGHT_QUIET_US 20000 /* ... when nothing has followed it for so long */
 
 struct first_flight;
 

@@ -2,8 +2,8 @@
 /*
  * The first flight between a guest and a server that say anything, in any pieces, with a policy
  *that admits one name. What must hold whatever they say:
- *	- what reached the server is a prefix of what the guest said, and nothing of it did before a
- *	  verdict let it;
+ *	- what reached the server is a prefix of what the guest said, and nothing of it but a first
+ *	  word did before a verdict let it;
  *	- read by itself, what reached the server names no other host;
  *	- the guest sees one stream: what was shown at a place is what is shown there again.
  */
@@ -136,13 +136,25 @@ static void inner_consume(struct flow_end *e, size_t n)
 	z.inner_consumed += n;
 }
 
+static size_t total_len(const struct iovec *iov, int n)
+{
+	size_t sum = 0;
+
+	for (int i = 0; i < n; i++)
+		sum += iov[i].iov_len;
+	return sum;
+}
+
 static ssize_t inner_push(struct flow_end *e, const struct iovec *iov, int n)
 {
 	size_t took = 0;
 
+	bool word = z.reached.len + total_len(iov, n) <= FIRST_FLIGHT_WORD &&
+		    z.guest.b[0] != TLS_HANDSHAKE;
 	/* In HTTP/2 the settings pass before the first request: clients may wait for the server's.
 	 */
-	require(z.allowed > 0 || http_guess(view_make(z.guest.b, z.guest.len)) == HTTP_GUESS_H2);
+	require(z.allowed > 0 || word ||
+		http_guess(view_make(z.guest.b, z.guest.len)) == HTTP_GUESS_H2);
 	for (int i = 0; i < n && z.inner_room; i++) {
 		size_t k = iov[i].iov_len < z.inner_room ? iov[i].iov_len : z.inner_room;
 		require(z.reached.len + k <= STREAM_MAX);

@@ -55,13 +55,26 @@ static void replay(struct first_flight *ff)
 		first_flight_server_bytes(ff, &iov, 0, ff->server_first_n);
 }
 
+/* A first word that went already is part of the first request. */
+static void begin(struct first_flight *ff)
+{
+	size_t used;
+
+	ff->state = FF_HTTP;
+	ff->admitted = 0;
+	if (ff->word_n && ff->h1)
+		h1_read(ff->h1, view_make(ff->word, ff->word_n), &used);
+	if (ff->word_n && ff->h2)
+		h2_read(ff->h2, view_make(ff->word, ff->word_n), &used);
+	replay(ff);
+}
+
 void first_flight_begin_h1(struct first_flight *ff)
 {
 	ff->h1 = h1_new();
 	ff->watch = h1_watch_new();
-	ff->state = FF_HTTP;
 	if (ff->h1 && ff->watch)
-		replay(ff);
+		begin(ff);
 	else
 		first_flight_deny(ff, FF_DENY_RST, NULL, NULL, 0);
 }
@@ -197,9 +210,8 @@ static void watch_h1(struct first_flight *ff, struct view v)
 void first_flight_begin_h2(struct first_flight *ff)
 {
 	ff->h2 = h2_new();
-	ff->state = FF_HTTP;
 	if (ff->h2)
-		replay(ff);
+		begin(ff);
 	else
 		first_flight_deny(ff, FF_DENY_RST, NULL, NULL, 0);
 }

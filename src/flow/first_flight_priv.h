@@ -50,7 +50,12 @@ struct first_flight {
 	struct timer call;
 	size_t shown;  /* bytes that the stack has peeked at and not consumed */
 	bool consumed; /* and whether it has consumed any */
-	/* FF_HTTP, FF_TLS: of the bytes that wait in the stack's queue, from its first on */
+	/* FF_GUESS: a first word */
+	uint8_t word[FIRST_FLIGHT_WORD]; /* that went already */
+	uint8_t word_n;
+	bool lone;      /* `patience` is for a word that waits, ... */
+	size_t waiting; /* ... of so many bytes */
+	/* Of the bytes that wait in the stack's queue, from its first on */
 	size_t parsed;   /* were looked at */
 	size_t admitted; /* may pass; at most `parsed` */
 	struct h1 *h1;   /* one of the two */

@@ -170,3 +170,34 @@ def test_http2_that_begins_as_an_upgrade_is_followed(t):
     ask = "getent ahostsv4 web.test > /dev/null; "
     r = t.run(*ONLY_WEB, sh=ask + "nghttp -v -u http://web.test:%s/ 2>&1 | grep -c ':status: 200'" % port)
     assert r.out.strip() == "1", r
+
+
+@test(smoke=True)
+def test_a_protocol_of_single_letters_works(t):
+    """Bytes that might begin a request, and wait for an answer, do not wait for ever."""
+    got = t.py("""
+        import socket
+        s = socket.create_connection(("web.test", 7002), timeout=3)
+        r = []
+        for part in (b"G", b"E", b"T", b"!"):
+            s.sendall(part)
+            r.append(s.recv(1).decode())
+        out(r)
+    """, *ONLY_WEB)
+    assert got == ["G", "E", "T", "!"], got
+    got = t.py("""
+        import socket, time
+        socket.getaddrinfo("web.test", 80)
+        s = socket.create_connection((WEB4, 80), timeout=5)
+        r = b""
+        for part in (b"G", b"ET", b" / HTTP/1.1\\r\\nHo", b"st: www.test\\r\\n\\r\\n"):
+            s.sendall(part)
+            time.sleep(0.2)
+        while True:
+            b = s.recv(1000)
+            if not b:
+                break
+            r += b
+        out(r.decode())
+    """, *ONLY_WEB)
+    assert "403" in got and "name-mismatch" in got, got
