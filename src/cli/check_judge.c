@@ -36,24 +36,6 @@ struct addrs {
 
 /* ---- the environment ------------------------------------------------------------------------- */
 
-/* As the interceptor has them. */
-static bool fill_local(struct dns_local *l, const struct config *c)
-{
-	const char *const *usual = dns_local_usual_aliases;
-	bool ok = true;
-
-	for (size_t i = 0; !c->dns_host_aliases.n && usual[i]; i++)
-		ok = ok && dns_local_add_alias(l, usual[i]);
-	for (size_t i = 0; i < c->dns_host_aliases.n; i++)
-		ok = ok && dns_local_add_alias(l, c->dns_host_aliases.v[i]);
-	for (size_t i = 0; i < c->dns_record_count; i++)
-		ok = ok &&
-		     dns_local_add_record(l, &c->dns_records[i].name, &c->dns_records[i].addr);
-	for (size_t i = 0; i < c->dns_forward_special.n; i++)
-		ok = ok && dns_local_forward(l, c->dns_forward_special.v[i]);
-	return ok;
-}
-
 int check_env_init(struct check_env *e, const struct config *c, struct error *err)
 {
 	/* What a family would be like, be there a route now or not. */
@@ -74,7 +56,7 @@ int check_env_init(struct check_env *e, const struct config *c, struct error *er
 	if (!e->host_addrs)
 		return -1;
 	e->local = dns_local_new(&e->env.gw4, &e->env.gw6);
-	if (!e->local || !fill_local(e->local, c))
+	if (!e->local || !dns_local_configure(e->local, c))
 		return error_set(err, "out of memory");
 	e->policy = policy_new(&src, err);
 	return e->policy ? 0 : -1;

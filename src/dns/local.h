@@ -47,4 +47,9 @@ bool dns_local_find(const struct dns_local *l, const struct dns_question *q, str
  */
 bool dns_local_is_special(const struct dns_local *l, const struct dns_name *name);
 
+struct config;
+/* Aliases, records and forwarded zones of a configuration; false without memory, or where one is no
+ * name. */
+bool dns_local_configure(struct dns_local *l, const struct config *c);
+
 #endif

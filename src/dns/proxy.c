@@ -125,29 +125,13 @@ static bool renew_budget(struct dns_proxy *d, const struct config *c)
 	return true;
 }
 
-static bool fill_local(struct dns_local *l, const struct config *c)
-{
-	const char *const *usual = dns_local_usual_aliases;
-	bool ok = true;
-	for (size_t i = 0; !c->dns_host_aliases.n && usual[i]; i++)
-		ok = ok && dns_local_add_alias(l, usual[i]);
-	for (size_t i = 0; i < c->dns_host_aliases.n; i++)
-		ok = ok && dns_local_add_alias(l, c->dns_host_aliases.v[i]);
-	for (size_t i = 0; i < c->dns_record_count; i++)
-		ok = ok &&
-		     dns_local_add_record(l, &c->dns_records[i].name, &c->dns_records[i].addr);
-	for (size_t i = 0; i < c->dns_forward_special.n; i++)
-		ok = ok && dns_local_forward(l, c->dns_forward_special.v[i]);
-	return ok;
-}
-
 static bool renew_local(struct dns_proxy *d, const struct config *c)
 {
 	static const struct ipaddr none;
 	const struct stack_config *cfg = &d->sb->stack.cfg;
 	struct dns_local *l =
 		dns_local_new(cfg->has_v4 ? &cfg->gw4 : &none, cfg->has_v6 ? &cfg->gw6 : &none);
-	if (!l || !fill_local(l, c)) {
+	if (!l || !dns_local_configure(l, c)) {
 		dns_local_free(l);
 		return false;
 	}
