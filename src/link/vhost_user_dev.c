@@ -47,7 +47,7 @@ static void ring_stop(struct vu_dev *d, struct vu_ring *r)
 		r->done = r->q.done;
 		vu_inflight_settled(r);
 	}
-	r->running = r->discard = false;
+	r->running = r->discard = r->primed = false;
 	if (d->dry == r - d->rings)
 		d->dry = -1;
 	ring_unwatch(d, r);

@@ -57,6 +57,7 @@ struct vu_ring {
 	struct virtq_mark next, done; /* where to begin */
 	int kick_fd, call_fd, err_fd; /* -1: none */
 	bool running, enabled;
+	bool primed;       /* for the guest: there has been a buffer */
 	bool discard;      /* disabled while it ran: frames of the guest are taken and lost */
 	uint8_t *inflight; /* this ring's part of the area, or NULL */
 };

@@ -218,6 +218,17 @@ int vu_net_recv(struct vu_dev *d, struct frame *ret, int max, bool *ret_more)
 
 /* ---- to the guest ---- */
 
+/* A ring into which the driver has put a buffer once. Some front ends start rings of which their
+ * guest makes no use: what went there would wait for ever. */
+static bool ring_used(struct vu_dev *d, struct vu_ring *r)
+{
+	if (!vu_ring_live(d, r))
+		return false;
+	if (!r->primed)
+		r->primed = virtq_has(&r->q);
+	return r->primed;
+}
+
 /* The ring that carries a frame: one flow, one ring. Ours are IP frames without options. */
 static struct vu_ring *ring_for(struct vu_dev *d, const struct frame *f)
 {
@@ -226,10 +237,12 @@ static struct vu_ring *ring_for(struct vu_dev *d, const struct frame *f)
 	uint32_t h = 0;
 
 	for (unsigned i = 0; i < VU_PAIRS_MAX; i++)
-		if (vu_ring_live(d, &d->rings[2 * i]))
+		if (ring_used(d, &d->rings[2 * i]))
 			live[n++] = &d->rings[2 * i];
-	if (n <= 1)
-		return n ? live[0] : NULL;
+	if (n == 0)
+		return vu_ring_live(d, &d->rings[0]) ? &d->rings[0] : NULL;
+	if (n == 1)
+		return live[0];
 	size_t from = f->data[12] == 0x86 ? ETH_HLEN + 8 : ETH_HLEN + 12;
 	size_t to = f->data[12] == 0x86 ? from + 36 : from + 12;
 	for (size_t i = from; i + 4 <= to && i + 4 <= f->len; i += 4) {

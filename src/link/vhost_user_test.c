@@ -313,6 +313,52 @@ static void a_guest_without_buffers_is_waited_for(void **state)
 	}
 }
 
+static void queues_that_the_guest_does_not_use_get_no_frames(void **state)
+{
+	struct rig_options o = {.features = RIG_FEATURES | VIRTIO_NET_MQ, .pairs = 4, .size = 64};
+	struct pair *p = open_pair(&o);
+
+	/* All are started, and only the first one gets buffers. */
+	for (unsigned i = 2; i < 8; i++)
+		rig_stop_ring(&p->g, i);
+	for (unsigned i = 2; i < 8; i++) {
+		memset(p->g.mem + i * RIG_RING_BYTES, 0, RIG_RING_BYTES);
+		rig_ring_init(&p->g.ring[i]);
+		rig_set_base(&p->g, i, 0);
+		assert_true(rig_start_ring(&p->g, i));
+	}
+	for (unsigned i = 0; i < 200; i++) {
+		struct frame f;
+		uint8_t hdr[RIG_HDR];
+
+		header_of(&f, scratch + 16, 100, i, false);
+		assert_int_equal(link_send(p->l, &f, 1), 1);
+		assert_int_equal(rig_recv(&p->g, 0, hdr, seen, sizeof(seen)), 100);
+		rig_fill(&p->g, 0);
+	}
+	assert_int_equal(p->l->tx_dropped, 0);
+	/* Once they are used, flows are spread over them, and a flow keeps to its own. */
+	unsigned hits[4] = {0};
+	for (unsigned i = 0; i < 4; i++)
+		rig_fill(&p->g, i);
+	for (unsigned i = 0; i < 200; i++) {
+		struct frame f;
+		uint8_t hdr[RIG_HDR];
+		unsigned k = 0;
+
+		header_of(&f, scratch + 16, 100, i / 2, false);
+		assert_int_equal(link_send(p->l, &f, 1), 1);
+		while (k < 4 && rig_recv(&p->g, k, hdr, seen, sizeof(seen)) != 100)
+			k++;
+		assert_true(k < 4);
+		hits[k]++;
+		rig_fill(&p->g, k);
+	}
+	for (unsigned i = 0; i < 4; i++)
+		assert_true(hits[i] >= 20 && hits[i] % 2 == 0);
+	close_pair(p);
+}
+
 static void what_was_not_negotiated_is_not_sent(void **state)
 {
 	struct rig_options o = {.features = RIG_FEATURES &
@@ -915,6 +961,7 @@ int main(void)
 		cmocka_unit_test(a_burst_is_one_notification),
 		cmocka_unit_test(a_burst_too_long_for_one_turn_wakes_again),
 		cmocka_unit_test(a_guest_without_buffers_is_waited_for),
+		cmocka_unit_test(queues_that_the_guest_does_not_use_get_no_frames),
 		cmocka_unit_test(what_was_not_negotiated_is_not_sent),
 		cmocka_unit_test(a_ring_too_small_for_a_frame_loses_it),
 		cmocka_unit_test(a_hostile_ring_stops_the_device),

@@ -152,6 +152,11 @@ bool virtq_wait(struct virtq *q)
 	return virtq_wait_at(q, q->next);
 }
 
+bool virtq_has(const struct virtq *q)
+{
+	return q->packed ? virtq_packed_has(q, q->next) : virtq_split_has(q, q->next);
+}
+
 void virtq_quiet(struct virtq *q)
 {
 	if (q->quiet)

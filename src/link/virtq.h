@@ -122,6 +122,8 @@ bool virtq_publish(struct virtq *q);
 bool virtq_wait(struct virtq *q);
 /* The same from a place further on, up to which buffers are there but do not suffice. */
 bool virtq_wait_at(struct virtq *q, struct virtq_mark from);
+/* There is a buffer. */
+bool virtq_has(const struct virtq *q);
 /* Asks not to be. */
 void virtq_quiet(struct virtq *q);
 
@@ -154,12 +156,14 @@ int virtq_split_take(struct virtq *q, bool writable, struct virtq_chain *ret, st
 void virtq_split_put(struct virtq *q, const struct virtq_chain *c, uint32_t written);
 bool virtq_split_publish(struct virtq *q);
 bool virtq_split_wait(struct virtq *q, struct virtq_mark from);
+bool virtq_split_has(const struct virtq *q, struct virtq_mark from);
 void virtq_split_quiet(struct virtq *q);
 int virtq_packed_take(struct virtq *q, bool writable, struct virtq_chain *ret, struct iovec *iov,
 		      int max);
 void virtq_packed_put(struct virtq *q, const struct virtq_chain *c, uint32_t written);
 bool virtq_packed_publish(struct virtq *q);
 bool virtq_packed_wait(struct virtq *q, struct virtq_mark from);
+bool virtq_packed_has(const struct virtq *q, struct virtq_mark from);
 void virtq_packed_quiet(struct virtq *q);
 
 #endif

@@ -149,6 +149,11 @@ bool virtq_packed_publish(struct virtq *q)
 	return packed_driver_wants(q);
 }
 
+bool virtq_packed_has(const struct virtq *q, struct virtq_mark from)
+{
+	return packed_available(virtq_load16(slot_of(q, from.at) + AT_DESC_FLAGS), from.wrap);
+}
+
 bool virtq_packed_wait(struct virtq *q, struct virtq_mark from)
 {
 	if (q->event_idx) {
@@ -159,7 +164,7 @@ bool virtq_packed_wait(struct virtq *q, struct virtq_mark from)
 		virtq_store16(q->used + AT_EVENT_FLAGS, EVENT_ENABLE);
 	}
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return packed_available(virtq_load16(slot_of(q, from.at) + AT_DESC_FLAGS), from.wrap);
+	return virtq_packed_has(q, from);
 }
 
 void virtq_packed_quiet(struct virtq *q)

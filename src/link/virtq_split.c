@@ -114,6 +114,11 @@ bool virtq_split_publish(struct virtq *q)
 	return first || virtq_event_due(virtq_load16(used_event_of(q)), q->told, before);
 }
 
+bool virtq_split_has(const struct virtq *q, struct virtq_mark from)
+{
+	return virtq_load16(q->avail + AT_IDX) != from.at;
+}
+
 bool virtq_split_wait(struct virtq *q, struct virtq_mark from)
 {
 	if (q->event_idx)
@@ -121,7 +126,7 @@ bool virtq_split_wait(struct virtq *q, struct virtq_mark from)
 	else
 		virtq_store16(q->used + AT_FLAGS, 0);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return virtq_load16(q->avail + AT_IDX) != from.at;
+	return virtq_split_has(q, from);
 }
 
 void virtq_split_quiet(struct virtq *q)
