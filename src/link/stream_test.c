@@ -291,39 +291,86 @@ static void what_a_full_socket_does_not_take_comes_later_in_order(void **state)
 	}
 }
 
+/* Frames of which a burst is more than the kernel takes at once, so that one of them is cut. */
+static const uint32_t cut_sizes[] = {7001, 9001, 11003};
+
 /* The owner has nothing more to send and does not wait: the rest of its last frame goes out. */
 static void the_rest_of_the_last_frame_needs_no_owner(void **state)
 {
-	int fd;
-	struct link *l = pair_link(&fd, NULL);
-	uint32_t sent = send_until_refused(l, 3000, 0), seen = 0;
 	struct frame got[LINK_BURST];
+	int woken = 0;
 
-	while (seen < sent) {
-		if (events_now(l))
-			assert_int_equal(link_recv(l, got, LINK_BURST), 0);
-		peer_gets(fd, 3000, seen++);
+	for (int s = 0; s < 3; s++) {
+		int fd;
+		struct link *l = pair_link(&fd, NULL);
+		uint32_t sent = send_until_refused(l, cut_sizes[s], 0), seen = 0;
+
+		while (seen < sent) {
+			struct pollfd p = {.fd = l->fd, .events = POLLIN};
+
+			if (poll(&p, 1, 0) > 0) {
+				woken++;
+				if (link_events(l, EPOLLIN) & EPOLLIN)
+					assert_int_equal(link_recv(l, got, LINK_BURST), 0);
+			}
+			peer_gets(fd, cut_sizes[s], seen++);
+		}
+		rig_settle(l);
+		link_free(l);
+		close(fd);
 	}
-	rig_settle(l);
-	link_free(l);
-	close(fd);
+	assert_true(woken > 0);
 }
 
 /* It also goes out while the peer sends without a pause. */
 static void a_busy_peer_does_not_hold_up_the_rest(void **state)
 {
-	int fd;
-	struct link *l = pair_link(&fd, NULL);
-	uint32_t sent = send_until_refused(l, 3000, 0), seen = 0;
 	struct frame got[LINK_BURST];
 
-	while (seen < sent) {
-		peer_sends(fd, 60, seen);
-		if (events_now(l) & EPOLLIN)
-			assert_true(link_recv(l, got, LINK_BURST) >= 0);
-		peer_gets(fd, 3000, seen++);
+	for (int s = 0; s < 3; s++) {
+		int fd;
+		struct link *l = pair_link(&fd, NULL);
+		uint32_t sent = send_until_refused(l, cut_sizes[s], 0), seen = 0;
+
+		while (seen < sent) {
+			peer_sends(fd, 60, seen);
+			if (events_now(l) & EPOLLIN)
+				assert_true(link_recv(l, got, LINK_BURST) >= 0);
+			peer_gets(fd, cut_sizes[s], seen++);
+		}
+		rig_settle(l);
+		link_free(l);
+		close(fd);
 	}
-	rig_settle(l);
+}
+
+/* The owner sends again and again without having been woken, and a little goes each time: the rest
+ * of a frame may go in many pieces. */
+static void the_rest_of_a_frame_may_go_in_pieces(void **state)
+{
+	enum {
+		LEN = 65000,
+		PIECE = 30000
+	};
+	static uint8_t b[4 + LEN + PIECE];
+	int fd;
+	struct link *l = pair_link(&fd, NULL);
+	uint32_t sent = send_until_refused(l, LEN, 0), seen = 0;
+	size_t have = 0;
+
+	while (seen < 60) {
+		ssize_t n = recv(fd, b + have, PIECE, MSG_DONTWAIT);
+
+		assert_true(n > 0);
+		have += (size_t)n;
+		for (; have >= 4 + LEN; seen++, have -= 4 + LEN) {
+			assert_int_equal(get_be32(b), LEN);
+			rig_check_frame(b + 4, LEN, LEN, seen);
+			memmove(b, b + 4 + LEN, have - 4 - LEN);
+		}
+		sent += send_until_refused(l, LEN, sent);
+	}
+	assert_true(sent >= 60);
 	link_free(l);
 	close(fd);
 }
@@ -352,8 +399,12 @@ static void who_waits_to_send_hears_that_the_peer_has_gone(void **state)
 	send_until_refused(l, 1514, 0);
 	link_arm(l, true);
 	close(fd);
-	for (int i = 0; i < 10 && !(rig_wait(l) & EPOLLOUT); i++)
+	uint32_t ev = 0;
+	for (int i = 0; i < 10 && !(ev & EPOLLOUT); i++) {
+		ev = rig_wait(l);
 		link_recv(l, got, LINK_BURST);
+	}
+	assert_true(ev & EPOLLOUT);
 	link_arm(l, false);
 	assert_int_equal(link_send(l, &f, 1), 1);
 	assert_int_equal(l->tx_dropped, 1);
@@ -428,6 +479,17 @@ static void a_second_peer_is_turned_away(void **state)
 	assert_int_equal(rig_recv(l, got, LINK_BURST), 1);
 	rig_check_frame(got[0].data, got[0].len, 60, 3);
 	assert_int_equal(l->peers, 2);
+	/* Nor is it where the owner waits to send. */
+	send_until_refused(l, 1514, 0);
+	link_arm(l, true);
+	close(second);
+	second = rig_dial(path, SOCK_STREAM);
+	assert_true(rig_wait(l) & EPOLLOUT);
+	link_arm(l, false);
+	peer_sends(second, 60, 4);
+	assert_int_equal(rig_recv(l, got, LINK_BURST), 1);
+	rig_check_frame(got[0].data, got[0].len, 60, 4);
+	assert_int_equal(l->peers, 3);
 	close(second);
 	link_free(l);
 }
@@ -862,11 +924,11 @@ static void trimming_loses_nothing(void **state)
 	assert_int_equal(rig_recv(l, got, LINK_BURST), 1);
 	rig_check_frame(got[0].data, got[0].len, 2000, 3);
 	l->ops->trim(l);
-	uint32_t sent = send_until_refused(l, 3000, 0), seen = 0;
+	uint32_t sent = send_until_refused(l, 9001, 0), seen = 0;
 	l->ops->trim(l);
 	while (seen < sent) {
 		events_now(l);
-		peer_gets(fd, 3000, seen++);
+		peer_gets(fd, 9001, seen++);
 	}
 	link_free(l);
 	close(fd);
@@ -885,6 +947,7 @@ int main(void)
 		cmocka_unit_test(what_a_full_socket_does_not_take_comes_later_in_order),
 		cmocka_unit_test(the_rest_of_the_last_frame_needs_no_owner),
 		cmocka_unit_test(a_busy_peer_does_not_hold_up_the_rest),
+		cmocka_unit_test(the_rest_of_a_frame_may_go_in_pieces),
 		cmocka_unit_test(who_waits_to_send_hears_that_the_peer_has_gone),
 		cmocka_unit_test(a_listening_link_has_one_peer_after_the_other),
 		cmocka_unit_test(a_second_peer_is_turned_away),
