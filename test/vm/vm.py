@@ -68,7 +68,7 @@ class VM:
         ram = ["-object", "memory-backend-memfd,id=ram,size=%dM,share=on" % memory, "-machine",
                "memory-backend=ram"] if shared else []
         self.qemu = t.go(
-            ["qemu-system-x86_64", "-accel", "tcg", "-M", "q35,usb=off,smbus=off,sata=off,vmport=off", "-cpu", "max", "-m", "%dM" % memory] + ram +
+            ["qemu-system-x86_64", "-accel", "tcg", "-M", "q35,usb=off,smbus=off,sata=off,vmport=off", "-cpu", "qemu64", "-m", "%dM" % memory] + ram +
             ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-kernel", KERNEL, "-initrd", IMAGE,
              "-append", "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on tsc=reliable no_timer_check net.ifnames=0",
              "-serial", "file:" + self.serial,
@@ -123,7 +123,7 @@ class VM:
     def boot(self, timeout=30):
         with self.changed:
             self.changed.wait_for(lambda: self.ready or self.gone, timeout)
-        assert self.ready, "%s did not start\n%s\n%s" % (self.name, self.qemu.err, self.console[-3000:])
+        assert self.ready, "%s did not start (%s)\n%s\n%s" % (self.name, self.qemu.p.poll(), self.qemu.err, self.console[-3000:])
         return self
 
     def go(self, command):
