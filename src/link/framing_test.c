@@ -206,9 +206,10 @@ static void frames_that_only_look_so_are_left_alone(void **state)
 	put_be16(s.b + 14 + 2, 39); /* less than a TCP header */
 	put_be16(s.b + s.csum, sum(s.b + 26, 8, 6 + 19));
 	assert_false(krun(&s).meta.needs_csum);
-	make(&s, 4, 6, 0);
-	put_be16(s.b + s.csum, s.pseudo);
+	/* A header that is too short, and the sum where the field would be behind it. */
+	make(&s, 4, 6, 100);
 	s.b[14] = 0x44;
+	put_be16(s.b + 14 + 16 + 16, sum(s.b + 26, 8, 6 + 20 + 100 + 4));
 	assert_false(krun(&s).meta.needs_csum);
 	/* And none of it without the mode. */
 	make(&s, 4, 6, 10);

@@ -495,6 +495,27 @@ static void a_given_sequence_ends_with_its_peer(void **state)
 	link_free(l);
 }
 
+/* The end is read before the owner was told that it need not wait. */
+static void who_waits_hears_of_an_end_that_was_read(void **state)
+{
+	struct error err = {0};
+	const char *path = rig_path("q");
+	struct link *l = link_seqpacket_listen(path, NULL, &err);
+	struct frame got[LINK_BURST];
+
+	assert_non_null(l);
+	int fd = rig_dial(path, SOCK_SEQPACKET);
+	rig_settle(l);
+	send_until_refused(l, 1514, 0);
+	link_arm(l, true);
+	close(fd);
+	assert_int_equal(link_recv(l, got, LINK_BURST), 0);
+	assert_true(rig_wait(l) & EPOLLOUT);
+	link_arm(l, false);
+	rig_settle(l);
+	link_free(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -511,6 +532,7 @@ int main(void)
 		cmocka_unit_test(what_no_buffer_holds_is_lost_alone),
 		cmocka_unit_test(a_datagram_may_begin_with_a_header),
 		cmocka_unit_test(sequenced_packets_have_one_peer_after_the_other),
+		cmocka_unit_test(who_waits_hears_of_an_end_that_was_read),
 		cmocka_unit_test(a_given_sequence_ends_with_its_peer),
 	};
 

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -494,6 +495,36 @@ static void a_second_peer_is_turned_away(void **state)
 	link_free(l);
 }
 
+/* Out of file descriptors: the peer waits, nobody spins, and it is let in when there is one. */
+static void a_peer_that_cannot_be_let_in_now_is_let_in_later(void **state)
+{
+	struct error err = {0};
+	struct frame got[LINK_BURST];
+	const char *path = rig_path("s");
+	struct link *l = link_stream_listen(path, NULL, &err);
+	struct rlimit old, none;
+
+	assert_non_null(l);
+	int fd = rig_dial(path, SOCK_STREAM);
+	peer_sends(fd, 60, 1);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none = (struct rlimit){.rlim_cur = 0, .rlim_max = old.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	/* poll() minds the limit, too. */
+	struct epoll_event ev;
+	int n = 0;
+	while (n < 10 && epoll_wait(l->fd, &ev, 1, 0) > 0) {
+		link_recv(l, got, LINK_BURST);
+		n++;
+	}
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(rig_recv(l, got, LINK_BURST), 1);
+	rig_check_frame(got[0].data, got[0].len, 60, 1);
+	close(fd);
+	link_free(l);
+}
+
 static void a_peer_that_was_cut_off_may_come_back(void **state)
 {
 	struct error err = {0};
@@ -806,10 +837,14 @@ static void pipes_end_with_their_writer_and_files_are_refused(void **state)
 	close(to[1]);
 	assert_int_equal(rig_recv(l, got, LINK_BURST), -ENETDOWN);
 	link_free(l);
+	assert_int_equal(fcntl(to[0], F_GETFD), -1);
+	assert_int_equal(fcntl(from[1], F_GETFD), -1);
 	close(from[0]);
 	int in = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	assert_null(link_stdio_new(in, dup(in), NULL, &err));
 	assert_non_null(strstr(err.msg, "pipes or sockets"));
+	assert_int_equal(fcntl(in, F_GETFD), -1);
+	assert_int_equal(fcntl(in + 1, F_GETFD), -1);
 	/* One socket for both ways. */
 	int sv[2];
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
@@ -951,6 +986,7 @@ int main(void)
 		cmocka_unit_test(who_waits_to_send_hears_that_the_peer_has_gone),
 		cmocka_unit_test(a_listening_link_has_one_peer_after_the_other),
 		cmocka_unit_test(a_second_peer_is_turned_away),
+		cmocka_unit_test(a_peer_that_cannot_be_let_in_now_is_let_in_later),
 		cmocka_unit_test(a_peer_that_was_cut_off_may_come_back),
 		cmocka_unit_test(a_connecting_link_comes_back_to_its_server),
 		cmocka_unit_test(a_listener_may_be_given),
