@@ -395,6 +395,16 @@ class Record:
         conn.close()
 
 
+CARELESS = {  # answers of servers that know little of RFC 9112
+    "/raw/lf": b"HTTP/1.1 200 OK\nContent-Length: 8\n\ncareless",
+    "/raw/fold": b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 8\r\n\r\ncareless",
+    "/raw/none": b"careless\r\n",
+    "/raw/early": b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\ncarelessHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    "/raw/two-lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\nContent-Length: 9\r\n\r\ncareless",
+    "/raw/text": b"HTTP/1.1 200 OK\r\nContent-Length: 2000000000000000000000\r\n\r\ncareless",
+}
+
+
 class Http:
     """
     Answers each request with a line of JSON: its target, its Host as the last such field says, its body's length and
@@ -417,6 +427,10 @@ class Http:
                 return out + rest
             if not self.rest_of_body():
                 return out
+            if self.target in CARELESS:
+                out += CARELESS[self.target]
+                self.body = None
+                continue
             text = json.dumps({"target": self.target, "host": self.fields.get("host"), "bytes": self.n, "sha": self.sha.hexdigest()})
             out += ("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text)).encode()
             self.body = None

@@ -396,6 +396,54 @@ def test_streams_of_one_connection_are_judged_one_by_one(t):
     assert "secret" not in d.out and s.good("two") not in d.out, d.out
 
 
+@test(smoke=True)
+def test_nothing_is_held_any_more_when_the_guest_has_ended(t):
+    """What is too short to be judged will never be longer: it passes or is refused at once, and weir does not wait for it."""
+    s = Site(t)
+    got, r = s.run("""
+        ask(one)
+        request = b"GET / HTTP/1.1\\r\\nHost: " + one.encode() + b"\\r\\n\\r\\n"
+        def ended(port, *parts):
+            s = socket.create_connection((A4, port), 4)
+            for p in parts:
+                s.sendall(p)
+                time.sleep(0.02)
+            t0, got = time.monotonic(), b""
+            try:
+                s.shutdown(socket.SHUT_WR)
+                while True:
+                    b = s.recv(65536)
+                    if not b:
+                        break
+                    got += b
+                end = "eof"
+            except OSError as e:
+                end = type(e).__name__
+            return [word(got), statuses(got.decode("latin-1")), end, time.monotonic() - t0]
+        out({"letter": ended(7000, b"x"), "letters": ended(7000, b"GE", b"T"), "nothing": ended(7000), "hello": ended(443, hello(one)[:60]), "byte": ended(443, b"\\x16"),
+             "head": ended(80, request[:-2]), "second": ended(80, request, request[:20]), "body": ended(80, b"POST" + request[3:-2] + b"Content-Length: 9\\r\\n\\r\\nabc"),
+             "upgrade": ended(80, request[:-2] + b"Upgrade: h2c\\r\\n\\r\\n", b"PRI * HTTP/2.0\\r\\n"), "preface": ended(80, b"PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n\\0\\0")})
+    """, *only(s))
+    assert got["letter"][0] == got["letters"][0] == "server" and got["nothing"][0] == "closed", got
+    assert [x["data"] for x in s.seen() if x["port"] == 7000] == ["x", "GET", ""], s.seen()
+    assert got["hello"][0] != "server" and got["byte"][0] != "server", got
+    assert got["head"][1] == [400] and got["second"][1] == [200, 400] and got["body"][2] == "eof", got
+    assert all(x[3] < 1.5 for x in got.values()) and r.seconds < 6, (got, r)
+
+
+@test(smoke=True)
+def test_a_server_that_is_careless_is_still_heard(t):
+    """Answers that weir would refuse if they were requests: they arrive, and the next request is judged all the same."""
+    s = Site(t)
+    got, r = s.run("""
+        ask(one)
+        h = lambda n, target: b"GET " + target + b" HTTP/1.1\\r\\nHost: " + n.encode() + b"\\r\\n\\r\\n"
+        out({k: requests(A4, 80, h(one, b"/raw/" + k.encode()), h(two, b"/secret")) for k in ("lf", "fold", "none", "early", "two-lengths", "text")})
+    """, *only(s))
+    assert all("careless" in x[0] for x in got.values()), got
+    assert "secret" not in s.bytes() and r.err.count("name-mismatch") >= 1, (got, s.bytes(), r)
+
+
 # ---- and honest bytes are as they were -------------------------------------------------------------------
 
 @test(smoke=True)
