@@ -200,7 +200,7 @@ static void source_close(struct loop_source *src)
 
 static void fake_conn(struct loop_source *src, uint32_t events)
 {
-	int i;
+	int i = 0;
 	struct fake *f = fake_of(src, &i);
 	uint8_t a[4098];
 	ssize_t n = recv(src->fd, f->in[i] + f->got[i], sizeof(f->in[i]) - f->got[i], 0);
