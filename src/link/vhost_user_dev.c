@@ -16,9 +16,9 @@
 	(VIRTIO_NET_CSUM | VIRTIO_NET_GUEST_CSUM | VIRTIO_NET_MTU | VIRTIO_NET_GUEST_TSO4 |      \
 	 VIRTIO_NET_GUEST_TSO6 | VIRTIO_NET_GUEST_ECN | VIRTIO_NET_HOST_TSO4 |                   \
 	 VIRTIO_NET_HOST_TSO6 | VIRTIO_NET_HOST_ECN | VIRTIO_NET_MRG_RXBUF | VIRTIO_NET_STATUS | \
-	 VIRTIO_NET_MQ | VIRTIO_NET_GUEST_USO4 | VIRTIO_NET_GUEST_USO6 | VIRTIO_NET_HOST_USO |   \
-	 VIRTIO_RING_INDIRECT | VIRTIO_RING_EVENT_IDX | VHOST_USER_PROTOCOL | VIRTIO_VERSION_1 | \
-	 VIRTIO_RING_PACKED | VIRTIO_IN_ORDER)
+	 VIRTIO_NET_CTRL_VQ | VIRTIO_NET_MQ | VIRTIO_NET_GUEST_USO4 | VIRTIO_NET_GUEST_USO6 |    \
+	 VIRTIO_NET_HOST_USO | VIRTIO_RING_INDIRECT | VIRTIO_RING_EVENT_IDX |                    \
+	 VHOST_USER_PROTOCOL | VIRTIO_VERSION_1 | VIRTIO_RING_PACKED | VIRTIO_IN_ORDER)
 
 #define OFFERED_PROTO                                                                            \
 	(VU_PROTO_MQ | VU_PROTO_RARP | VU_PROTO_REPLY_ACK | VU_PROTO_NET_MTU | VU_PROTO_CONFIG | \
@@ -106,7 +106,7 @@ static int ring_start(struct vu_dev *d, unsigned i, struct error *err)
 	if (!(d->features & VHOST_USER_PROTOCOL))
 		r->enabled = true;
 	/* Frames for the guest wait for nothing; those of the guest are looked for at once. */
-	if (i & 1)
+	if (i & 1 || (int)i == vu_ctrl_ring(d))
 		virtq_wait(&r->q);
 	else
 		virtq_quiet(&r->q);
@@ -233,6 +233,7 @@ static int on_reset(struct vu_dev *d, struct vu_msg *m, struct vu_reply *r, stru
 		ring_reset(d, &d->rings[i]);
 	vu_inflight_clear(d);
 	d->features = 0;
+	d->pairs = 0;
 	d->stopped = false;
 	return 0;
 }
@@ -637,6 +638,7 @@ void vu_dev_reset(struct vu_dev *d)
 	vu_inflight_clear(d);
 	vu_mem_clear(&d->mem);
 	d->features = d->proto = 0;
+	d->pairs = 0;
 	d->stopped = false;
 }
 

@@ -39,7 +39,8 @@
 
 /* Pairs of rings: a guest with more CPUs shares them. */
 #define VU_PAIRS_MAX 8
-#define VU_RINGS_MAX (2 * VU_PAIRS_MAX)
+/* And one for the driver's commands. */
+#define VU_RINGS_MAX (2 * VU_PAIRS_MAX + 1)
 /* Most buffers that one frame may take: 64 KiB in pieces of 1 KiB, and more. What needs more is
  * dropped. */
 #define VU_FRAME_CHAINS 80
@@ -78,6 +79,7 @@ struct vu_dev {
 	struct virtq_mark dry_at; /* ... up to where there were some */
 
 	uint8_t *arena; /* received frames, VU_ARENA bytes, mapped on demand */
+	unsigned pairs; /* that the driver wants to use; 0: it did not say */
 	unsigned turn;  /* ring pair that is looked at first */
 	struct iovec ranges[VU_FRAME_RANGES];
 	struct virtq_chain chains[VU_FRAME_CHAINS];
@@ -120,6 +122,12 @@ void vu_net_done(struct vu_dev *d);
 
 /* ---- between the files of the device ---- */
 
+/* Shows what was put into a ring, and tells the driver where it wants that. */
+void vu_ring_flush(struct vu_dev *d, struct vu_ring *r);
+/* vhost_user_ctrl.c: the number of the ring of commands, behind those that the driver could use, or
+ * -1; and answers those that wait. */
+int vu_ctrl_ring(const struct vu_dev *d);
+void vu_ctrl_serve(struct vu_dev *d);
 /* Stops the device and says why, once. */
 void vu_dev_stop(struct vu_dev *d, int ring, const char *why);
 /* The ring carries frames. */

@@ -102,8 +102,7 @@ static void cursor_write(struct cursor *c, const uint8_t *from, size_t len)
 
 /* ---- rings ---- */
 
-/* Shows what was put into a ring, and tells the driver where it wants that. */
-static void ring_flush(struct vu_dev *d, struct vu_ring *r)
+void vu_ring_flush(struct vu_dev *d, struct vu_ring *r)
 {
 	const uint64_t one = 1;
 
@@ -118,6 +117,13 @@ static void ring_flush(struct vu_dev *d, struct vu_ring *r)
 static void ring_fault(struct vu_dev *d, struct vu_ring *r)
 {
 	vu_dev_stop(d, (int)(r - d->rings), r->q.fault);
+}
+
+/* Pairs of rings that carry frames: without the feature there is one, and the ring behind it is
+ * another kind. */
+static unsigned pairs_of(const struct vu_dev *d)
+{
+	return d->features & VIRTIO_NET_MQ ? VU_PAIRS_MAX : 1;
 }
 
 static bool memory_lost(struct vu_dev *d)
@@ -159,7 +165,7 @@ static int ring_recv(struct vu_dev *d, struct vu_ring *r, struct frame *ret, int
 	*ret_empty = false;
 	for (; tries < max && *used < ARENA_BURST; tries++) {
 		struct virtq_chain c;
-		int got = virtq_take(&r->q, false, &c, d->ranges, VU_FRAME_RANGES);
+		int got = virtq_take(&r->q, VIRTQ_READ, &c, d->ranges, VU_FRAME_RANGES);
 
 		if (got == 0 && virtq_wait(&r->q))
 			continue;
@@ -177,7 +183,7 @@ static int ring_recv(struct vu_dev *d, struct vu_ring *r, struct frame *ret, int
 		virtq_put(&r->q, &c, 0);
 	}
 	if (tries)
-		ring_flush(d, r);
+		vu_ring_flush(d, r);
 	return n;
 }
 
@@ -196,9 +202,10 @@ int vu_net_recv(struct vu_dev *d, struct frame *ret, int max, bool *ret_more)
 	*ret_more = false;
 	/* One sandbox has one share of a turn, however many queues its guest has; they take turns
 	 * in being first. */
-	unsigned first = d->turn++ % VU_PAIRS_MAX;
-	for (unsigned i = 0; i < VU_PAIRS_MAX; i++) {
-		struct vu_ring *r = &d->rings[2 * ((first + i) % VU_PAIRS_MAX) + 1];
+	unsigned pairs = pairs_of(d), first = d->turn++ % pairs;
+	vu_ctrl_serve(d);
+	for (unsigned i = 0; i < pairs; i++) {
+		struct vu_ring *r = &d->rings[2 * ((first + i) % pairs) + 1];
 		bool empty;
 
 		if (!ring_readable(d, r))
@@ -233,10 +240,13 @@ static bool ring_used(struct vu_dev *d, struct vu_ring *r)
 static struct vu_ring *ring_for(struct vu_dev *d, const struct frame *f)
 {
 	struct vu_ring *live[VU_PAIRS_MAX];
-	unsigned n = 0;
+	unsigned n = 0, pairs = pairs_of(d);
 	uint32_t h = 0;
 
-	for (unsigned i = 0; i < VU_PAIRS_MAX; i++)
+	/* What the driver asked for, where it asked us. */
+	if (d->pairs && d->pairs < pairs)
+		pairs = d->pairs;
+	for (unsigned i = 0; i < pairs; i++)
 		if (ring_used(d, &d->rings[2 * i]))
 			live[n++] = &d->rings[2 * i];
 	if (n == 0)
@@ -269,7 +279,8 @@ static int gather(struct vu_dev *d, struct vu_ring *r, size_t need, int *ret_ran
 
 	for (int n = 0; n < max;) {
 		struct virtq_chain *c = &d->chains[n];
-		int got = virtq_take(&r->q, true, c, d->ranges + ranges, VU_FRAME_RANGES - ranges);
+		int got = virtq_take(&r->q, VIRTQ_WRITE, c, d->ranges + ranges,
+				     VU_FRAME_RANGES - ranges);
 
 		if (got < 0)
 			return -2;
@@ -363,9 +374,9 @@ int vu_net_send(struct vu_dev *d, struct frame *frames, int n)
 		if (how == SENT_FAULT)
 			ring_fault(d, r);
 	}
-	for (unsigned k = 0; k < VU_RINGS_MAX; k += 2)
+	for (unsigned k = 0; k < 2 * VU_PAIRS_MAX; k += 2)
 		if (touched & 1u << k)
-			ring_flush(d, &d->rings[k]);
+			vu_ring_flush(d, &d->rings[k]);
 	if (memory_lost(d))
 		return n;
 	return i ? i : -EAGAIN;

@@ -206,6 +206,7 @@ static void every_layout_carries_frames_whole(void **state)
 		o.indirect = true;
 		carry(&o);
 		o.pairs = 4;
+		o.features |= VIRTIO_NET_MQ;
 		o.add_regions = true;
 		carry(&o);
 	}
@@ -359,6 +360,105 @@ static void queues_that_the_guest_does_not_use_get_no_frames(void **state)
 	close_pair(p);
 }
 
+#define D_NEXT  1
+#define D_WRITE 2
+#define D_TABLE 4
+#define D_AVAIL 0x80
+
+/* Makes descriptor 0 the next available one of a ring. */
+static void offer(struct rig_ring *r, uint16_t ahead)
+{
+	uint16_t idx = (uint16_t)(r->avail_idx + ahead);
+
+	if (!r->packed) {
+		memset(r->avail + 4, 0, 2u * r->size);
+		memcpy(r->avail + 2, &idx, 2);
+	}
+	r->added = 1;
+	const uint64_t one = 1;
+	assert_int_equal(write(r->kick_fd, &one, 8), 8);
+}
+
+/* What stderr got while fn ran. */
+static size_t errors_logged(void (*fn)(void *), void *ctx)
+{
+	FILE *f = tmpfile();
+	int saved = dup(2);
+	char line[512];
+	size_t n = 0;
+
+	fflush(stderr);
+	dup2(fileno(f), 2);
+	fn(ctx);
+	fflush(stderr);
+	dup2(saved, 2);
+	close(saved);
+	rewind(f);
+	while (fgets(line, sizeof(line), f))
+		n += strstr(line, "device stopped") != NULL;
+	fclose(f);
+	return n;
+}
+
+static void pump_some(void *ctx)
+{
+	for (int i = 0; i < 5; i++)
+		pump(ctx);
+}
+
+/* A command through ring 2, the one of commands where there is one pair. */
+static uint8_t command(struct pair *p, const void *cmd, uint32_t len)
+{
+	struct rig_ring *r = &p->g.ring[2];
+	uint16_t entry;
+	uint32_t n;
+
+	memcpy(rig_buf(r, 0), cmd, len);
+	rig_buf(r, 0)[64] = 0xee;
+	rig_desc(r->desc, r->bufs_gpa, len, D_NEXT, 1);
+	rig_desc(r->desc + 16, r->bufs_gpa + 64, 1, D_WRITE, 0);
+	uint16_t idx = ++r->avail_idx;
+	memset(r->avail + 4, 0, 2u * r->size);
+	memcpy(r->avail + 2, &idx, 2);
+	r->added = 1;
+	rig_kick(r);
+	assert_true(awake(p));
+	pump(p);
+	assert_true(rig_ring_used(r, &entry, &n));
+	assert_int_equal(n, 1);
+	return rig_buf(r, 0)[64];
+}
+
+static void check_commands(uint64_t features)
+{
+	struct rig_options o = {.features = features | VIRTIO_NET_CTRL_VQ, .pairs = 2};
+	struct pair *p = open_pair(&o);
+
+	rig_stop_ring(&p->g, 2);
+	memset(p->g.mem + 2 * RIG_RING_BYTES, 0, RIG_RING_BYTES);
+	rig_ring_init(&p->g.ring[2]);
+	rig_set_base(&p->g, 2, 0);
+	assert_true(rig_start_ring(&p->g, 2));
+	pump(p);
+	assert_int_equal(command(p, "\4\0\1\0", 4), 0);
+	assert_int_equal(command(p, "\4\0\0\0", 4), 1);
+	assert_int_equal(command(p, "\4\0\x09\0", 4), 1);
+	assert_int_equal(command(p, "\4\0\1", 3), 1);
+	assert_int_equal(command(p, "\1\1\1\2\3\4\5\6", 8), 1);
+	/* Room for the answer before the question: no driver does that. */
+	rig_desc(p->g.ring[2].desc, p->g.ring[2].bufs_gpa, 1, D_WRITE | D_NEXT, 1);
+	rig_desc(p->g.ring[2].desc + 16, p->g.ring[2].bufs_gpa, 4, 0, 0);
+	offer(&p->g.ring[2], 1);
+	assert_int_equal(errors_logged(pump_some, p), 1);
+	close_pair(p);
+}
+
+static void commands_are_answered(void **state)
+{
+	check_commands(RIG_FEATURES);
+	check_commands(RIG_FEATURES & ~VIRTIO_RING_EVENT_IDX);
+}
+
 static void what_was_not_negotiated_is_not_sent(void **state)
 {
 	struct rig_options o = {.features = RIG_FEATURES &
@@ -389,25 +489,6 @@ static void a_ring_too_small_for_a_frame_loses_it(void **state)
 }
 
 /* ---- a hostile guest ---- */
-
-#define D_NEXT  1
-#define D_WRITE 2
-#define D_TABLE 4
-#define D_AVAIL 0x80
-
-/* Makes descriptor 0 the next available one of a ring. */
-static void offer(struct rig_ring *r, uint16_t ahead)
-{
-	uint16_t idx = (uint16_t)(r->avail_idx + ahead);
-
-	if (!r->packed) {
-		memset(r->avail + 4, 0, 2u * r->size);
-		memcpy(r->avail + 2, &idx, 2);
-	}
-	r->added = 1;
-	const uint64_t one = 1;
-	assert_int_equal(write(r->kick_fd, &one, 8), 8);
-}
 
 /* Descriptors of a split ring, or of a packed one where the flags are in w14. */
 static void out_of_region(struct rig *g, struct rig_ring *r)
@@ -559,33 +640,6 @@ static const struct attack {
 	{"packed: table in table", true, 1, false, p_table_in_table},
 };
 
-/* What stderr got while fn ran. */
-static size_t errors_logged(void (*fn)(void *), void *ctx)
-{
-	FILE *f = tmpfile();
-	int saved = dup(2);
-	char line[512];
-	size_t n = 0;
-
-	fflush(stderr);
-	dup2(fileno(f), 2);
-	fn(ctx);
-	fflush(stderr);
-	dup2(saved, 2);
-	close(saved);
-	rewind(f);
-	while (fgets(line, sizeof(line), f))
-		n += strstr(line, "device stopped") != NULL;
-	fclose(f);
-	return n;
-}
-
-static void pump_some(void *ctx)
-{
-	for (int i = 0; i < 5; i++)
-		pump(ctx);
-}
-
 static void attack(const struct attack *a)
 {
 	struct rig_options o = {.features = a->packed ? PACKED : RIG_FEATURES, .size = 64};
@@ -665,7 +719,7 @@ static const struct bad_message {
 	{"features not offered", VU_SET_FEATURES, 1, 8, {~0ull}, 0},
 	{"protocol features not offered", VU_SET_PROTOCOL_FEATURES, 1, 8, {~0ull}, 0},
 	{"ring layout changed", VU_SET_FEATURES, 1, 8, {VIRTIO_RING_PACKED}, 0},
-	{"ring number", VU_SET_VRING_NUM, 1, 8, {16ull | 64ull << 32}, 0},
+	{"ring number", VU_SET_VRING_NUM, 1, 8, {17ull | 64ull << 32}, 0},
 	{"resized while it runs", VU_SET_VRING_NUM, 1, 8, {0ull | 128ull << 32}, 0},
 	{"moved while it runs", VU_SET_VRING_BASE, 1, 8, {0ull | 7ull << 32}, 0},
 	{"base of no ring", VU_GET_VRING_BASE, 1, 8, {99}, 0},
@@ -962,6 +1016,7 @@ int main(void)
 		cmocka_unit_test(a_burst_too_long_for_one_turn_wakes_again),
 		cmocka_unit_test(a_guest_without_buffers_is_waited_for),
 		cmocka_unit_test(queues_that_the_guest_does_not_use_get_no_frames),
+		cmocka_unit_test(commands_are_answered),
 		cmocka_unit_test(what_was_not_negotiated_is_not_sent),
 		cmocka_unit_test(a_ring_too_small_for_a_frame_loses_it),
 		cmocka_unit_test(a_hostile_ring_stops_the_device),

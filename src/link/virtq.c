@@ -83,14 +83,15 @@ struct virtq_desc virtq_desc_load(const uint8_t *p)
 }
 
 int virtq_chain_add(struct virtq *q, struct virtq_chain *c, uint64_t addr, uint32_t len, bool is_w,
-		    bool writable, struct iovec *iov, int max)
+		    enum virtq_dir dir, struct iovec *iov, int max)
 {
-	if (is_w != writable)
+	if (dir == VIRTQ_BOTH ? !is_w && c->n > c->n_read : is_w != (dir == VIRTQ_WRITE))
 		return virtq_fail(q, "a buffer of the wrong direction");
 	int n = vu_mem_ranges(q->mem, addr, len, iov + c->n, max - c->n);
 	if (n < 0)
 		return virtq_fail(q, "a descriptor outside of guest memory, or in too many pieces");
 	c->n += n;
+	c->n_read += dir == VIRTQ_BOTH && !is_w ? n : 0;
 	c->len += len;
 	return 0;
 }
@@ -121,11 +122,12 @@ const uint8_t *virtq_indirect(struct virtq *q, const struct virtq_desc *d, uint3
 	return table;
 }
 
-int virtq_take(struct virtq *q, bool writable, struct virtq_chain *ret, struct iovec *iov, int max)
+int virtq_take(struct virtq *q, enum virtq_dir dir, struct virtq_chain *ret, struct iovec *iov,
+	       int max)
 {
 	*ret = (struct virtq_chain){0};
-	return q->packed ? virtq_packed_take(q, writable, ret, iov, max)
-			 : virtq_split_take(q, writable, ret, iov, max);
+	return q->packed ? virtq_packed_take(q, dir, ret, iov, max)
+			 : virtq_split_take(q, dir, ret, iov, max);
 }
 
 void virtq_put(struct virtq *q, const struct virtq_chain *c, uint32_t written)

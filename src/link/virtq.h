@@ -67,11 +67,19 @@ struct virtq {
 	const char *fault;       /* what was wrong with the ring */
 };
 
+/* What a queue's buffers are for. */
+enum virtq_dir {
+	VIRTQ_READ,  /* all of it is read by us */
+	VIRTQ_WRITE, /* all of it is written by us */
+	VIRTQ_BOTH,  /* a request to be read, then room for the answer (2.7.4.2) */
+};
+
 /* One buffer of the driver's. */
 struct virtq_chain {
 	uint16_t id;    /* by which it is given back */
 	uint16_t slots; /* ring slots that it takes up; packed */
 	int n;          /* ranges filled in */
+	int n_read;     /* VIRTQ_BOTH: so many of them are the request */
 	uint64_t len;   /* bytes in them */
 };
 
@@ -98,10 +106,11 @@ bool virtq_size_valid(bool packed, uint32_t size);
 void virtq_start(struct virtq *q, struct virtq_mark next, struct virtq_mark done);
 
 /*
- * Takes the next buffer: its memory as at most `max` ranges at iov. All of it must be for reading
- * (writable false), or all of it for writing. 1; 0 where there is none; -1 with q->fault.
+ * Takes the next buffer: its memory as at most `max` ranges at iov. 1; 0 where there is none; -1
+ * with q->fault.
  */
-int virtq_take(struct virtq *q, bool writable, struct virtq_chain *ret, struct iovec *iov, int max);
+int virtq_take(struct virtq *q, enum virtq_dir dir, struct virtq_chain *ret, struct iovec *iov,
+	       int max);
 
 /* Where taking stands, and back to there: nothing that was taken since may have been put. */
 static inline struct virtq_mark virtq_mark(const struct virtq *q)
@@ -147,19 +156,19 @@ struct virtq_desc {
 struct virtq_desc virtq_desc_load(const uint8_t *p);
 /* Adds a descriptor's memory to a chain. 0, or virtq_fail(). */
 int virtq_chain_add(struct virtq *q, struct virtq_chain *c, uint64_t addr, uint32_t len, bool is_w,
-		    bool writable, struct iovec *iov, int max);
+		    enum virtq_dir dir, struct iovec *iov, int max);
 /* The table of an indirect descriptor, and the descriptors in it; NULL with a fault. */
 const uint8_t *virtq_indirect(struct virtq *q, const struct virtq_desc *d, uint32_t *ret_n);
 
-int virtq_split_take(struct virtq *q, bool writable, struct virtq_chain *ret, struct iovec *iov,
-		     int max);
+int virtq_split_take(struct virtq *q, enum virtq_dir dir, struct virtq_chain *ret,
+		     struct iovec *iov, int max);
 void virtq_split_put(struct virtq *q, const struct virtq_chain *c, uint32_t written);
 bool virtq_split_publish(struct virtq *q);
 bool virtq_split_wait(struct virtq *q, struct virtq_mark from);
 bool virtq_split_has(const struct virtq *q, struct virtq_mark from);
 void virtq_split_quiet(struct virtq *q);
-int virtq_packed_take(struct virtq *q, bool writable, struct virtq_chain *ret, struct iovec *iov,
-		      int max);
+int virtq_packed_take(struct virtq *q, enum virtq_dir dir, struct virtq_chain *ret,
+		      struct iovec *iov, int max);
 void virtq_packed_put(struct virtq *q, const struct virtq_chain *c, uint32_t written);
 bool virtq_packed_publish(struct virtq *q);
 bool virtq_packed_wait(struct virtq *q, struct virtq_mark from);

@@ -128,7 +128,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		       (with & WITH_EVENT_IDX ? VIRTIO_RING_EVENT_IDX : 0) |
 		       (with & WITH_INDIRECT ? VIRTIO_RING_INDIRECT : 0) |
 		       (with & WITH_MRG ? VIRTIO_NET_MRG_RXBUF : 0) |
-		       (with & WITH_OFFLOADS ? VIRTIO_NET_GUEST_CSUM | VIRTIO_NET_GUEST_TSO4 : 0) |
+		       (with & WITH_OFFLOADS
+				? VIRTIO_NET_GUEST_CSUM | VIRTIO_NET_GUEST_TSO4 | VIRTIO_NET_CTRL_VQ
+				: 0) |
 		       (with & WITH_VERSION_1 ? VIRTIO_VERSION_1 : 0);
 	dev.stopped = false;
 	dev.dry = -1;
@@ -140,6 +142,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!start(1, ring_size, AT_TX, with & WITH_BASE) ||
 	    !start(0, ring_size, AT_RX, with & WITH_BASE))
 		return 0;
+	/* The ring of commands lies over the transmit ring: requests, and frames as well. */
+	dev.rings[2].running = false;
+	if (dev.features & VIRTIO_NET_CTRL_VQ)
+		start(2, ring_size, AT_TX, false);
 	for (uint32_t i = 0; i < 6 && !dev.stopped; i++) {
 		turn((uint32_t)size * 31 + i * 977);
 		/* The guest makes its descriptors available again. */

@@ -49,7 +49,7 @@ static bool packed_available(uint16_t flags, bool wrap)
 }
 
 /* The descriptors of a table lie one behind the other, and NEXT means nothing there (2.8.8). */
-static int packed_table(struct virtq *q, const struct virtq_desc *d, bool writable,
+static int packed_table(struct virtq *q, const struct virtq_desc *d, enum virtq_dir dir,
 			struct virtq_chain *c, struct iovec *iov, int max)
 {
 	uint32_t n;
@@ -62,15 +62,15 @@ static int packed_table(struct virtq *q, const struct virtq_desc *d, bool writab
 
 		if (in.w14 & VIRTQ_DESC_INDIRECT)
 			return virtq_fail(q, "an indirect table in an indirect table");
-		if (virtq_chain_add(q, c, in.addr, in.len, in.w14 & VIRTQ_DESC_WRITE, writable, iov,
+		if (virtq_chain_add(q, c, in.addr, in.len, in.w14 & VIRTQ_DESC_WRITE, dir, iov,
 				    max) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-int virtq_packed_take(struct virtq *q, bool writable, struct virtq_chain *ret, struct iovec *iov,
-		      int max)
+int virtq_packed_take(struct virtq *q, enum virtq_dir dir, struct virtq_chain *ret,
+		      struct iovec *iov, int max)
 {
 	struct virtq_mark at = q->next;
 
@@ -92,10 +92,10 @@ int virtq_packed_take(struct virtq *q, bool writable, struct virtq_chain *ret, s
 			/* 2.8.8: a table stands alone. */
 			if (slots > 1 || (flags & VIRTQ_DESC_NEXT))
 				return virtq_fail(q, "an indirect table with more beside it");
-			if (packed_table(q, &d, writable, ret, iov, max) < 0)
+			if (packed_table(q, &d, dir, ret, iov, max) < 0)
 				return -1;
-		} else if (virtq_chain_add(q, ret, d.addr, d.len, flags & VIRTQ_DESC_WRITE,
-					   writable, iov, max) < 0) {
+		} else if (virtq_chain_add(q, ret, d.addr, d.len, flags & VIRTQ_DESC_WRITE, dir,
+					   iov, max) < 0) {
 			return -1;
 		}
 		if (!(flags & VIRTQ_DESC_NEXT)) {

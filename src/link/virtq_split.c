@@ -41,7 +41,7 @@ static int split_waiting(struct virtq *q)
 
 /* Follows a chain in `table` of n entries from `at` on. */
 static int split_walk(struct virtq *q, const uint8_t *table, uint32_t n, uint32_t at, bool inside,
-		      bool writable, struct virtq_chain *c, struct iovec *iov, int max)
+		      enum virtq_dir dir, struct virtq_chain *c, struct iovec *iov, int max)
 {
 	for (uint32_t steps = 0;; steps++) {
 		if (at >= n)
@@ -60,10 +60,10 @@ static int split_walk(struct virtq *q, const uint8_t *table, uint32_t n, uint32_
 			const uint8_t *inner = virtq_indirect(q, &d, &inner_n);
 			if (!inner)
 				return -1;
-			return split_walk(q, inner, inner_n, 0, true, writable, c, iov, max);
+			return split_walk(q, inner, inner_n, 0, true, dir, c, iov, max);
 		}
-		if (virtq_chain_add(q, c, d.addr, d.len, d.w12 & VIRTQ_DESC_WRITE, writable, iov,
-				    max) < 0)
+		if (virtq_chain_add(q, c, d.addr, d.len, d.w12 & VIRTQ_DESC_WRITE, dir, iov, max) <
+		    0)
 			return -1;
 		if (!(d.w12 & VIRTQ_DESC_NEXT))
 			return 0;
@@ -71,8 +71,8 @@ static int split_walk(struct virtq *q, const uint8_t *table, uint32_t n, uint32_
 	}
 }
 
-int virtq_split_take(struct virtq *q, bool writable, struct virtq_chain *ret, struct iovec *iov,
-		     int max)
+int virtq_split_take(struct virtq *q, enum virtq_dir dir, struct virtq_chain *ret,
+		     struct iovec *iov, int max)
 {
 	int waiting = split_waiting(q);
 
@@ -80,7 +80,7 @@ int virtq_split_take(struct virtq *q, bool writable, struct virtq_chain *ret, st
 		return waiting;
 	size_t slot = q->next.at & (q->size - 1u);
 	ret->id = virtq_load16(q->avail + AT_RING + AVAIL_ELEM * slot);
-	if (split_walk(q, q->desc, q->size, ret->id, false, writable, ret, iov, max) < 0)
+	if (split_walk(q, q->desc, q->size, ret->id, false, dir, ret, iov, max) < 0)
 		return -1;
 	ret->slots = 1;
 	q->next.at++;
