@@ -21,6 +21,7 @@ struct udp_hold {
 	struct quic_hello *hello;
 	struct kept *kept[UDP_HOLD_MAX];
 	unsigned n;
+	size_t bytes; /* of all that is kept */
 };
 
 struct udp_hold *udp_hold_new(struct sandbox *sb, struct flow *f)
@@ -49,6 +50,7 @@ static void drop_kept(struct udp_hold *h)
 	for (unsigned i = 0; i < h->n; i++)
 		free(h->kept[i]);
 	h->n = 0;
+	h->bytes = 0;
 }
 
 void udp_hold_free(struct udp_hold *h)
@@ -63,10 +65,12 @@ void udp_hold_free(struct udp_hold *h)
 static bool keep(struct udp_hold *h, const struct udp_datagram *d)
 {
 	size_t head = d->l3.len < QUOTE_MAX ? d->l3.len : QUOTE_MAX;
+	size_t size = sizeof(struct kept) + head + d->payload.len;
 	struct kept *k;
 
-	if (h->n == UDP_HOLD_MAX || !(k = malloc(sizeof(*k) + head + d->payload.len)))
+	if (h->n == UDP_HOLD_MAX || size > UDP_HOLD_BYTES - h->bytes || !(k = malloc(size)))
 		return false;
+	h->bytes += size;
 	k->d = *d;
 	memcpy(k->bytes, d->l3.p, head);
 	memcpy(k->bytes + head, d->payload.p, d->payload.len);

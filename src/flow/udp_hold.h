@@ -4,7 +4,8 @@
  * held until the ClientHello in them has shown its name (RFC 9001 4.3), which may take two or
  * three; what begins another connection on the same flow later is judged, too.
  *
- * Bounds: UDP_HOLD_MAX datagrams a flow; one more without an answer refuses the flow. A long
+ * Bounds: UDP_HOLD_MAX datagrams (or trains of them) and UDP_HOLD_BYTES a flow; more without an
+ * answer refuses the flow. A long
  * header of a version that cannot be read refuses it, too (quic-blocked), so that clients fall back
  * to TCP at once. What has no long header goes by the binding.
  */
@@ -14,7 +15,8 @@
 #include "flow/flow.h"
 #include "flow/udp_io.h"
 
-#define UDP_HOLD_MAX 8
+#define UDP_HOLD_MAX   8
+#define UDP_HOLD_BYTES 16384
 
 enum udp_hold_answer {
 	UDP_HOLD_WAIT, /* kept, or (a repetition) not needed */
