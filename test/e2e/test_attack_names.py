@@ -322,6 +322,32 @@ def test_what_two_servers_could_read_differently_is_refused(t):
 
 
 @test(smoke=True)
+def test_a_denied_name_is_denied_in_every_spelling_where_all_else_passes(t):
+    s = Site(t)
+    got, r = s.run("""
+        w, W = two.encode(), two.upper().encode()
+        hosts = [w, W, w + b".", w + b":80", w + b".:80", b" \\t" + w + b"\\t ", w + b":", w + b":080", b"x@" + w, w + b"@" + one.encode(), w + b", " + one.encode(), w + b"#", w + b"/", w + b"?",
+                 w + b"%2e", w.replace(b"w", b"%77", 1), b"[" + w + b"]", w + b"\\0", b"\\xef\\xbb\\xbf" + w, w.replace(b"t", "\\uff54".encode(), 1), w.replace(b".", "\\u3002".encode())]
+        http = {}
+        for h in hosts:
+            for how, request in (("host", b"GET /secret HTTP/1.1\\r\\nHost:" + h + b"\\r\\n\\r\\n"), ("absolute", b"GET http://" + h.strip() + b"/secret HTTP/1.1\\r\\nHost: " + h + b"\\r\\n\\r\\n"),
+                                 ("other", b"GET http://" + h.strip() + b"/secret HTTP/1.1\\r\\nHost: " + one.encode() + b"\\r\\n\\r\\n"),
+                                 ("scheme", b"GET HTTP://" + h.strip() + b"/secret HTTP/1.0\\r\\n\\r\\n"), ("connect", b"CONNECT " + h.strip() + b":80 HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n"),
+                                 ("old", b"GET http://" + h.strip() + b"/secret\\r\\n\\r\\n"), ("after", b"GET / HTTP/1.1\\r\\nHost: " + one.encode() + b"\\r\\n\\r\\nGET /secret HTTP/1.1\\r\\nHost: " + h + b"\\r\\n\\r\\n")):
+                text, end = requests(A4, 80, request, gap=0)
+                http[how + " " + h.decode("latin-1")] = statuses(text)
+        tls = {str(n): offer(A4, 443, hello(sni(n)))[0] for n in (w, W, w + b".")}
+        tls["cut"] = offer(A4, 443, pieces(hello(two, size=9, pq=True), 200))[0]
+        dns = [ask(n)["rcode"] for n in (two, two.upper(), two + ".")]
+        out([http, tls, dns, ask(one)["rcode"], offer(A4, 443, hello(one))[0], offer(A4, 443, hello())[0]])
+    """, "--deny", s.good("two"), "--net", "public", timeout=90)
+    http, tls, dns, *fine = got
+    assert {k: v for k, v in http.items() if not v or v[-1] not in (400, 403, 505) or v[:-1] != [200] * k.startswith("after ")} == {}, http
+    assert set(tls.values()) == {"denied"} and dns == ["NXDOMAIN"] * 3 and fine == ["NOERROR", "server", "server"], got
+    assert "secret" not in s.bytes() and s.good("two") not in s.bytes().lower(), s.bytes()
+
+
+@test(smoke=True)
 def test_upgrades_are_passed_watched_and_kept_to_what_was_judged(t):
     s = Site(t)
     got, r = s.run("""
