@@ -473,6 +473,22 @@ def test_a_server_that_is_careless_is_still_heard(t):
 # ---- and honest bytes are as they were -------------------------------------------------------------------
 
 @test(smoke=True)
+def test_http2_in_the_clear_between_real_programs(t):
+    """Thousands of streams with headers from the table that both sides keep, and a body of some size."""
+    t.need("nghttpd", "nghttp", "h2load")
+    s = Site(t)
+    t.internet_go(["nghttpd", "--echo-upload", "--no-tls", "-a", s.a4, "-d", lab.ROOT + "/www", "8081"], ns="origin")
+    t.lab.wait([(s.a4, 8081)])
+    body = t.lab.file("five-mib", 5 << 20)
+    url = "http://%s:8081/" % s.good("one")
+    r = t.run("--no-ipv6", *only(s), sh="h2load -n 3000 -c 3 -m 50 -H 'x-a: b' -H 'user-agent: load' %sindex.html; nghttp -d %s %s | sha256sum; sha256sum <%s" % (
+        url, body, url, body))
+    assert "3000 succeeded, 0 failed" in r.out and "status codes: 3000 2xx" in r.out, r
+    sums = r.out.split()[-4:]
+    assert sums[0] == sums[2] and "refused" not in r.err, r
+
+
+@test(smoke=True)
 def test_bodies_in_any_chunks_and_segments_arrive_as_they_were_sent(t):
     s = Site(t)
     seed = random.Random().getrandbits(32)
