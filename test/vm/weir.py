@@ -77,7 +77,9 @@ def tap_pair(t, name):
     t.host(["ip", "link", "add", bridge, "type", "bridge", "mcast_snooping", "0"])
     for tap in (name, "q" + name):
         t.host(["ip", "tuntap", "add", "dev", tap, "mode", "tap", "vnet_hdr"])
+    # The host's own kernel stays out of it: weir takes whom it hears first for the guest.
+    for dev in (bridge, name, "q" + name):
+        t.host(["sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/%s/disable_ipv6" % dev])
+    for tap in (name, "q" + name):
         t.host(["ip", "link", "set", tap, "master", bridge, "up"])
-    # The bridge itself is to stay out of it: it has no address, not even of its own making.
-    t.host(["sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/%s/disable_ipv6" % bridge])
     t.host(["ip", "link", "set", bridge, "up"])
