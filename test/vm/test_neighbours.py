@@ -65,14 +65,14 @@ def a_flood_leaves_the_neighbour_its_latency(t):
             g.boot().dhcp4()
 
     def latency():
-        return json.loads(b.run("traffic rr tcp %s 7000 3" % lab.WEB4, 15).out)
+        return json.loads(b.run("traffic rr tcp %s 7000 2" % lab.WEB4, 15).out)
     with t.check("the quiet latency can be measured", must=True):
-        busy = a.go("timeout 5 sh -c 'while :; do :; done'")
+        busy = a.go("timeout 3 sh -c 'while :; do :; done'")
         quiet = latency()
         busy.wait(10, rc=None)
     for kind in ("udp", "syn"):
         with t.check("while the other floods (%s)" % kind):
-            flood = a.go("traffic flood %s %s 5" % (kind, lab.DEAD4))
+            flood = a.go("traffic flood %s %s 4" % (kind, lab.DEAD4))
             time.sleep(0.5)
             got = latency()
             sent = json.loads(flood.wait(15).out)
