@@ -240,6 +240,7 @@ struct tcp_table {
 	/* Promised receive memory: half of cfg.tcp_queue_total is each connection's floor, the
 	 * other half is lent on demand. */
 	uint64_t pool_lent;
+	unsigned borrowers; /* connections that it is lent to */
 	uint32_t rcv_floor;
 	struct tcp_slice slices[TCP_SLICES];
 	int slice_n;

@@ -10,7 +10,7 @@
  * hold everything up to it. A connection starts with a small promise that grows as it proves that
  * its end keeps up; all promises together stay within cfg.tcp_queue_total (half of it is divided
  * evenly among the most connections there can be, the other half is lent, at most half of the rest
- * at a time).
+ * at a time, and beyond the first window no more than an even share among those who borrow).
  */
 #include "stack/tcp_conn.h"
 
@@ -25,6 +25,14 @@ void tcp_rcv_init(struct tcp_conn *c)
 	c->slice_head = c->slice_tail = -1;
 }
 
+/* What each borrower may have if all are to have the same. */
+static uint32_t rcv_share(const struct tcp_table *t, const struct stack_config *cfg)
+{
+	uint64_t share = cfg->tcp_queue_total / 2 / (t->borrowers ? t->borrowers : 1);
+
+	return share > cfg->tcp_queue_max ? cfg->tcp_queue_max : (uint32_t)share;
+}
+
 /* Raises the promise toward `want`, borrowing from the pool. */
 static void rcv_cap_raise(struct tcp_conn *c, uint32_t want)
 {
@@ -33,11 +41,15 @@ static void rcv_cap_raise(struct tcp_conn *c, uint32_t want)
 
 	if (want > c->s->cfg.tcp_queue_max)
 		want = c->s->cfg.tcp_queue_max;
+	if (want > RCV_CAP_FIRST && want > t->rcv_floor + rcv_share(t, &c->s->cfg))
+		want = t->rcv_floor + rcv_share(t, &c->s->cfg);
 	if (want <= c->rcv_cap)
 		return;
 	uint32_t more = want - c->rcv_cap;
 	if (more > left / 2)
 		more = (uint32_t)(left / 2);
+	if (c->rcv_cap == t->rcv_floor && more)
+		t->borrowers++;
 	t->pool_lent += more;
 	c->rcv_cap += more;
 }
@@ -55,8 +67,12 @@ static void rcvq_free(struct rcvq *q)
 
 void tcp_rcv_done(struct tcp_conn *c)
 {
-	c->s->tcp->pool_lent -= c->rcv_cap - c->s->tcp->rcv_floor;
-	c->rcv_cap = c->s->tcp->rcv_floor;
+	struct tcp_table *t = c->s->tcp;
+
+	if (c->rcv_cap > t->rcv_floor)
+		t->borrowers--;
+	t->pool_lent -= c->rcv_cap - t->rcv_floor;
+	c->rcv_cap = t->rcv_floor;
 	rcvq_free(c->rcvq);
 	c->rcvq = NULL;
 	c->slice_head = c->slice_tail = -1;
