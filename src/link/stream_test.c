@@ -419,6 +419,27 @@ static void who_waits_to_send_hears_that_the_peer_has_gone(void **state)
 	close(fd);
 }
 
+/* The end is read before the owner was told that it need not wait. */
+static void who_waits_hears_of_an_end_that_was_read(void **state)
+{
+	struct error err = {0};
+	const char *path = rig_path("s");
+	struct link *l = link_stream_listen(path, NULL, &err);
+	struct frame got[LINK_BURST];
+
+	assert_non_null(l);
+	int fd = rig_dial(path, SOCK_STREAM);
+	rig_settle(l);
+	send_until_refused(l, 1514, 0);
+	link_arm(l, true);
+	close(fd);
+	assert_int_equal(link_recv(l, got, LINK_BURST), 0);
+	assert_true(rig_wait(l) & EPOLLOUT);
+	link_arm(l, false);
+	rig_settle(l);
+	link_free(l);
+}
+
 /* ---- peers come and go ----------------------------------------------------------------------- */
 
 static void a_listening_link_has_one_peer_after_the_other(void **state)
@@ -984,6 +1005,7 @@ int main(void)
 		cmocka_unit_test(a_busy_peer_does_not_hold_up_the_rest),
 		cmocka_unit_test(the_rest_of_a_frame_may_go_in_pieces),
 		cmocka_unit_test(who_waits_to_send_hears_that_the_peer_has_gone),
+		cmocka_unit_test(who_waits_hears_of_an_end_that_was_read),
 		cmocka_unit_test(a_listening_link_has_one_peer_after_the_other),
 		cmocka_unit_test(a_second_peer_is_turned_away),
 		cmocka_unit_test(a_peer_that_cannot_be_let_in_now_is_let_in_later),
