@@ -563,6 +563,11 @@ static void table_with_loop(struct rig *g, struct rig_ring *r)
 	rig_desc(r->tables, RIG_GPA1, 8, D_NEXT, 1);
 	rig_desc(r->tables + 16, RIG_GPA1, 8, D_NEXT, 0);
 }
+static void table_by_the_book(struct rig *g, struct rig_ring *r)
+{
+	rig_desc(r->desc, r->tables_gpa, 16, D_TABLE, 0);
+	rig_desc(r->tables, r->bufs_gpa, 100, 0, 0);
+}
 static void head_outside(struct rig *g, struct rig_ring *r)
 {
 	const uint16_t head = 0xffff;
@@ -626,7 +631,7 @@ static const struct attack {
 	{"table in table", false, 1, false, table_in_table},
 	{"table and next", false, 1, false, table_and_next},
 	{"table with loop", false, 1, false, table_with_loop},
-	{"table not negotiated", false, 1, true, table_in_table},
+	{"table not negotiated", false, 1, true, table_by_the_book},
 	{"head outside", false, 1, false, head_outside},
 	{"index overrun", false, 65, false, NULL},
 	{"index far ahead", false, 0x8000, false, NULL},

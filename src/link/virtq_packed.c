@@ -84,6 +84,7 @@ int virtq_packed_take(struct virtq *q, enum virtq_dir dir, struct virtq_chain *r
 				return 0;
 			return virtq_fail(q, "a chain that ends in a descriptor of ours");
 		}
+		/* Only where the guest hands slots over again while we walk. */
 		if (slots > q->size)
 			return virtq_fail(q, "a chain longer than the ring");
 		struct virtq_desc d = virtq_desc_load(p);
