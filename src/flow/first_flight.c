@@ -94,14 +94,26 @@ static void wait_for_more(struct first_flight *ff, struct view first)
 		  ff->sb->loop->now_us + (lone ? FIRST_FLIGHT_QUIET_US : FIRST_FLIGHT_US));
 }
 
+/* It shows no name, so it goes only where that is enough. */
+static void let_word_go(struct first_flight *ff)
+{
+	if (!flow_may_be_nameless(ff->sb, ff->flow)) {
+		ff->lone = false;
+		timer_set(&ff->sb->loop->wheel, &ff->patience,
+			  ff->sb->loop->now_us + FIRST_FLIGHT_US);
+		return;
+	}
+	ff->admitted = ff->waiting;
+	tcp_end_writable(&ff->sb->stack, ff->end.conn);
+}
+
 /* What has not shown by now what it is has had its chance. */
 static void patience_over(struct timer *t)
 {
 	struct first_flight *ff = container_of(t, struct first_flight, patience);
 
-	if (ff->state == FF_GUESS && ff->lone) {
-		ff->admitted = ff->waiting;
-		tcp_end_writable(&ff->sb->stack, ff->end.conn);
+	if (ff->state == FF_GUESS && ff->flow && ff->lone) {
+		let_word_go(ff);
 	} else if (ff->state == FF_GUESS && ff->flow) {
 		first_flight_nameless(ff, POLICY_NAME_ABSENT);
 	} else if (ff->state == FF_DENYING || ff->state == FF_DENIED) {

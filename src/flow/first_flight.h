@@ -6,19 +6,23 @@
  * Theory of operation
  * -------------------
  * An end of this kind stands between the stack and the socket's own end. What the server says
- *passes at once, so that protocols in which it speaks first never wait. What the guest says stays
- *in the stack's receive queue (flow_end.watches) and is looked at there until it is a TLS
- *ClientHello  judged by its SNI; what follows is the server's business HTTP/1             judged by
- *the authority of each request, for the connection's whole life HTTP/2             the same, of
- *each stream anything else      judged by the binding alone A flow that needs no more looking is
- *handed over to the socket's end (tcp_conn_set_end()) and costs nothing from then on. A refusal is
- *told in the flow's own protocol and ends it.
+ * passes at once, so that protocols in which it speaks first never wait. What the guest says stays
+ * in the stack's receive queue (flow_end.watches) and is looked at there until it is one of these:
+ *
+ * - a TLS ClientHello: judged by its SNI, and followed until no second one can come (tls/retry.h);
+ * - HTTP/1: the authority of each request is judged, for the connection's whole life;
+ * - HTTP/2: the same, of each stream;
+ * - anything else: judged by the binding alone.
+ *
+ * A flow that needs no more looking is handed over to the socket's end (tcp_conn_set_end()) and
+ * costs nothing from then on. A refusal is told in the flow's own protocol and ends it.
  *
  * A first word alone (a command of one letter, somebody typing) goes after a moment, since the
- *guest may be waiting for the answer to it; what follows is looked at as if it had not.
+ * guest may be waiting for the answer to it, unless names have to be shown (strict); what follows
+ * is looked at as if it had not. What the guest's FIN leaves unfinished is decided then.
  *
  * Bounds: FIRST_FLIGHT_MAX bytes and FIRST_FLIGHT_US until the protocol and its name are known;
- *what has not shown them by then is refused.
+ * what has not shown them by then is refused.
  */
 #ifndef WEIR_FLOW_FIRST_FLIGHT_H
 #define WEIR_FLOW_FIRST_FLIGHT_H

@@ -68,6 +68,11 @@ void flow_refuse(struct sandbox *sb, const struct flow *f, const struct policy_v
 	z.denied++;
 }
 
+bool flow_may_be_nameless(struct sandbox *sb, const struct flow *f)
+{
+	return z.nameless_ok;
+}
+
 bool flow_is_hidden(const struct sandbox *sb, const struct hello *h)
 {
 	return h->ech;
@@ -149,7 +154,7 @@ static ssize_t inner_push(struct flow_end *e, const struct iovec *iov, int n)
 {
 	size_t took = 0;
 
-	bool word = z.reached.len + total_len(iov, n) <= FIRST_FLIGHT_WORD &&
+	bool word = z.nameless_ok && z.reached.len + total_len(iov, n) <= FIRST_FLIGHT_WORD &&
 		    z.guest.b[0] != TLS_HANDSHAKE;
 	/* In HTTP/2 the settings pass before the first request: clients may wait for the server's.
 	 */

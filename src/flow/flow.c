@@ -145,6 +145,15 @@ struct policy_verdict flow_judge(struct sandbox *sb, struct flow *f, enum policy
 	return v;
 }
 
+bool flow_may_be_nameless(struct sandbox *sb, const struct flow *f)
+{
+	struct policy_facts facts = flow_facts(f);
+
+	facts.seen = POLICY_NAME_NONE;
+	facts.name = NULL;
+	return flow_decide(sb, &facts).answer == POLICY_ALLOW;
+}
+
 bool flow_is_hidden(const struct sandbox *sb, const struct hello *h)
 {
 	return h->ech && h->sni == HELLO_SNI_NAME && !sb->allow_ech &&

@@ -61,6 +61,9 @@ void flow_refuse(struct sandbox *sb, const struct flow *f, const struct policy_v
 /* "tcp", "udp", "icmpv4", "icmpv6": as events name them. */
 const char *flow_proto_word(enum policy_proto proto);
 
+/* True where the flow would pass if its bytes showed no name; tells nobody. */
+bool flow_may_be_nameless(struct sandbox *sb, const struct flow *f);
+
 /* The name that a hello shows stands for another one, which is encrypted, and may not (allow_ech).
  */
 bool flow_is_hidden(const struct sandbox *sb, const struct hello *h);
