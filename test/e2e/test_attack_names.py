@@ -458,6 +458,37 @@ def test_nothing_is_held_any_more_when_the_guest_has_ended(t):
 
 
 @test(smoke=True)
+def test_a_request_in_drops_is_one_request(t):
+    """Whatever part of it had to go alone, the rest of it does not follow; where names have to be shown, nothing goes."""
+    s = Site(t)
+    with open(t.dir + "/strict.yaml", "w") as f:
+        f.write("policy: {rules: [{destination: {domain: %s}, action: allow, strict: true}]}\n" % s.good("one"))
+    code = """
+        ask(one)
+        def request(n): return b"GET /secret HTTP/1.1\\r\\nHost: " + n.encode() + b"\\r\\n\\r\\n"
+        r, cuts = {}, [(1,), (3,), (4,), (1, 2, 3), (3, 4, 9), (1, 30), (3, 45)]
+        def one_try(n, cut):
+            parts = [request(n)[a:b] for a, b in zip((0,) + cut, cut + (None,))]
+            text, end = requests(A4, 80, *parts, gap=0.1)
+            r["%s %s" % (n.split(".")[0], cut)] = [statuses(text), end]
+        threads = [threading.Thread(target=one_try, args=(n, c)) for n in (one, two) for c in cuts]
+        for x in threads:
+            x.start()
+        for x in threads:
+            x.join()
+        out(r)
+    """
+    got, r = s.run(code, *only(s))
+    assert all(x[0] == [200] for k, x in got.items() if k.startswith("one ")), got
+    assert all(x[0] in ([403], []) and x[1] in ("eof", "reset") for k, x in got.items() if k.startswith("two ")), got
+    assert s.good("two") not in s.bytes() and s.bytes().count("secret") == 7, s.bytes()
+    s.clear()
+    got, r = s.run(code, "-c", t.dir + "/strict.yaml")
+    assert all(x[0] == [200] for k, x in got.items() if k.startswith("one ")), got
+    assert len([x for x in s.seen() if x["n"]]) == 7 and s.good("two") not in s.bytes(), (got, s.seen())
+
+
+@test(smoke=True)
 def test_a_server_that_is_careless_is_still_heard(t):
     """Answers that weir would refuse if they were requests: they arrive, and the next request is judged all the same."""
     s = Site(t)
