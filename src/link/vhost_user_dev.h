@@ -19,10 +19,11 @@
  * driver that starts anew (a rebooted guest) starts afresh. A message that no front end would send:
  * the connection is closed with an error, which ends the device; what comes next is a new one.
  *
- * A weir that was ended in the middle: where the front end keeps an in-flight area for us, it says
- * up to where buffers were given back. As we give them back in order and within the call, all that
- * were not are taken again. (A packed ring whose burst was half written at that moment needs its
- * driver to be started again.)
+ * A weir that was ended in the middle, and one that takes its place: a split ring says itself up to
+ * where buffers were given back. As we give them back in order and within the call, all that were
+ * not are taken again. A packed ring does not say so; there the in-flight area does, which the
+ * front end keeps for us. (Where it does not, as QEMU, and where a burst was half written at that
+ * moment, a packed ring rests until its driver is started again.)
  */
 #ifndef WEIR_LINK_VHOST_USER_DEV_H
 #define WEIR_LINK_VHOST_USER_DEV_H

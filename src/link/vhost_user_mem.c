@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "link/vhost_user_guard.h"
 
@@ -37,7 +38,9 @@ int vu_mapping_open(struct vu_mapping *ret, int fd, uint64_t offset, uint64_t le
 				 " at %" PRIu64 " that are to be mapped",
 				 (intmax_t)st.st_size, len, offset);
 	/* Block size: that of huge pages where the file has them. */
-	uint64_t page = st.st_blksize > 4096 ? (uint64_t)st.st_blksize : 4096;
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	if ((uint64_t)st.st_blksize > page)
+		page = (uint64_t)st.st_blksize;
 	if (page & (page - 1))
 		return error_set(err, "a file of guest memory has an odd page size");
 	uint64_t from = offset & ~(page - 1);
