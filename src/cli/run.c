@@ -298,13 +298,6 @@ static void linger_check(struct timer *t)
 	timer_set(&r->loop.wheel, t, r->loop.now_us + LINGER_CHECK_US);
 }
 
-static void turn_begin(struct loop *l, void *ctx)
-{
-	struct run *r = ctx;
-
-	sandbox_begin(r->sb);
-}
-
 static void turn_end(struct loop *l, void *ctx)
 {
 	struct run *r = ctx;
@@ -445,7 +438,6 @@ static int run_gateway(struct run *r, struct error *err)
 	if (!r->sb)
 		return -1;
 	r->sb->events = r->events;
-	r->loop.turn_begin = turn_begin;
 	r->loop.turn_end = turn_end;
 	r->loop.turn_ctx = r;
 	timer_init(&r->linger_timer, linger_check);

@@ -57,6 +57,7 @@ void dns_proxy_wants_flush(struct dns_proxy *d)
 	if (d->wants_flush)
 		return;
 	d->wants_flush = true;
+	sandbox_touch(d->sb);
 	timer_set(&d->sb->loop->wheel, &d->flush_timer, 0);
 }
 

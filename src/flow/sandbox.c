@@ -33,6 +33,7 @@ static void sandbox_link_lost(struct sandbox *sb, int err)
 		return;
 	sb->link_gone = true;
 	sb->link_error = -err;
+	sandbox_touch(sb);
 	loop_del(sb->loop, &sb->link_src);
 	log_warning("the sandbox's interface is gone (%s): its network ends here", strerror(-err));
 }
@@ -210,6 +211,11 @@ static void op_guest_icmp_error(void *ctx, const struct packet *p)
 		publish_guest_error(sb->publish, p);
 }
 
+static void op_pending(void *ctx)
+{
+	sandbox_touch(ctx);
+}
+
 static const struct stack_ops sandbox_ops = {
 	.tx = op_tx,
 	.arp = op_arp,
@@ -219,12 +225,8 @@ static const struct stack_ops sandbox_ops = {
 	.echo = op_echo,
 	.tcp_open = op_tcp_open,
 	.guest_icmp_error = op_guest_icmp_error,
+	.pending = op_pending,
 };
-
-void sandbox_begin(struct sandbox *sb)
-{
-	stack_set_now(&sb->stack, sb->loop->now_us);
-}
 
 void sandbox_flush(struct sandbox *sb)
 {
@@ -335,6 +337,7 @@ struct sandbox *sandbox_new(struct loop *l, struct link *link, const struct conf
 	sb->link_src = (struct loop_source){.fd = -1, .fn = sandbox_link_event};
 	timer_init(&sb->trim_timer, sandbox_trim);
 	list_init(&sb->flows);
+	list_init(&sb->touched_node);
 	sb->env.gw4 = cfg.has_v4 ? cfg.gw4 : (struct ipaddr){0};
 	sb->env.gw6 = cfg.has_v6 ? cfg.gw6 : (struct ipaddr){0};
 	sipkey_random(&key);
@@ -343,6 +346,7 @@ struct sandbox *sandbox_new(struct loop *l, struct link *link, const struct conf
 		sandbox_free(sb);
 		return NULL;
 	}
+	stack_share_clock(&sb->stack, &l->now_us);
 	tcp_set_gone_hook(&sb->stack, op_tcp_gone);
 	tcp_set_limit_hook(&sb->stack, op_tcp_limit);
 	sandbox_services(sb, c);
@@ -372,6 +376,7 @@ void sandbox_free(struct sandbox *sb)
 	denials_free(sb->denials);
 	pcap_close(sb->pcap);
 	policy_free(sb->policy);
+	list_del(&sb->touched_node);
 	timer_cancel(&sb->loop->wheel, &sb->trim_timer);
 	loop_del(sb->loop, &sb->link_src);
 	link_free(sb->link);

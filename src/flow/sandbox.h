@@ -64,6 +64,11 @@ struct sandbox {
 	bool dns_at_gateway; /* whomever the guest asks, the configured resolvers are asked */
 	bool deny_icmp;      /* a refused SYN gets ICMP before its RST */
 	bool allow_ech;
+	/* Where a loop has many sandboxes, those for which sandbox_flush() has something to do put
+	 * themselves into its owner's list; NULL: the owner flushes after every turn. */
+	struct list *touched;
+	struct list touched_node;
+	void *owner; /* for the owner's use */
 	struct timer trim_timer; /* buffers are given back when the sandbox has gone quiet */
 	uint64_t active_us;      /* when the last frame passed */
 	bool link_gone;
@@ -92,10 +97,14 @@ void sandbox_new_guest(struct sandbox *sb);
 /* In place of a link that has gone (link_gone); takes over `link`. 0, or -1 and err. */
 int sandbox_relink(struct sandbox *sb, struct link *link, struct error *err);
 
-/* At the beginning of each turn of the loop, before its timers: hands the clock on. */
-void sandbox_begin(struct sandbox *sb);
 /* At the end of each turn of the loop: what timers and sockets made goes out. */
 void sandbox_flush(struct sandbox *sb);
+/* sandbox_flush() has something to do. */
+static inline void sandbox_touch(struct sandbox *sb)
+{
+	if (sb->touched && !list_linked(&sb->touched_node))
+		list_add_tail(sb->touched, &sb->touched_node);
+}
 
 /* ---- admit.c: the one place where flows are let in ---- */
 /* Asks the policy and counts. For egress, also says where to dial: the gateway's address becomes

@@ -48,6 +48,7 @@ void udp_sock_gather(struct udp_sock *us, const struct ipaddr *to, uint16_t port
 	us->last = o;
 	if (!list_linked(&us->pending))
 		list_add_tail(&io->pending, &us->pending);
+	sandbox_touch(io->sb);
 }
 
 static bool same_way(const struct udp_out *x, const struct udp_out *y)

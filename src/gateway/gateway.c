@@ -90,7 +90,7 @@ static struct worker *worker_more(struct gateway *g, struct error *err)
 		return NULL;
 	}
 	g->workers = grown;
-	struct worker *w = worker_new(member_turn_begin, member_turn_end, err);
+	struct worker *w = worker_new(member_turn_end, err);
 	if (w)
 		g->workers[g->worker_n++] = w;
 	return w;

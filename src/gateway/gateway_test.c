@@ -19,7 +19,8 @@
 
 #define MANY 200
 
-/* ThreadSanitizer takes recv() with MSG_TRUNC for one that writes, also where there is no buffer. */
+/* ThreadSanitizer takes recv() with MSG_TRUNC for one that writes, also where there is no buffer.
+ */
 const char *__tsan_default_suppressions(void);
 const char *__tsan_default_suppressions(void)
 {

@@ -35,6 +35,8 @@ static void reopen_tick(struct timer *t)
 
 static void note_lost(struct member *m)
 {
+	if (m->lost)
+		return;
 	m->lost = true;
 	/* Nobody is behind it any more: the flows' far sides hear of it now. */
 	sandbox_hang_up(m->sb);
@@ -45,24 +47,17 @@ static void note_lost(struct member *m)
 
 /* ---- turns ----------------------------------------------------------------------------------- */
 
-void member_turn_begin(struct loop *l, void *ctx)
-{
-	struct worker *w = ctx;
-
-	list_for_each (n, &w->members)
-		sandbox_begin(container_of(n, struct member, node)->sb);
-}
-
 void member_turn_end(struct loop *l, void *ctx)
 {
 	struct worker *w = ctx;
+	struct list *n;
 
-	list_for_each (n, &w->members) {
-		struct member *m = container_of(n, struct member, node);
+	while ((n = list_pop(&w->touched))) {
+		struct sandbox *sb = container_of(n, struct sandbox, touched_node);
 
-		sandbox_flush(m->sb);
-		if (m->sb->link_gone && !m->lost)
-			note_lost(m);
+		sandbox_flush(sb);
+		if (sb->link_gone)
+			note_lost(sb->owner);
 	}
 }
 
@@ -104,14 +99,16 @@ struct member *member_new(struct worker *w, const struct gateway_spec *spec, uin
 		return NULL;
 	}
 	m->sb->events = m->events;
-	list_add_tail(&w->members, &m->node);
+	m->sb->owner = m;
+	m->sb->touched = &w->touched;
+	/* What its start has made already. */
+	sandbox_touch(m->sb);
 	tell_policy(m);
 	return m;
 }
 
 void member_free(struct member *m)
 {
-	list_del(&m->node);
 	timer_cancel(&m->sb->loop->wheel, &m->reopen_timer);
 	sandbox_hang_up(m->sb);
 	sandbox_flush(m->sb);

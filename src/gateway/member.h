@@ -10,7 +10,6 @@
 #include "observe/events.h"
 
 struct member {
-	struct list node; /* in worker.members */
 	struct sandbox *sb;
 	struct events *events; /* NULL: none wanted */
 	struct timer reopen_timer;
@@ -28,8 +27,7 @@ struct member *member_new(struct worker *w, const struct gateway_spec *spec, uin
 void member_free(struct member *m);
 void member_counters(const struct member *m, struct gateway_counters *ret);
 
-/* The loop's hooks (ctx is the worker). */
-void member_turn_begin(struct loop *l, void *ctx);
+/* The loop's hook (ctx is the worker). */
 void member_turn_end(struct loop *l, void *ctx);
 
 #endif

@@ -104,8 +104,7 @@ static void worker_destroy(struct worker *w)
 	free(w);
 }
 
-struct worker *worker_new(void (*turn_begin)(struct loop *l, void *ctx),
-			  void (*turn_end)(struct loop *l, void *ctx), struct error *err)
+struct worker *worker_new(void (*turn_end)(struct loop *l, void *ctx), struct error *err)
 {
 	struct worker *w = calloc(1, sizeof(*w));
 	int r = 0;
@@ -118,12 +117,11 @@ struct worker *worker_new(void (*turn_begin)(struct loop *l, void *ctx),
 	w->loop.epoll_fd = -1;
 	pthread_mutex_init(&w->lock, NULL);
 	list_init(&w->calls);
-	list_init(&w->members);
+	list_init(&w->touched);
 	if (loop_init(&w->loop, err) < 0) {
 		worker_destroy(w);
 		return NULL;
 	}
-	w->loop.turn_begin = turn_begin;
 	w->loop.turn_end = turn_end;
 	w->loop.turn_ctx = w;
 	w->calls_src = (struct loop_source){.fd = -1, .fn = on_calls};

@@ -20,7 +20,7 @@
 
 struct worker {
 	struct loop loop;    /* the thread's */
-	struct list members; /* struct member, the thread's */
+	struct list touched; /* sandboxes that have something to flush in this turn; the thread's */
 	struct loop_source calls_src;
 	int calls_fd;
 	pthread_mutex_t lock; /* of `calls` */
@@ -29,10 +29,8 @@ struct worker {
 	unsigned load; /* the gateway's: sandboxes that are meant to be here */
 };
 
-/* Starts the thread. NULL and err on failure. turn_begin and turn_end are called with the worker as
- * their ctx. */
-struct worker *worker_new(void (*turn_begin)(struct loop *l, void *ctx),
-			  void (*turn_end)(struct loop *l, void *ctx), struct error *err);
+/* Starts the thread. NULL and err on failure. turn_end is called with the worker as its ctx. */
+struct worker *worker_new(void (*turn_end)(struct loop *l, void *ctx), struct error *err);
 /* Runs fn on the worker's thread and waits for it. From any other thread. */
 void worker_call(struct worker *w, void (*fn)(struct worker *w, void *arg), void *arg);
 /* Ends the thread, which has no members any more. NULL is fine. */

@@ -32,7 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.l4 = view_make(data + 1, size - 1),
 	};
 	/* Time goes on, so that the limit of advertisements does not stop every answer. */
-	stack_set_now(&rig.stack, rig.stack.now_us + 1000000);
+	stack_set_now(&rig.stack, stack_now(&rig.stack) + 1000000);
 	rig.svc.proxy_arp = data[0] & 2;
 	if (data[0] & 4)
 		guestsvc_arp(&rig.svc, svc_guest_mac, p.l4);

@@ -94,7 +94,7 @@ void ra_send(struct guestsvc *g, const uint8_t *to_mac, const struct ipaddr *to)
 	if (g->search[0])
 		put_dnssl(&w, g->search);
 
-	g->ra_last_us = g->stack->now_us;
+	g->ra_last_us = stack_now(g->stack);
 	g->ra_sent = true;
 	if (guestsvc_send(g, mac, &cfg->gw6_ll, &dst, IPPROTO_ICMPV6, 255, buf, w.len,
 			  NDP_CSUM_OFFSET))
@@ -105,7 +105,7 @@ void ra_solicited(struct guestsvc *g, const uint8_t src_mac[6], const struct ipa
 {
 	struct stack *s = g->stack;
 	uint64_t earliest = g->ra_last_us + RA_MIN_US;
-	if (g->ra_sent && s->now_us < earliest) {
+	if (g->ra_sent && stack_now(s) < earliest) {
 		if (!timer_armed(&g->ra_timer) || g->ra_timer.deadline_ms > (earliest + 999) / 1000)
 			timer_set(s->wheel, &g->ra_timer, earliest);
 		return;
@@ -117,7 +117,7 @@ static void ra_tick(struct timer *t)
 {
 	struct guestsvc *g = container_of(t, struct guestsvc, ra_timer);
 	ra_send(g, NULL, NULL);
-	timer_set(g->stack->wheel, t, g->stack->now_us + RA_PERIOD_US);
+	timer_set(g->stack->wheel, t, stack_now(g->stack) + RA_PERIOD_US);
 }
 
 void guestsvc_init(struct guestsvc *g, struct stack *s)

@@ -175,8 +175,8 @@ void svc_rig_udp(struct svc_rig *r, const struct ipaddr *src, uint16_t sport,
 void svc_rig_advance(struct svc_rig *r, uint64_t us)
 {
 	r->out_n = 0;
-	stack_set_now(&r->stack, r->stack.now_us + us);
-	wheel_advance(&r->wheel, r->stack.now_us);
+	stack_set_now(&r->stack, stack_now(&r->stack) + us);
+	wheel_advance(&r->wheel, stack_now(&r->stack));
 	stack_flush(&r->stack);
 }
 

@@ -109,8 +109,6 @@ int loop_run(struct loop *l)
 		l->turns++;
 		l->event_n = n < 0 ? 0 : n;
 		l->event_i = 0; /* timers may take sources out already */
-		if (l->turn_begin)
-			l->turn_begin(l, l->turn_ctx);
 		wheel_advance(&l->wheel, l->now_us);
 		while (l->event_i < l->event_n) {
 			struct epoll_event *ev = &l->events[l->event_i++];

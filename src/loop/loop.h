@@ -26,11 +26,9 @@ struct loop_source {
 struct loop {
 	int epoll_fd;
 	struct wheel wheel;
-	uint64_t now_us; /* CLOCK_MONOTONIC, read once a turn after waiting */
+	uint64_t now_us; /* CLOCK_MONOTONIC, read once a turn after waiting, before timers and sources */
 	bool stop;
 	bool rested; /* it has waited for long once, and forgotten its start */
-	/* called when now_us was read, before timers and sources: hand the clock on */
-	void (*turn_begin)(struct loop *l, void *ctx);
 	/* called at the end of every turn, after sources and timers: flush bursts */
 	void (*turn_end)(struct loop *l, void *ctx);
 	void *turn_ctx;

@@ -152,7 +152,7 @@ static struct frag_set *frag_set_new(struct frag_cache *c, const struct frag_pie
 	c->count++;
 	c->bytes += sizeof(*set);
 	timer_init(&set->timer, frag_timer);
-	timer_set(c->stack->wheel, &set->timer, c->stack->now_us + FRAG_LIFETIME_US);
+	timer_set(c->stack->wheel, &set->timer, stack_now(c->stack) + FRAG_LIFETIME_US);
 	return set;
 }
 
@@ -328,7 +328,7 @@ bool frag_input(struct stack *s, const struct frag_piece *f, struct packet *ret,
 	if (set->head + set->total > 65535)
 		return frag_kill(s, set);
 	set->whole = true;
-	timer_set(s->wheel, &set->timer, s->now_us);
+	timer_set(s->wheel, &set->timer, stack_now(s));
 	s->cnt.frag_reassembled++;
 	ret->proto = set->proto;
 	ret->tos = set->tos;

@@ -465,8 +465,8 @@ static void send_frame(struct fuzz *z, struct view v, uint8_t flags)
 static void pass_time(struct fuzz *z, uint64_t ms)
 {
 	burst_end(z);
-	stack_set_now(&z->stack, z->stack.now_us + ms * 1000);
-	wheel_advance(&z->wheel, z->stack.now_us);
+	stack_set_now(&z->stack, stack_now(&z->stack) + ms * 1000);
+	wheel_advance(&z->wheel, stack_now(&z->stack));
 	while (z->held_n)
 		accept_conn(z, z->held[--z->held_n]);
 	stack_flush(&z->stack);

@@ -31,9 +31,9 @@ static const struct icmp_words words[] = {
 
 static bool error_allowed(struct stack *s)
 {
-	uint64_t t = s->icmp_tokens_us < s->now_us ? s->now_us : s->icmp_tokens_us;
+	uint64_t t = s->icmp_tokens_us < stack_now(s) ? stack_now(s) : s->icmp_tokens_us;
 
-	if (t + ERROR_US > s->now_us + (uint64_t)ERROR_BURST * ERROR_US) {
+	if (t + ERROR_US > stack_now(s) + (uint64_t)ERROR_BURST * ERROR_US) {
 		stack_drop(s, DROP_RATE);
 		return false;
 	}

@@ -153,7 +153,7 @@ static bool send_fragment(struct stack *s, const struct out *o, uint32_t id, siz
 static uint32_t next_id(struct stack *s)
 {
 	s->ip_id++;
-	return (uint32_t)(s->now_us / 1000) << 16 | s->ip_id;
+	return (uint32_t)(stack_now(s) / 1000) << 16 | s->ip_id;
 }
 
 /* How much of a packet to dst fits a fragment. */

@@ -182,8 +182,8 @@ void rig_input(struct rig *r, const uint8_t *frame, size_t len)
 
 void rig_advance(struct rig *r, uint64_t us)
 {
-	stack_set_now(&r->stack, r->stack.now_us + us);
-	wheel_advance(&r->wheel, r->stack.now_us);
+	stack_set_now(&r->stack, stack_now(&r->stack) + us);
+	wheel_advance(&r->wheel, stack_now(&r->stack));
 	stack_flush(&r->stack);
 }
 

@@ -119,6 +119,9 @@ struct stack_ops {
 	/* An ICMP error from the guest about something that we sent to it (port unreachable for a
 	 * published UDP port, ...). */
 	void (*guest_icmp_error)(void *ctx, const struct packet *p);
+	/* There is something for stack_flush() to do. For owners of many stacks; NULL: they flush
+	 * all of them anyway. */
+	void (*pending)(void *ctx);
 };
 
 struct stack_config {
@@ -161,7 +164,8 @@ struct stack {
 	const struct stack_ops *ops;
 	void *ctx; /* for the callbacks */
 	struct wheel *wheel;
-	uint64_t now_us;
+	const uint64_t *clock; /* somebody else's, shared; NULL: own_us */
+	uint64_t own_us;
 	struct sipkey key; /* tables and ISNs; fixed in script tests */
 	struct stack_counters cnt;
 
@@ -189,7 +193,25 @@ void stack_done(struct stack *s);
 /* The clock of everything that follows; call before each burst and before wheel_advance(). */
 static inline void stack_set_now(struct stack *s, uint64_t now_us)
 {
-	s->now_us = now_us;
+	s->own_us = now_us;
+}
+
+/* In place of that: the owner moves *clock on, for all stacks that share it. */
+static inline void stack_share_clock(struct stack *s, const uint64_t *clock)
+{
+	s->clock = clock;
+}
+
+static inline uint64_t stack_now(const struct stack *s)
+{
+	return s->clock ? *s->clock : s->own_us;
+}
+
+/* There is something for stack_flush() to do. */
+static inline void stack_pending(struct stack *s)
+{
+	if (s->ops && s->ops->pending)
+		s->ops->pending(s->ctx);
 }
 
 /* One frame from the guest. The bytes must stay valid until stack_burst_end(). */

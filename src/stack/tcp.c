@@ -61,7 +61,7 @@ uint32_t tcp_isn(struct stack *s, const struct tcp_key *key)
 {
 	/* RFC 6528: a clock of 4 us steps plus a keyed hash of the four addresses. */
 	struct sipkey k = {s->key.k1 ^ 0x49534e, s->key.k0};
-	return (uint32_t)(s->now_us / 4) + (uint32_t)siphash(&k, key, sizeof(*key));
+	return (uint32_t)(stack_now(s) / 4) + (uint32_t)siphash(&k, key, sizeof(*key));
 }
 
 static void half_leave(struct tcp_conn *c)
@@ -135,7 +135,7 @@ static struct tcp_conn *conn_new(struct stack *s, const struct tcp_key *key, uin
 	c->ssthresh = UINT32_MAX;
 	c->mss = key->guest.family == 4 ? 536 : 1220;
 	c->rcv_mss = (uint16_t)(s->cfg.mtu - (key->guest.family == 4 ? 40 : 60));
-	c->last_rx_us = s->now_us;
+	c->last_rx_us = stack_now(s);
 	list_init(&c->dirty);
 	list_init(&c->tx_wait);
 	list_add_tail(&t->all, &c->all);
@@ -169,6 +169,8 @@ static void conn_unlink(struct tcp_conn *c)
 	list_del(&c->tx_wait);
 	table_remove(&t->conns, c->hash, c);
 	list_del(&c->all);
+	if (list_empty(&t->dead))
+		stack_pending(c->s);
 	list_add_tail(&t->dead, &c->all);
 	c->state = TCP_CLOSED;
 	c->s->cnt.tcp_closed++;
@@ -184,8 +186,11 @@ void tcp_conn_free_dead(struct stack *s)
 
 void tcp_conn_dirty(struct tcp_conn *c)
 {
-	if (!list_linked(&c->dirty))
-		list_add_tail(&c->s->tcp->dirty, &c->dirty);
+	if (list_linked(&c->dirty))
+		return;
+	if (list_empty(&c->s->tcp->dirty))
+		stack_pending(c->s);
+	list_add_tail(&c->s->tcp->dirty, &c->dirty);
 }
 
 /* ---- opening ---- */
@@ -205,7 +210,7 @@ void tcp_conn_options(struct tcp_conn *c, const struct tcp_seg *syn)
 	c->sack_on = syn->has_sack_ok;
 	c->ts_on = syn->has_ts;
 	c->ts_recent = syn->has_ts ? syn->tsval : 0;
-	c->ts_recent_us = c->s->now_us;
+	c->ts_recent_us = stack_now(c->s);
 	/* RFC 3168 6.1.1: asked by ECE and CWR on the SYN, granted by ECE alone on the SYN-ACK. */
 	uint8_t ecn = syn->flags & (TCP_ECE | TCP_CWR);
 	c->ecn_on = c->from_guest && ecn == (TCP_ECE | TCP_CWR);
@@ -241,10 +246,10 @@ void tcp_conn_accept(struct stack *s, struct tcp_conn *c, struct flow_end *end)
 	end->conn = c;
 	c->end = end;
 	c->state = TCP_SYN_RCVD;
-	c->rtt_start_us = s->now_us ? s->now_us : 1;
+	c->rtt_start_us = stack_now(s) ? stack_now(s) : 1;
 	tcp_send_syn(c);
 	c->snd_nxt = c->iss + 1;
-	timer_set(s->wheel, &c->rtx_timer, s->now_us + c->rto_us);
+	timer_set(s->wheel, &c->rtx_timer, stack_now(s) + c->rto_us);
 }
 
 /* The first bytes of the guest's SYN, as an ICMP error quotes them. */
@@ -296,7 +301,7 @@ struct tcp_conn *tcp_conn_open(struct stack *s, const struct ipaddr *src, uint16
 	c->rcv_wscale = TCP_RCV_WSCALE;
 	tcp_send_syn(c);
 	c->snd_nxt = c->iss + 1;
-	timer_set(s->wheel, &c->rtx_timer, s->now_us + c->rto_us);
+	timer_set(s->wheel, &c->rtx_timer, stack_now(s) + c->rto_us);
 	return c;
 }
 

@@ -37,7 +37,7 @@ static uint64_t cube_root(uint64_t x)
 
 static void cubic_begin(struct tcp_conn *c)
 {
-	c->cubic_epoch_us = c->s->now_us;
+	c->cubic_epoch_us = stack_now(c->s);
 	if (c->cubic_wmax < c->cwnd)
 		c->cubic_wmax = c->cwnd;
 	/* K = cbrt((Wmax - cwnd) / C), in segments and seconds, C = 0.4: here in milliseconds. */
@@ -48,7 +48,7 @@ static void cubic_begin(struct tcp_conn *c)
 /* W(t) = C (t - K)^3 + Wmax, in bytes. */
 static uint32_t cubic_target(const struct tcp_conn *c)
 {
-	int64_t t_ms = (int64_t)((c->s->now_us - c->cubic_epoch_us + c->srtt_us) / 1000);
+	int64_t t_ms = (int64_t)((stack_now(c->s) - c->cubic_epoch_us + c->srtt_us) / 1000);
 	int64_t d = t_ms - (int64_t)c->cubic_k_ms;
 
 	if (d > 100000)

@@ -393,7 +393,7 @@ struct segment {
 static void put_segment_options(struct fuzz *z, struct wbuf *w, const struct segment *g,
 				const struct tcp_conn *c)
 {
-	uint32_t ts = (uint32_t)(z->stack.now_us / 1000) + 1000;
+	uint32_t ts = (uint32_t)(stack_now(&z->stack) / 1000) + 1000;
 
 	if (g->options & SEG_SYN_OPTIONS) {
 		uint8_t bits = arg(z);
@@ -718,8 +718,8 @@ static void op_open(struct fuzz *z)
 static void pass_time(struct fuzz *z, uint64_t us)
 {
 	burst_end(z);
-	stack_set_now(&z->stack, z->stack.now_us + us);
-	wheel_advance(&z->wheel, z->stack.now_us);
+	stack_set_now(&z->stack, stack_now(&z->stack) + us);
+	wheel_advance(&z->wheel, stack_now(&z->stack));
 	flush(z);
 }
 
@@ -797,7 +797,7 @@ static void check_nothing_lost(struct fuzz *z)
 
 static void check_forgotten(struct fuzz *z)
 {
-	uint64_t until = z->stack.now_us + FINAL_US;
+	uint64_t until = stack_now(&z->stack) + FINAL_US;
 
 	for (int i = 0; i < PORTS; i++)
 		if (z->port[i].held)
@@ -805,7 +805,7 @@ static void check_forgotten(struct fuzz *z)
 	while (tcp_conn_count(&z->stack, NULL)) {
 		uint64_t next = wheel_next_us(&z->wheel);
 		require(next <= until);
-		pass_time(z, next > z->stack.now_us ? next - z->stack.now_us : 1000);
+		pass_time(z, next > stack_now(&z->stack) ? next - stack_now(&z->stack) : 1000);
 	}
 }
 

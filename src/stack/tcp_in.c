@@ -97,7 +97,7 @@ static bool paws_reject(struct tcp_conn *c, const struct tcp_seg *seg)
 {
 	if (!c->ts_on || !seg->has_ts || seg->flags & TCP_RST || !seq_lt(seg->tsval, c->ts_recent))
 		return false;
-	return c->s->now_us - c->ts_recent_us < PAWS_IDLE_US;
+	return stack_now(c->s) - c->ts_recent_us < PAWS_IDLE_US;
 }
 
 static uint32_t seg_len(const struct tcp_seg *seg)
@@ -175,7 +175,7 @@ static void ack_advance(struct tcp_conn *c, const struct tcp_seg *seg)
 	c->tlp_out = false;
 	c->dupacks = 0;
 	if (c->rtt_start_us && seq_le(c->rtt_seq, seg->ack)) {
-		rtt_sample(c, c->s->now_us - c->rtt_start_us);
+		rtt_sample(c, stack_now(c->s) - c->rtt_start_us);
 		c->rtt_start_us = 0;
 	}
 	sack_update(c, seg);
@@ -395,7 +395,7 @@ static bool in_syn_rcvd(struct tcp_conn *c, const struct packet *p, const struct
 	c->snd_wl1 = seg->seq;
 	c->snd_wl2 = seg->ack;
 	if (c->rtt_start_us && !c->backoff)
-		rtt_sample(c, c->s->now_us - c->rtt_start_us);
+		rtt_sample(c, stack_now(c->s) - c->rtt_start_us);
 	c->rtt_start_us = 0;
 	tcp_conn_established(c);
 	return true;
@@ -430,7 +430,7 @@ static void in_time_wait(struct tcp_conn *c, const struct packet *p, const struc
 
 static void in_conn(struct tcp_conn *c, const struct packet *p, const struct tcp_seg *seg)
 {
-	c->last_rx_us = c->s->now_us;
+	c->last_rx_us = stack_now(c->s);
 	if (c->state == TCP_TIME_WAIT) {
 		in_time_wait(c, p, seg);
 		return;
@@ -457,7 +457,7 @@ static void in_conn(struct tcp_conn *c, const struct packet *p, const struct tcp
 	/* RFC 7323 4.3: the timestamp of the segment that the last ACK waits for. */
 	if (c->ts_on && seg->has_ts && seq_le(seg->seq, c->rcv_acked)) {
 		c->ts_recent = seg->tsval;
-		c->ts_recent_us = c->s->now_us;
+		c->ts_recent_us = stack_now(c->s);
 	}
 	if (c->state == TCP_SYN_RCVD && !in_syn_rcvd(c, p, seg))
 		return;

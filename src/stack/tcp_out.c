@@ -55,7 +55,7 @@ static void conn_wait_tx(struct tcp_conn *c)
 static uint32_t ts_now(const struct tcp_conn *c)
 {
 	/* Milliseconds, moved by the ISN so that connections do not show one common clock. */
-	return (uint32_t)(c->s->now_us / 1000) + c->iss;
+	return (uint32_t)(stack_now(c->s) / 1000) + c->iss;
 }
 
 static uint16_t window_field(struct tcp_conn *c, uint8_t flags)
@@ -207,8 +207,8 @@ void tcp_send_challenge_ack(struct tcp_conn *c)
 	struct tcp_table *t = c->s->tcp;
 
 	/* RFC 5961 7: a bounded number a second, so that a guest cannot turn them into a flood. */
-	if (c->s->now_us - t->challenge_window_us >= 1000000u) {
-		t->challenge_window_us = c->s->now_us;
+	if (stack_now(c->s) - t->challenge_window_us >= 1000000u) {
+		t->challenge_window_us = stack_now(c->s);
 		t->challenge_n = 0;
 	}
 	if (t->challenge_n >= 100) {
@@ -337,7 +337,7 @@ static void note_sent(struct tcp_conn *c, uint32_t len)
 {
 	c->snd_nxt += len;
 	if (!c->rtt_start_us) {
-		c->rtt_start_us = c->s->now_us ? c->s->now_us : 1;
+		c->rtt_start_us = stack_now(c->s) ? stack_now(c->s) : 1;
 		c->rtt_seq = c->snd_nxt;
 	}
 }
@@ -427,7 +427,7 @@ static void output_new(struct tcp_conn *c)
 			if (c->snd_wnd == 0 && c->snd_nxt == c->snd_una &&
 			    c->rtx_mode != RTX_PERSIST) {
 				c->rtx_mode = RTX_PERSIST;
-				timer_set(c->s->wheel, &c->rtx_timer, c->s->now_us + c->rto_us);
+				timer_set(c->s->wheel, &c->rtx_timer, stack_now(c->s) + c->rto_us);
 			}
 			return;
 		}

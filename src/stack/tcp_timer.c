@@ -43,7 +43,7 @@ void tcp_rtx_arm(struct tcp_conn *c)
 			c->rtx_mode = RTX_TLP;
 		}
 	}
-	timer_set(s->wheel, &c->rtx_timer, s->now_us + in);
+	timer_set(s->wheel, &c->rtx_timer, stack_now(s) + in);
 }
 
 static void rtx_syn(struct tcp_conn *c)
@@ -55,7 +55,7 @@ static void rtx_syn(struct tcp_conn *c)
 	c->backoff++;
 	c->s->cnt.tcp_retransmits++;
 	tcp_send_syn(c);
-	timer_set(c->s->wheel, &c->rtx_timer, c->s->now_us + rto_backed_off(c));
+	timer_set(c->s->wheel, &c->rtx_timer, stack_now(c->s) + rto_backed_off(c));
 }
 
 static void rtx_rto(struct tcp_conn *c)
@@ -64,7 +64,7 @@ static void rtx_rto(struct tcp_conn *c)
 
 	/* A guest that keeps its window shut over what is in flight may do so for as long as it
 	 * says so (RFC 9293 3.8.6.1). */
-	bool shut = c->snd_wnd == 0 && s->now_us - c->last_rx_us < 2ull * TCP_RTO_MAX_US;
+	bool shut = c->snd_wnd == 0 && stack_now(s) - c->last_rx_us < 2ull * TCP_RTO_MAX_US;
 	if (c->backoff >= TCP_RTX_MAX && !shut) {
 		tcp_conn_kill(c, true);
 		return;
@@ -87,12 +87,12 @@ static void rtx_rto(struct tcp_conn *c)
 		/* The guest closed its window over what is in flight: one byte asks. */
 		tcp_send_probe(c, false);
 		if (c->state != TCP_CLOSED)
-			timer_set(s->wheel, &c->rtx_timer, s->now_us + rto_backed_off(c));
+			timer_set(s->wheel, &c->rtx_timer, stack_now(s) + rto_backed_off(c));
 		return;
 	}
 	tcp_output(c);
 	if (c->state != TCP_CLOSED)
-		timer_set(s->wheel, &c->rtx_timer, s->now_us + rto_backed_off(c));
+		timer_set(s->wheel, &c->rtx_timer, stack_now(s) + rto_backed_off(c));
 }
 
 static void rtx_tlp(struct tcp_conn *c)
@@ -143,7 +143,7 @@ static void rtx_persist(struct tcp_conn *c)
 	}
 	if (c->backoff < 12)
 		c->backoff++;
-	timer_set(s->wheel, &c->rtx_timer, s->now_us + rto_backed_off(c));
+	timer_set(s->wheel, &c->rtx_timer, stack_now(s) + rto_backed_off(c));
 }
 
 static void rtx_fire(struct timer *t)
@@ -172,7 +172,7 @@ static void life_fire(struct timer *t)
 {
 	struct tcp_conn *c = container_of(t, struct tcp_conn, life_timer);
 	struct stack *s = c->s;
-	uint64_t idle = s->now_us - c->last_rx_us;
+	uint64_t idle = stack_now(s) - c->last_rx_us;
 
 	if (c->state == TCP_TIME_WAIT) {
 		tcp_conn_kill(c, false);
@@ -208,11 +208,11 @@ void tcp_timers_cancel(struct tcp_conn *c)
 
 void tcp_life_arm(struct tcp_conn *c, uint64_t in_us)
 {
-	timer_set(c->s->wheel, &c->life_timer, c->s->now_us + in_us);
+	timer_set(c->s->wheel, &c->life_timer, stack_now(c->s) + in_us);
 }
 
 void tcp_ack_delay(struct tcp_conn *c)
 {
 	if (!timer_armed(&c->ack_timer))
-		timer_set(c->s->wheel, &c->ack_timer, c->s->now_us + TCP_DELACK_US);
+		timer_set(c->s->wheel, &c->ack_timer, stack_now(c->s) + TCP_DELACK_US);
 }

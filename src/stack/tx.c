@@ -56,6 +56,8 @@ void stack_tx_push(struct stack *s, uint8_t *data, size_t len, const struct fram
 		stack_drop(s, DROP_TX_FULL);
 		return;
 	}
+	if (s->tx_n == 0)
+		stack_pending(s);
 	s->tx_q[s->tx_n++] = (struct frame){.data = data, .len = (uint32_t)len, .meta = *meta};
 	size_t used = (size_t)(data - s->tx_arena) + len;
 	s->tx_used = (used + 15) & ~(size_t)15;
@@ -113,7 +115,7 @@ bool stack_init(struct stack *s, const struct stack_config *cfg, const struct st
 	s->ctx = ctx;
 	s->wheel = wheel;
 	s->key = *key;
-	s->now_us = now_us;
+	s->own_us = now_us;
 	s->ip_id = (uint16_t)key->k0;
 	s->tx_arena = mmap(NULL, STACK_TX_ARENA, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
