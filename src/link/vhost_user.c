@@ -46,7 +46,6 @@ static void vhost_drop_peer(struct vhost_user *v)
 	/* Its kicks go with it. */
 	vu_dev_reset(&v->dev);
 	sock_drop_peer(&v->sock);
-	v->link.caps = 0;
 }
 
 /* The next message. False where there is none, or no connection any more. */

@@ -733,7 +733,7 @@ static const struct bad_message {
 	{"a reply", VU_GET_FEATURES, 5, 0, {0}, 0},
 	{"too long", VU_GET_FEATURES, 1, 100000, {0}, 0},
 	{"too short", VU_SET_FEATURES, 1, 4, {0}, 0},
-	{"features not offered", VU_SET_FEATURES, 1, 8, {~0ull}, 0},
+	{"features not offered", VU_SET_FEATURES, 1, 8, {RIG_FEATURES | VIRTIO_BIT(26)}, 0},
 	{"protocol features not offered", VU_SET_PROTOCOL_FEATURES, 1, 8, {~0ull}, 0},
 	{"ring layout changed", VU_SET_FEATURES, 1, 8, {VIRTIO_RING_PACKED}, 0},
 	{"ring number", VU_SET_VRING_NUM, 1, 8, {17ull | 64ull << 32}, 0},
