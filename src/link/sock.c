@@ -317,11 +317,13 @@ int sock_connect(struct sock *s, const char *path, struct error *err)
 	return 0;
 }
 
-static int make_nonblocking(const struct sock *s, int fd, struct error *err)
+/* Never blocks, and is not left to a child, which would hold the connection open. */
+static int make_ours(const struct sock *s, int fd, struct error *err)
 {
 	int flags = fcntl(fd, F_GETFL);
 
-	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+	    fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
 		return error_set_errno(err, errno, "%s: cannot be used", s->name);
 	return 0;
 }
@@ -346,7 +348,7 @@ int sock_take(struct sock *s, int fd, struct error *err)
 	if (type != s->type)
 		return error_set(err, "%s: is a %s socket, and a %s socket is needed", s->name,
 				 type_word(type), type_word(s->type));
-	if (make_nonblocking(s, fd, err) < 0 || make_epoll(s, err) < 0)
+	if (make_ours(s, fd, err) < 0 || make_epoll(s, err) < 0)
 		return -1;
 	getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &n);
 	if (listening) {
@@ -368,8 +370,7 @@ int sock_take_pair(struct sock *s, int in, int out, struct error *err)
 		 out);
 	s->in_fd = in;
 	s->out_fd = out;
-	if (make_nonblocking(s, in, err) < 0 || make_nonblocking(s, out, err) < 0 ||
-	    make_epoll(s, err) < 0)
+	if (make_ours(s, in, err) < 0 || make_ours(s, out, err) < 0 || make_epoll(s, err) < 0)
 		return -1;
 	/* Plain files cannot be waited for (EPERM). */
 	if (watch(s, EPOLL_CTL_ADD, in, EPOLLIN, TAG_IN) < 0 ||

@@ -29,9 +29,10 @@ static struct link *pair_link(int *ret_fd, const struct link_options *o)
 	struct error err = {0};
 	int sv[2];
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
 	struct link *l = link_stream_fd(sv[0], o, &err);
 	assert_non_null(l);
+	assert_int_equal(fcntl(sv[0], F_GETFD), FD_CLOEXEC);
 	*ret_fd = sv[1];
 	return l;
 }
