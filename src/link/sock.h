@@ -43,7 +43,8 @@ enum sock_role {
 struct sock {
 	enum sock_role role;
 	int type;     /* SOCK_STREAM, SOCK_DGRAM or SOCK_SEQPACKET */
-	int epoll_fd; /* the link's fd */
+	int epoll_fd; /* the link's fd. A link may add fds of its own, with data.u32 from 256 on,
+			 edge-triggered: sock_check() takes such events and passes them over */
 	int timer_fd;
 	int listen_fd; /* -1: none */
 	int in_fd;     /* the peer; -1: there is none */

@@ -751,7 +751,7 @@ static const struct bad_message {
 	{"configuration past its end", VU_GET_CONFIG, 1, 12, {0xff | 0xffull << 32}, 0},
 	{"in-flight area of many", VU_GET_INFLIGHT_FD, 1, 20, {0, 0, 0xffffffff}, 0},
 	{"in-flight area from nothing", VU_SET_INFLIGHT_FD, 1, 20, {4096, 0, 1 | 64 << 16}, 1},
-	{"too many fds", VU_SET_MEM_TABLE, 1, 8, {8}, 12},
+	{"too many fds", VU_SET_OWNER, 1, 0, {0}, 12},
 };
 
 static void send_bad(struct rig *g, const struct bad_message *b)
