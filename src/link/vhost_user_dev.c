@@ -278,7 +278,7 @@ static int on_add_region(struct vu_dev *d, struct vu_msg *m, struct vu_reply *r,
 
 	if (m->nfds != 1)
 		return error_set(err, "a region of memory with %d files", m->nfds);
-	/* QEMU before 8.1 says so once for each pair of rings. */
+	/* QEMU 7.2 says so once for each pair of rings. */
 	vu_mem_remove(&d->mem, &w);
 	if (vu_mem_add(&d->mem, &w, m->fds[0], err) < 0)
 		return -1;
