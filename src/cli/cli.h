@@ -39,6 +39,9 @@ int cli_unknown_command(const char *name);
 /* Colours only where a person looks, and has not said otherwise (https://no-color.org). */
 bool cli_colours(FILE *out);
 
+/* A standard fd that the caller closed must not become one of ours. What takes its place is closed
+ * again where another program is executed. */
+void cli_hold_standard_fds(void);
 /* As many open files as the system allows: each flow takes one. */
 void cli_raise_file_limit(void);
 /* help.c: `weir --help`, `weir run --help` and so on, and the option section of the

@@ -5,8 +5,10 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "conf/config.h"
@@ -67,6 +69,17 @@ int cli_unknown_command(const char *name)
 	else
 		error_set(&err, "'%s': no such command; 'weir help' lists them", name);
 	return cli_fail(&err);
+}
+
+void cli_hold_standard_fds(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
 }
 
 void cli_raise_file_limit(void)

@@ -103,21 +103,6 @@ static int run_parse(struct run *r, int argc, char **argv, int *ret_status)
 	return p;
 }
 
-/*
- * A standard fd that the caller closed must not become one of ours. What takes its place is closed
- * again when the command is executed.
- */
-static void hold_standard_fds(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		close(fd);
-}
-
 static void note_inherited(struct run *r)
 {
 	DIR *d = opendir("/proc/self/fd");
@@ -527,7 +512,7 @@ int cmd_run(int argc, char **argv)
 	config_init(&r->conf);
 	if (run_parse(r, argc, argv, &status) != 0)
 		goto out;
-	hold_standard_fds();
+	cli_hold_standard_fds();
 	note_inherited(r);
 	if (keep_events_from_command(r, &err) < 0) {
 		status = cli_fail(&err);

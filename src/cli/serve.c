@@ -343,6 +343,7 @@ int cmd_serve(int argc, char **argv)
 	s->argc = argc;
 	s->argv = argv;
 	s->signal_fd = -1;
+	cli_hold_standard_fds();
 	int r = serve_main(s, argc, argv, &err);
 	gateway_free(s->gateway);
 	if (s->reloaded)

@@ -121,6 +121,9 @@ static int unknown_key(struct schema_walk *w, const struct tree_node *n, const c
 	const char *elsewhere = near ? NULL : key_elsewhere(n->key);
 	char list[256] = "";
 
+	if (elsewhere && strcmp(elsewhere, n->key) == 0) /* at the top, and this is a sandbox */
+		elsewhere = NULL;
+
 	tree_path_key(&w->path, n->key);
 	if (near || elsewhere)
 		return schema_fail(w, n->key_line, "no such key; did you mean '%s'?",

@@ -35,7 +35,9 @@ static void sandbox_link_lost(struct sandbox *sb, int err)
 	sb->link_error = -err;
 	sandbox_touch(sb);
 	loop_del(sb->loop, &sb->link_src);
-	log_warning("the sandbox's interface is gone (%s): its network ends here", strerror(-err));
+	if (!sb->owner) /* who knows more of it, and tells */
+		log_warning("the sandbox's interface is gone (%s): its network ends here",
+			    strerror(-err));
 }
 
 static void sandbox_active(struct sandbox *sb)
