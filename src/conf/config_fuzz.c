@@ -86,13 +86,15 @@ static struct tree *try_format(enum tree_format format, const uint8_t *data, siz
 	return t;
 }
 
-static void try_schema(const struct tree *t)
+/* The whole document where `sandbox` is negative. */
+static void try_schema(const struct tree *t, int sandbox)
 {
 	struct error err = {0};
 	struct config c;
 
 	config_init(&c);
-	if (schema_apply(t, &c, &err) < 0) {
+	if ((sandbox < 0 ? schema_apply(t, &c, &err)
+			 : schema_apply_sandbox(t, (size_t)sandbox, &c, &err)) < 0) {
 		check_refusal(&err);
 	} else {
 		struct policy_source src = config_policy_source(&c);
@@ -119,10 +121,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (yaml && json && !has_unicode_breaks(data, size) &&
 	    !tree_equal(tree_root(yaml), tree_root(json)))
 		abort();
-	if (yaml)
-		try_schema(yaml);
-	else if (json)
-		try_schema(json);
+	for (int i = -1; i < 2; i++) {
+		if (yaml)
+			try_schema(yaml, i);
+		else if (json)
+			try_schema(json, i);
+	}
 	tree_free(yaml);
 	tree_free(json);
 	return 0;

@@ -93,7 +93,7 @@ static int parse_word(const char *word, bool is_fd, struct config_serve *s, stru
 		return word_client(s, err);
 	if (is_fd && word_kind(word, s) == 0)
 		return 0;
-	return error_set(err, "'%.40s' behind the comma: expected %s", word,
+	return error_set(err, "expected %s behind the comma",
 			 is_fd ? "stream, dgram, seqpacket, vpnkit, vhost-user, tap or offload=MODE"
 			       : "client, offload=MODE or mode=OCTAL");
 }
