@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Log lines on stderr, each in one write so that lines of several processes do not mix. */
+/* Log lines, to stderr (each in one write so that lines of several processes do not mix) or to a
+ * thread's sink. */
 #include "base/log.h"
 
 #include <stdarg.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 static enum log_level current = LOG_WARNING;
+static _Thread_local const struct log_sink *thread_sink;
 static const char *const words[] = {"error", "warning", "info", "debug", "trace"};
 
 void log_set_level(enum log_level level)
@@ -16,8 +18,23 @@ void log_set_level(enum log_level level)
 	current = level;
 }
 
+const struct log_sink *log_set_sink(const struct log_sink *sink)
+{
+	const struct log_sink *before = thread_sink;
+
+	thread_sink = sink;
+	return before;
+}
+
+const struct log_sink *log_sink(void)
+{
+	return thread_sink;
+}
+
 bool log_enabled(enum log_level level)
 {
+	if (thread_sink)
+		return thread_sink->line && level <= thread_sink->level;
 	return level <= current;
 }
 
@@ -29,26 +46,49 @@ int log_level_parse(const char *word)
 	return -1;
 }
 
-static void log_write(enum log_level level, const char *fmt, va_list ap, uint32_t swallowed)
+/* Control characters could repaint somebody's terminal. */
+static void clean(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			*text = '?';
+}
+
+/* `word` is what stands before the text on stderr. */
+static void log_write(enum log_level level, const char *word, const char *fmt, va_list ap,
+		      uint32_t swallowed)
 {
 	char line[1024];
 	size_t room = sizeof(line) - 64;
-	int n = snprintf(line, room, "weir: %s: ", words[level]);
+	size_t before = (size_t)snprintf(line, room, "weir: %s%s", word, *word ? ": " : "");
 
-	int m = vsnprintf(line + n, room - (size_t)n, fmt, ap);
-	size_t len = (size_t)n + (m < 0 ? 0 : (size_t)m);
-	if (len >= room)
-		len = room - 1;
-	/* Control characters could repaint somebody's terminal. */
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-			line[i] = '?';
+	int m = vsnprintf(line + before, room - before, fmt, ap);
+	if (m < 0)
+		return;
+	clean(line);
+	size_t len = strlen(line);
 	if (swallowed)
 		len += (size_t)snprintf(line + len, 48, " (and %u more like it)", swallowed);
+	if (thread_sink) {
+		if (thread_sink->line)
+			thread_sink->line(thread_sink->ctx, level, line + before);
+		return;
+	}
 	line[len++] = '\n';
 	/* There is nobody to tell when stderr does not take it. */
 	if (write(STDERR_FILENO, line, len) < 0)
 		return;
+}
+
+void log_say(const char *fmt, ...)
+{
+	va_list ap;
+
+	if (thread_sink && !log_enabled(LOG_INFO))
+		return;
+	va_start(ap, fmt);
+	log_write(LOG_INFO, "", fmt, ap, 0);
+	va_end(ap);
 }
 
 void log_line(enum log_level level, const char *fmt, ...)
@@ -58,7 +98,7 @@ void log_line(enum log_level level, const char *fmt, ...)
 	if (!log_enabled(level))
 		return;
 	va_start(ap, fmt);
-	log_write(level, fmt, ap, 0);
+	log_write(level, words[level], fmt, ap, 0);
 	va_end(ap);
 }
 
@@ -80,6 +120,6 @@ void log_line_limited(struct log_limit *limit, enum log_level level, const char 
 	}
 	uint32_t swallowed = __atomic_exchange_n(&limit->swallowed, 0, __ATOMIC_RELAXED);
 	va_start(ap, fmt);
-	log_write(level, fmt, ap, swallowed);
+	log_write(level, words[level], fmt, ap, swallowed);
 	va_end(ap);
 }

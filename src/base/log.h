@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Log lines for the person who runs weir, on stderr: "weir: warning: text".
+ * Log lines for the person who runs weir, on stderr: "weir: warning: text". A thread that works for
+ * an embedding program hands its lines to that (struct log_sink).
  * Whatever a guest can cause must go through log_limited(), which lets one line a second pass for
  * each place in the code and says how many it swallowed.
  */
@@ -18,6 +19,18 @@ enum log_level {
 	LOG_TRACE,
 };
 
+/* Where a thread's lines go in place of stderr. */
+struct log_sink {
+	/* The bare text, without a newline or control characters. NULL: nobody wants to know. */
+	void (*line)(void *ctx, enum log_level level, const char *text);
+	void *ctx;
+	enum log_level level; /* up to which lines are handed over */
+};
+/* Of this thread, from now on; NULL: stderr. The sink stays the caller's. Returns the one before.
+ */
+const struct log_sink *log_set_sink(const struct log_sink *sink);
+const struct log_sink *log_sink(void);
+
 /* The level up to which lines are printed; LOG_WARNING at start. Set before threads exist. */
 void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
@@ -25,6 +38,9 @@ bool log_enabled(enum log_level level);
 int log_level_parse(const char *word);
 
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* What a person has to be told whatever the level is: "weir: text", without any; to a sink as
+ * LOG_INFO. */
+void log_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #define log_error(...)   log_line(LOG_ERROR, __VA_ARGS__)
 #define log_warning(...) log_line(LOG_WARNING, __VA_ARGS__)

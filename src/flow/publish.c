@@ -3,7 +3,6 @@
  * Published ports: binding them, and what TCP and UDP have in common. See publish_priv.h.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -117,7 +116,7 @@ static void report(const struct publish_port *pp, bool chosen)
 	char addr[IPADDR_STRLEN];
 	ipaddr_port_str(&pp->bind, pp->host_port, addr);
 	if (chosen)
-		fprintf(stderr, "weir: published %s -> guest %u/%s\n", addr, pp->guest_port,
+		log_say("published %s -> guest %u/%s", addr, pp->guest_port,
 			pp->udp ? "udp" : "tcp");
 	else
 		log_info("published %s -> guest %u/%s", addr, pp->guest_port,
@@ -184,7 +183,7 @@ static int publish_one(struct publish_set *set, const struct config_publish *cp,
 	return 0;
 }
 
-struct publish_set *publish_new(struct sandbox *sb, const struct config *c, struct error *err)
+static struct publish_set *set_new(struct sandbox *sb, struct error *err)
 {
 	struct publish_set *set = calloc(1, sizeof(*set));
 	if (!set) {
@@ -198,6 +197,14 @@ struct publish_set *publish_new(struct sandbox *sb, const struct config *c, stru
 	list_init(&set->clients);
 	table_init(&set->by_client, PUBLISH_CLIENTS);
 	table_init(&set->by_side, PUBLISH_CLIENTS);
+	return set;
+}
+
+struct publish_set *publish_new(struct sandbox *sb, const struct config *c, struct error *err)
+{
+	struct publish_set *set = set_new(sb, err);
+	if (!set)
+		return NULL;
 	for (size_t i = 0; i < c->publish_count; i++) {
 		if (publish_one(set, &c->publish[i], err) < 0) {
 			publish_free(set);
@@ -219,4 +226,67 @@ void publish_free(struct publish_set *set)
 	table_done(&set->by_client);
 	table_done(&set->by_side);
 	free(set);
+}
+
+/* ---- while the sandbox runs ---- */
+
+int publish_add(struct sandbox *sb, const struct config_publish *cp, uint16_t *ret_port,
+		struct error *err)
+{
+	if (!sb->publish && !(sb->publish = set_new(sb, err)))
+		return -1;
+	struct list *ports = &sb->publish->ports, *last = ports->prev;
+	int r = publish_one(sb->publish, cp, err);
+	/* New ones stand at the end of the list; where one failed, none of them stays. */
+	while (r < 0 && ports->prev != last)
+		port_free(container_of(ports->prev, struct publish_port, node));
+	if (r == 0)
+		*ret_port = container_of(last->next, struct publish_port, node)->host_port;
+	return r;
+}
+
+static bool port_is(const struct publish_port *pp, const struct config_publish *cp)
+{
+	unsigned at = (unsigned)(pp->host_port - cp->host_port);
+
+	if (pp->udp != cp->udp || pp->host_port < cp->host_port || at >= cp->count ||
+	    pp->guest_port != cp->guest_port + at)
+		return false;
+	return cp->bind.family ? ipaddr_eq(&pp->bind, &cp->bind) : ipaddr_is_loopback(&pp->bind);
+}
+
+unsigned publish_remove(struct sandbox *sb, const struct config_publish *cp)
+{
+	unsigned n = 0;
+
+	if (!sb->publish)
+		return 0;
+	list_for_each (it, &sb->publish->ports) {
+		struct publish_port *pp = container_of(it, struct publish_port, node);
+
+		if (port_is(pp, cp)) {
+			port_free(pp);
+			n++;
+		}
+	}
+	return n;
+}
+
+size_t publish_list(const struct sandbox *sb, struct publish_info *ret, size_t max)
+{
+	size_t n = 0;
+
+	if (!sb->publish)
+		return 0;
+	list_for_each (it, &sb->publish->ports) {
+		const struct publish_port *pp = container_of(it, struct publish_port, node);
+
+		if (n < max)
+			ret[n] = (struct publish_info){.bind = pp->bind,
+						       .host_port = pp->host_port,
+						       .guest_port = pp->guest_port,
+						       .udp = pp->udp};
+		n++;
+	}
+	return n;
 }

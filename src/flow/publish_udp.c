@@ -304,6 +304,12 @@ int publish_udp_open(struct publish_port *pp)
 
 void publish_udp_close(struct publish_port *pp)
 {
+	list_for_each (it, &pp->set->clients) {
+		struct publish_client *pc = container_of(it, struct publish_client, by_use);
+
+		if (pc->port == pp)
+			client_free(pc);
+	}
 	udp_sock_close(&pp->sock);
 }
 

@@ -168,6 +168,21 @@ void echo_relay_input(struct echo_relay *r, const struct icmp_echo *e);
 /* Published ports (publish.c). A bind that fails is an error here. */
 struct publish_set *publish_new(struct sandbox *sb, const struct config *c, struct error *err);
 void publish_free(struct publish_set *p);
+/* One more (a range of ports is one), all of it or nothing. *ret_port: the host's port, or its
+ * first. 0, or -1 and err. */
+struct config_publish;
+int publish_add(struct sandbox *sb, const struct config_publish *cp, uint16_t *ret_port,
+		struct error *err);
+/* Takes those of the same address, ports and protocol back; where `bind` is unset, on loopback.
+ * Connections that were accepted live on, UDP clients do not. Returns how many sockets that were. */
+unsigned publish_remove(struct sandbox *sb, const struct config_publish *cp);
+struct publish_info {
+	struct ipaddr bind;
+	uint16_t host_port, guest_port;
+	bool udp;
+};
+/* Fills in up to `max`; returns how many there are. */
+size_t publish_list(const struct sandbox *sb, struct publish_info *ret, size_t max);
 /* A datagram from the guest that belongs to a published UDP port's client: true where it was taken.
  */
 bool publish_udp_from_guest(struct publish_set *p, const struct udp_datagram *d);

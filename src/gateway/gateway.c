@@ -81,6 +81,15 @@ static struct worker *worker_least(struct gateway *g)
 	return best;
 }
 
+/* The first thing that a worker does. */
+static void call_settle(struct worker *w, void *arg)
+{
+	const struct gateway_options *o = arg;
+
+	log_set_sink(o->log);
+	w->loop.rested = o->embedded;
+}
+
 static struct worker *worker_more(struct gateway *g, struct error *err)
 {
 	struct worker **grown = realloc(g->workers, (g->worker_n + 1) * sizeof(*grown));
@@ -91,8 +100,10 @@ static struct worker *worker_more(struct gateway *g, struct error *err)
 	}
 	g->workers = grown;
 	struct worker *w = worker_new(member_turn_end, err);
-	if (w)
+	if (w) {
 		g->workers[g->worker_n++] = w;
+		worker_call(w, call_settle, &g->options);
+	}
 	return w;
 }
 

@@ -50,6 +50,9 @@ struct gateway_options {
 	 * worker: it makes a note and returns. NULL: not wanted. */
 	void (*notify)(void *ctx, uint32_t id, enum gateway_notice what, int err);
 	void *ctx;
+	/* The log lines of the workers; NULL: stderr. Stays the caller's until gateway_free(). */
+	const struct log_sink *log;
+	bool embedded; /* in a program of somebody else's, whose pages are not ours to give back */
 };
 
 /* What a sandbox is made of. */
@@ -64,6 +67,12 @@ struct gateway_spec {
 	 * caller's, and has to stay until gateway_remove(). */
 	struct link *(*reopen)(void *arg, struct error *err);
 	void *arg;
+	/* For an embedding program, until gateway_remove() returns; on the worker. NULL: not
+	 * wanted. A line of JSON with its newline, as --events writes it; and that the link has
+	 * ended. */
+	void (*on_event)(void *owner, const char *line, size_t n);
+	void (*on_lost)(void *owner, int err);
+	void *owner;
 };
 
 /* A copy of one sandbox's counters, all of one moment. */

@@ -14,6 +14,8 @@ static void notify(const struct member *m, enum gateway_notice what, int err)
 {
 	if (m->options->notify)
 		m->options->notify(m->options->ctx, m->id, what, err);
+	if (m->on_lost && what == GATEWAY_LINK_LOST)
+		m->on_lost(m->owner, err);
 }
 
 /* ---- a link that comes back ------------------------------------------------------------------ */
@@ -71,6 +73,22 @@ static void tell_policy(struct member *m)
 	sandbox_note_policy(m->sb, text);
 }
 
+/* Where the sandbox's events go: false and err where that cannot be. */
+static bool events_of(struct member *m, struct worker *w, const struct gateway_spec *spec,
+		      struct error *err)
+{
+	if (spec->on_event) {
+		m->events = events_open_call(&w->loop, spec->on_event, spec->owner, spec->name);
+		if (!m->events)
+			error_set(err, "out of memory");
+		return m->events;
+	}
+	if (!spec->conf->events)
+		return true;
+	m->events = events_open(&w->loop, spec->conf->events, spec->name, err);
+	return m->events;
+}
+
 struct member *member_new(struct worker *w, const struct gateway_spec *spec, uint32_t id,
 			  const struct gateway_options *options, struct error *err)
 {
@@ -87,7 +105,9 @@ struct member *member_new(struct worker *w, const struct gateway_spec *spec, uin
 	m->reopen = spec->reopen;
 	m->arg = spec->arg;
 	timer_init(&m->reopen_timer, reopen_tick);
-	if (c->events && !(m->events = events_open(&w->loop, c->events, spec->name, err))) {
+	m->on_lost = spec->on_lost;
+	m->owner = spec->owner;
+	if (!events_of(m, w, spec, err)) {
 		link_free(spec->link);
 		free(m);
 		return NULL;

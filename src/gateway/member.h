@@ -15,6 +15,8 @@ struct member {
 	struct timer reopen_timer;
 	struct link *(*reopen)(void *arg, struct error *err);
 	void *arg;
+	void (*on_lost)(void *owner, int err);
+	void *owner;
 	const struct gateway_options *options; /* the gateway's */
 	uint32_t id;
 	bool lost; /* link_gone, as far as it was told */

@@ -67,6 +67,10 @@ int events_fd_number(const char *where);
  */
 struct events *events_open(struct loop *l, const char *where, const char *sandbox,
 			   struct error *err);
+/* The same, where each line (ending with a newline) is handed to a function at once. NULL without
+ * memory. */
+struct events *events_open_call(struct loop *l, void (*line)(void *ctx, const char *text, size_t n),
+				void *ctx, const char *sandbox);
 /* Now, by the wall clock. e NULL (no events wanted) is fine. */
 void events_emit(struct events *e, const struct event *ev);
 /* The line of one event with its newline, as emit writes it; returns its length, 0 where it does
