@@ -100,7 +100,7 @@ class Guest:
     def __init__(self, wire, mac, partial=False, mss=1460):
         self.wire, self.mac, self.partial, self.mss = wire, mac, partial, mss
         self.ip = self.gw = self.gw_mac = None
-        self.longest = 0
+        self.longest = self.parts = 0
 
     def frame(self, kind, payload, dst=None):
         self.wire.send((dst or self.gw_mac) + self.mac + struct.pack(">H", kind) + payload)
@@ -202,8 +202,13 @@ class Guest:
         self.segment(0x10)
         closed = False
         while not (fin and closed and acked - start >= len(data)):
-            while sent < len(data) and start + sent + min(chunk, len(data) - sent) <= acked + win:
-                piece = data[sent:sent + chunk]
+            while sent < len(data):
+                room = acked + win - start - sent
+                whole = min(chunk, len(data) - sent)
+                if room < whole and (room <= 0 or start + sent > acked):
+                    break  # a part only where nothing else is under way
+                piece = data[sent:sent + min(whole, room)]
+                self.parts += len(piece) < whole
                 self.segment(0x18, piece)
                 sent += len(piece)
             if sent == len(data) and not closed:

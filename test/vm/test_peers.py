@@ -25,7 +25,7 @@ def up_and_down(t, g, chunk, most):
             assert got["bytes"] == MIB8 and got["end"] == "eof", got
             assert got["sha"] == hashlib.sha256(pattern(MIB8)).hexdigest()
         with t.check("8 MiB in over %s in frames of at most %d bytes" % (name, most)):
-            g.longest = 0
+            g.longest = 0  # from here on
             got = g.talk(me, to, 7000, b"source %d\n" % MIB8, piece)
             assert got == pattern(MIB8)
             assert g.longest <= most, g.longest
