@@ -16,6 +16,8 @@
 #include "conf/derive.h"
 
 #define WAIT_MS 2000
+#define SOON_MS 800 /* before a link that has ended is tried again */
+#define FIN     0x01
 #define SYN     0x02
 #define RST     0x04
 #define PSH     0x08
@@ -241,6 +243,24 @@ bool rig_talk(struct rig_guest *v, int server, int *ret_fd)
 	setsockopt(*ret_fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	return send_tcp(v, PSH | ACK, "hello") && recv(*ret_fd, b, 5, MSG_WAITALL) == 5 &&
 	       send(*ret_fd, b, 5, MSG_NOSIGNAL) == 5 && await(v, is_hello) && send_tcp(v, ACK, "");
+}
+
+bool rig_fin(struct rig_guest *v)
+{
+	bool ok = send_tcp(v, FIN | ACK, "");
+
+	v->seq++;
+	return ok;
+}
+
+int rig_server_sees(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	char b[8];
+
+	if (poll(&p, 1, SOON_MS) <= 0)
+		return EAGAIN;
+	return recv(fd, b, sizeof(b), MSG_DONTWAIT) < 0 ? errno : 0;
 }
 
 bool rig_sees_reset(struct rig_guest *v)

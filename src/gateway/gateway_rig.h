@@ -41,6 +41,11 @@ enum rig_dial rig_connect(struct rig_guest *v, uint16_t port);
 /* "hello" to the server and back. False where any of it did not come. *ret_fd is the server's
  * connection, for the caller to close. */
 bool rig_talk(struct rig_guest *v, int server, int *ret_fd);
+/* The guest has nothing more to say. */
+bool rig_fin(struct rig_guest *v);
+/* How the guest's connection ends at the server, soon: 0 with FIN, ECONNRESET with RST; EAGAIN
+ * where it goes on. */
+int rig_server_sees(int fd);
 /* True where the guest is told that its connection is reset. */
 bool rig_sees_reset(struct rig_guest *v);
 
