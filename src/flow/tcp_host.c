@@ -24,12 +24,15 @@
 #include <unistd.h>
 
 /* EPOLLPRI: a read stops before urgent data, so that a short answer is no end of it. */
-#define HOST_EVENTS  (EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET)
-#define SCRATCH      65536
-#define PEEK_IOV_MAX 64
-#define BULK_BYTES   32768  /* what a connection brings before its buffer is looked at */
-#define NEAR_RTT_US  200    /* a path this short is full with NEAR_RCVBUF at 14 Gbit/s */
-#define NEAR_RCVBUF  212992 /* what any process may ask for; the kernel doubles it */
+#define HOST_EVENTS (EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET)
+/* Each of these is a cause to peek. */
+#define HOST_READABLE (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)
+#define SCRATCH       65536
+#define PEEK_IOV_MAX  64
+#define PUSH_SHORT    512    /* one segment, whatever the path */
+#define BULK_BYTES    32768  /* what a connection brings before its buffer is looked at */
+#define NEAR_RTT_US   200    /* a path this short is full with NEAR_RCVBUF at 14 Gbit/s */
+#define NEAR_RCVBUF   212992 /* what any process may ask for; the kernel doubles it */
 
 enum peek_mode {
 	PEEK_START,  /* SO_PEEK_OFF is off: a peek begins at the first byte */
@@ -43,6 +46,8 @@ struct tcp_host {
 	struct sandbox *sb;
 	int fd;
 	uint8_t peek;      /* enum peek_mode */
+	bool pushed;       /* bytes of the guest's went out */
+	bool nodelay;      /* TCP_NODELAY is set */
 	bool sized;        /* it brings much, and its buffer was looked at */
 	uint32_t consumed; /* until it is sized */
 	size_t peek_off;   /* where the kernel's next peek begins */
@@ -166,13 +171,33 @@ static void host_consume(struct flow_end *e, size_t n)
 
 /* ---- bytes from the guest ---- */
 
+/*
+ * The guest's own stack has decided already when its bytes go out. A first short request goes out
+ * at once by itself, for nothing is in flight before it: a connection that sends no more is spared
+ * the call.
+ */
+static void host_hurry(struct tcp_host *h, const struct iovec *iov, int n)
+{
+	int one = 1;
+
+	if (!h->pushed && n == 1 && iov->iov_len <= PUSH_SHORT) {
+		h->pushed = true;
+		return;
+	}
+	h->pushed = h->nodelay = true;
+	setsockopt(h->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+}
+
 static ssize_t host_push(struct flow_end *e, const struct iovec *iov, int n)
 {
+	struct tcp_host *h = host_of(e);
 	struct msghdr m = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n};
 	ssize_t took;
 
+	if (!h->nodelay)
+		host_hurry(h, iov, n);
 	do
-		took = sendmsg(host_of(e)->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+		took = sendmsg(h->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
 	while (took < 0 && errno == EINTR);
 	return took < 0 ? -errno : took;
 }
@@ -222,7 +247,7 @@ static void host_readiness(struct tcp_host *h, uint32_t events)
 		return;
 	if (events & EPOLLOUT)
 		tcp_end_writable(s, h->end.conn);
-	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+	if (events & HOST_READABLE)
 		tcp_end_readable(s, h->end.conn);
 }
 
@@ -241,6 +266,7 @@ static void host_dialed(struct tcp_host *h, uint32_t events)
 	    getsockopt(h->fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0)
 		err = errno;
 	h->dialed = NULL;
+	h->end.empty = !(events & HOST_READABLE);
 	if (err)
 		host_free(h);
 	dialed(sb, arg, err ? NULL : &h->end, err);
@@ -271,8 +297,6 @@ static struct tcp_host *host_new(struct sandbox *sb, int fd)
 	h->sb = sb;
 	h->fd = fd;
 	h->src = (struct loop_source){.fd = -1, .fn = host_event};
-	/* The guest's own stack has decided already when its bytes go out. */
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	/* Urgent data is data like any other: taken out, it would be lost to the guest. */
 	setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &one, sizeof(one));
 	if (loop_add(sb->loop, &h->src, fd, HOST_EVENTS) < 0) {

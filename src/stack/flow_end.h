@@ -54,6 +54,10 @@ struct flow_end {
 	 * that waits again whenever there is more, and the guest may fill the whole window
 	 * meanwhile. */
 	bool watches;
+	/* Set by the end, before it is handed over: nothing is there for the guest yet, and
+	 * tcp_end_readable() will say when there is. Else it is asked once when the guest's
+	 * handshake is over. */
+	bool empty;
 };
 
 #endif

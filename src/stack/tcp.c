@@ -315,8 +315,9 @@ void tcp_conn_established(struct tcp_conn *c)
 	c->rtx_mode = RTX_NONE;
 	cc_init(c);
 	tcp_life_arm(c, c->s->cfg.tcp_keepalive_us);
-	/* A server that speaks first has its bytes waiting already. */
-	c->end_readable = true;
+	/* A server that speaks first may have its bytes waiting already. */
+	if (!c->end || !c->end->empty)
+		c->end_readable = true;
 	tcp_conn_dirty(c);
 }
 
