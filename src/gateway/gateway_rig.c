@@ -256,11 +256,17 @@ bool rig_fin(struct rig_guest *v)
 int rig_server_sees(int fd)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
+	socklen_t n = sizeof(int);
+	int late = 0;
 	char b[8];
 
 	if (poll(&p, 1, SOON_MS) <= 0)
 		return EAGAIN;
-	return recv(fd, b, sizeof(b), MSG_DONTWAIT) < 0 ? errno : 0;
+	if (recv(fd, b, sizeof(b), MSG_DONTWAIT) < 0)
+		return errno;
+	/* A reset behind a FIN does not show in what is read. */
+	getsockopt(fd, SOL_SOCKET, SO_ERROR, &late, &n);
+	return late;
 }
 
 bool rig_sees_reset(struct rig_guest *v)
