@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "lib/lib.h"
 
@@ -22,6 +23,28 @@ int lib_fail(struct weir_error *err, int code, const char *fmt, ...)
 int lib_pass(struct weir_error *err, int code, const struct error *why)
 {
 	return lib_fail(err, code, "%s", why->msg);
+}
+
+int lib_options(void *ret, size_t size, const void *options, struct weir_error *err)
+{
+	const uint8_t *bytes = options;
+	size_t given;
+
+	if (!options)
+		return 0;
+	memcpy(&given, options, sizeof(given));
+	/* All fields are of the first version: fewer is a size that was not set. */
+	if (given < size)
+		return lib_fail(err, EINVAL,
+				"options: size is %zu, expected sizeof() of the struct", given);
+	for (size_t i = size; i < given; i++)
+		if (bytes[i])
+			return lib_fail(err, EINVAL,
+					"options: they ask for something of a later version than "
+					"%s",
+					WEIR_VERSION);
+	memcpy(ret, options, size);
+	return 0;
 }
 
 const char *weir_version(void)

@@ -2,7 +2,6 @@
 /* The gateway of an embedding program: its log, and who holds it. */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "host/addrs.h"
 #include "lib/lib.h"
@@ -21,9 +20,8 @@ struct weir_gateway *weir_gateway_new(const struct weir_gateway_options *options
 	struct weir_gateway *g;
 	struct error why = {0};
 
-	/* A program that was built with an older header has fewer fields. */
-	if (options)
-		memcpy(&o, options, options->size < sizeof(o) ? options->size : sizeof(o));
+	if (lib_options(&o, sizeof(o), options, err) < 0)
+		return NULL;
 	if (o.log && (o.log_level < WEIR_LOG_ERROR || o.log_level > WEIR_LOG_DEBUG)) {
 		lib_fail(err, EINVAL, "there is no log level %d", o.log_level);
 		return NULL;

@@ -33,6 +33,13 @@ int lib_fail(struct weir_error *err, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 int lib_pass(struct weir_error *err, int code, const struct error *why);
 
+/*
+ * A struct of the caller's that begins with its size, of which `size` bytes are known here. NULL is
+ * fine: *ret stays as it is. One that is larger comes from a program that knows a later version;
+ * what it has beyond has to be zero. 0, or -1 and err.
+ */
+int lib_options(void *ret, size_t size, const void *options, struct weir_error *err);
+
 /* ---- configurations ---- */
 struct weir_config {
 	atomic_int users;

@@ -121,14 +121,12 @@ struct weir_ring *weir_sandbox_take_ring(struct weir_sandbox *s,
 					 struct weir_error *err)
 {
 	const unsigned known = WEIR_RING_CSUM | WEIR_RING_TSO4 | WEIR_RING_TSO6 | WEIR_RING_USO;
-	struct ring_options o = {0};
+	struct weir_ring_options given = {0};
 	struct lib_call call;
 
-	/* All of its fields are of the first version. */
-	if (options) {
-		o.size = options->bytes;
-		o.guest_caps = options->caps;
-	}
+	if (lib_options(&given, sizeof(given), options, err) < 0)
+		return NULL;
+	struct ring_options o = {.size = given.bytes, .guest_caps = given.caps};
 	if (o.guest_caps & ~known) {
 		lib_fail(err, EINVAL, "caps 0x%x: expected enum weir_ring_caps", o.guest_caps);
 		return NULL;

@@ -90,7 +90,6 @@ static int sandbox_fill(struct weir_sandbox *s, struct weir_error *err)
 
 static void sandbox_release(struct weir_sandbox *s)
 {
-	link_free(s->link);
 	weir_config_free(s->config);
 	weir_config_free(s->policy);
 	lib_gateway_release(s->gateway);
@@ -115,9 +114,9 @@ struct weir_sandbox *weir_sandbox_new(struct weir_gateway *gateway,
 	s->config = lib_config_hold(config);
 	pthread_mutex_init(&s->lock, NULL);
 	o = &s->options;
-	if (options)
-		memcpy(o, options, options->size < sizeof(*o) ? options->size : sizeof(*o));
-	int r = sandbox_fill(s, err);
+	int r = lib_options(o, sizeof(*o), options, err);
+	if (r == 0)
+		r = sandbox_fill(s, err);
 	/* Texts stay the caller's. */
 	o->name = o->mac = o->ipv4 = o->ipv6 = o->ipv4_pool = o->ipv6_pool = NULL;
 	if (r == 0)

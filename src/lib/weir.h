@@ -29,7 +29,8 @@
  * a call says so.
  *
  * Structs that you fill in begin with `size`: set it to sizeof(the struct) and everything that you
- * do not need to zero. A library that is newer than your program then knows which fields you have.
+ * do not need to zero. A newer library then knows which fields you have, and an older one refuses
+ *what it does not know.
  *
  * Versions: semantic (2.0.0 breaks, 1.1.0 adds); before 1.0.0 a minor version may break. Each
  *symbol has the version that it came with in the shared library, too. All are of 0.1 unless marked.
@@ -119,8 +120,8 @@ WEIR_PUBLIC size_t weir_gateway_running(struct weir_gateway *gateway);
 /* ---- configuration --------------------------------------------------------------------------- */
 
 /*
- * A configuration: the document of weir-config(5), parsed and checked, rules compiled. It does not
- * change any more, and may serve any number of sandboxes, threads and gateways at once.
+ * A configuration: the document of weir-config(5), parsed and checked. It does not change any more,
+ * and may serve any number of sandboxes, threads and gateways at once.
  */
 struct weir_config;
 

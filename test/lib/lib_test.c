@@ -207,6 +207,29 @@ static void wrong_options_are_errors(void **state)
 	weir_gateway_free(g);
 }
 
+static void options_have_a_size(void **state)
+{
+	struct {
+		struct weir_gateway_options known;
+		uint64_t later;
+	} o = {.known.size = sizeof(o)};
+	struct weir_error err = {0};
+	struct weir_gateway *g = weir_gateway_new(&o.known, &err);
+	struct weir_config *c = config("");
+
+	ok(g, err);
+	o.later = 1;
+	assert_null(weir_gateway_new(&o.known, &err));
+	assert_error(&err, EINVAL, "later version");
+	o.known.size = 0;
+	assert_null(weir_gateway_new(&o.known, &err));
+	assert_error(&err, EINVAL, "size is 0");
+	assert_null(weir_sandbox_new(g, c, &(struct weir_sandbox_options){.slot = 1}, &err));
+	assert_error(&err, EINVAL, "size is 0");
+	weir_config_free(c);
+	weir_gateway_free(g);
+}
+
 static void last_slot_is_a_slot(void **state)
 {
 	struct weir_error err = {0};
@@ -350,6 +373,30 @@ static void frames_come_by_descriptors(void **state)
 	answers_over(WEIR_FD_SEQPACKET, SOCK_SEQPACKET);
 }
 
+/* It goes while it is written to: no SIGPIPE, which would end this program, and no other end. */
+static void peer_that_goes_is_no_signal(void **state)
+{
+	static const uint8_t frame[4 + 60] = {0, 0, 0, 60, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2};
+	struct weir_error err = {0};
+	struct weir_gateway *g = gateway();
+
+	for (uint32_t i = 0; i < 20; i++) {
+		struct weir_sandbox *s = sandbox(g, "", i);
+		int sv[2];
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
+		assert_int_equal(send(sv[1], frame, sizeof(frame), 0), sizeof(frame));
+		ok(weir_sandbox_set_fd(s, sv[0], WEIR_FD_STREAM, WEIR_FD_PLAIN, &err) == 0, err);
+		if (i % 2)
+			close(sv[1]);
+		ok(weir_sandbox_start(s, &err) == 0, err);
+		if (i % 2 == 0)
+			close(sv[1]);
+		weir_sandbox_free(s);
+	}
+	weir_gateway_free(g);
+}
+
 /* ---- lives ---- */
 
 static void life_has_an_order(void **state)
@@ -478,11 +525,13 @@ int main(void)
 		cmocka_unit_test(addresses_can_be_given),
 		cmocka_unit_test(a_family_can_be_off),
 		cmocka_unit_test(wrong_options_are_errors),
+		cmocka_unit_test(options_have_a_size),
 		cmocka_unit_test(last_slot_is_a_slot),
 		cmocka_unit_test(environment_tells_a_guest_its_addresses),
 		cmocka_unit_test(link_is_taken_once),
 		cmocka_unit_test(wrong_links_are_errors),
 		cmocka_unit_test(frames_come_by_descriptors),
+		cmocka_unit_test(peer_that_goes_is_no_signal),
 		cmocka_unit_test(life_has_an_order),
 		cmocka_unit_test(names_are_unique_while_they_run),
 		cmocka_unit_test(objects_are_freed_in_any_order),
