@@ -15,6 +15,8 @@
  * either, one warning names the setting and the guest gets "administratively prohibited".
  *
  * Bounds: max_sessions sessions, then the least recently used one goes (counted as limit-icmp);
+ * ECHO_RATE requests and ECHO_BYTES of payload a second, so that a tunnel in pings is a narrow one:
+ * what is beyond is dropped and counted as limit-icmp;
  * 60 s without a request or reply end a session; no file descriptor left: the request is refused.
  */
 #include <errno.h>
@@ -23,12 +25,16 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/bucket.h"
 #include "flow/flow.h"
 #include "flow/sock_icmp.h"
 #include "stack/checksum.h"
 
 #define ECHO_IDLE_US    (60 * UINT64_C(1000000))
 #define ECHO_HEADER     8
+#define ECHO_RATE       10000       /* a second; ping -f stays below */
+#define ECHO_BYTES      (8u << 20)  /* a second, ... */
+#define ECHO_BURST      (32u << 20) /* ... and at once: 500 of the largest */
 #define ECHO_RX_SIZE    (65535 + 60)
 #define ECHO_RX_A_WAKE  64 /* messages taken a wake, so that one ping cannot hold the loop */
 #define ECHO_ERR_A_WAKE 16
@@ -66,6 +72,7 @@ struct echo_relay {
 	uint32_t max_sessions;
 	struct table sessions;
 	struct list by_use;
+	struct bucket requests, bytes;
 	bool warned;              /* that echo sockets are not permitted */
 	uint8_t rx[ECHO_RX_SIZE]; /* one received message, raw: with its IP header */
 };
@@ -384,8 +391,21 @@ static void send_request(struct echo_session *es, const struct icmp_echo *e)
 		stack_icmp_error(&sb->stack, kind, NULL, e->l3, 0);
 }
 
+static bool within_rate(struct echo_relay *r, const struct icmp_echo *e)
+{
+	uint64_t now = r->sb->loop->now_us;
+
+	if (bucket_take(&r->requests, 1, now) && bucket_take(&r->bytes, e->payload.len, now))
+		return true;
+	struct policy_facts facts = facts_of(&e->dst);
+	flow_count_refusal(r->sb, REASON_LIMIT_ICMP, &facts);
+	return false;
+}
+
 void echo_relay_input(struct echo_relay *r, const struct icmp_echo *e)
 {
+	if (!within_rate(r, e))
+		return;
 	struct echo_key k = key_of(e);
 	struct echo_session *es =
 		table_find(&r->sessions, siphash(&r->key, &k, sizeof(k)), session_match, &k);
@@ -419,6 +439,8 @@ struct echo_relay *echo_relay_new(struct sandbox *sb, uint32_t max_sessions)
 	sipkey_random(&r->key);
 	table_init(&r->sessions, r->max_sessions);
 	list_init(&r->by_use);
+	r->requests = bucket_make(ECHO_RATE, ECHO_RATE, sb->loop->now_us);
+	r->bytes = bucket_make(ECHO_BYTES, ECHO_BURST, sb->loop->now_us);
 	return r;
 }
 

@@ -227,6 +227,32 @@ static void without_descriptors_old_sessions_live_on(void **state)
 	expect_reply(2, "127.0.0.1", 1, 2, 10);
 }
 
+/* A tunnel in pings is a narrow one. */
+static void what_is_beyond_the_rate_is_dropped_and_counted(void **state)
+{
+	if (!own_net)
+		skip();
+	for (int i = 0; i < 10500; i++)
+		ping("127.0.0.1", 9, (uint16_t)i, 0);
+	assert_int_equal(kit.refusals, 500);
+	assert_int_equal(kit.refusal, REASON_LIMIT_ICMP);
+	kit.loop.now_us += 10000; /* a hundredth of the rate has come again */
+	for (int i = 0; i < 150; i++)
+		ping("127.0.0.1", 9, (uint16_t)i, 0);
+	assert_int_equal(kit.refusals, 550);
+}
+
+static void so_are_bytes(void **state)
+{
+	unsigned most = (32u << 20) / 8000;
+	if (!own_net)
+		skip();
+	for (unsigned i = 0; i < most + 10; i++)
+		ping("127.0.0.1", 9, (uint16_t)i, 8000);
+	assert_int_equal(kit.refusals, 10);
+	assert_int_equal(kit.refusal, REASON_LIMIT_ICMP);
+}
+
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -239,6 +265,8 @@ int main(void)
 		T(df_over_the_mtu_is_told_with_the_mtu),
 		T(sessions_age_and_make_room),
 		T(without_descriptors_old_sessions_live_on),
+		T(what_is_beyond_the_rate_is_dropped_and_counted),
+		T(so_are_bytes),
 	};
 	own_net = kit_own_net();
 	return cmocka_run_group_tests_name("echo_relay", tests, NULL, NULL);
