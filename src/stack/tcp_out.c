@@ -42,7 +42,7 @@ static uint32_t conn_frame_payload(const struct tcp_conn *c)
 	if (!conn_tso(c))
 		return c->mss;
 	uint32_t room = 65535 - 40 - TCP_HDR_MAX;
-	return room / c->mss * c->mss;
+	return c->mss > room ? c->mss : room / c->mss * c->mss;
 }
 
 /* Waits for the link; tcp_tx_unblocked() comes back to it. */
@@ -353,6 +353,17 @@ static void output_fin(struct tcp_conn *c)
 	c->state = c->state == TCP_CLOSE_WAIT ? TCP_LAST_ACK : TCP_FIN_WAIT_1;
 }
 
+/* How many frames a peek fills: where segments are as long as super-segments, no more than of
+ * those. */
+static unsigned output_frames(const struct tcp_conn *c, uint32_t stride)
+{
+	unsigned fit = OUT_FRAMES_TSO * STACK_TX_STRIDE(FRAME_MAX) / stride;
+
+	if (conn_tso(c))
+		return OUT_FRAMES_TSO;
+	return fit < OUT_FRAMES_PLAIN ? fit : OUT_FRAMES_PLAIN;
+}
+
 /* One peek's worth of new data. Returns bytes sent; 0: nothing there now; < 0: stop (blocked,
  * ended, gone). */
 static int32_t output_burst(struct tcp_conn *c, uint32_t room)
@@ -360,7 +371,7 @@ static int32_t output_burst(struct tcp_conn *c, uint32_t room)
 	struct iovec iov[OUT_FRAMES_PLAIN];
 	uint32_t max = conn_frame_payload(c), headers = conn_headers(c);
 	uint32_t stride = STACK_TX_STRIDE(headers + max);
-	unsigned n = 0, frames = conn_tso(c) ? OUT_FRAMES_TSO : OUT_FRAMES_PLAIN;
+	unsigned n = 0, frames = output_frames(c, stride);
 
 	uint32_t ask = 0;
 	uint8_t *base = stack_tx_alloc(c->s, frames * stride);

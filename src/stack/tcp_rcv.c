@@ -17,12 +17,20 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define RCV_CAP_FIRST 65536u /* the promise in the first window, where the pool allows */
+#define RCV_CAP_FIRST 65536u /* the promise in the first window, where the pool allows, ... */
+#define RCV_CAP_SEGS  4u /* ... and at least so many full segments: with fewer a sender stalls */
 
 void tcp_rcv_init(struct tcp_conn *c)
 {
 	c->rcv_cap = c->s->tcp->rcv_floor;
 	c->slice_head = c->slice_tail = -1;
+}
+
+static uint32_t rcv_cap_first(const struct tcp_conn *c)
+{
+	uint32_t few = RCV_CAP_SEGS * c->rcv_mss;
+
+	return few > RCV_CAP_FIRST ? few : RCV_CAP_FIRST;
 }
 
 /* What each borrower may have if all are to have the same. */
@@ -41,7 +49,7 @@ static void rcv_cap_raise(struct tcp_conn *c, uint32_t want)
 
 	if (want > c->s->cfg.tcp_queue_max)
 		want = c->s->cfg.tcp_queue_max;
-	if (want > RCV_CAP_FIRST && want > t->rcv_floor + rcv_share(t, &c->s->cfg))
+	if (want > rcv_cap_first(c) && want > t->rcv_floor + rcv_share(t, &c->s->cfg))
 		want = t->rcv_floor + rcv_share(t, &c->s->cfg);
 	if (want <= c->rcv_cap)
 		return;
@@ -503,8 +511,8 @@ static uint32_t rcv_right_edge(const struct tcp_conn *c)
 
 uint32_t tcp_rcv_window(struct tcp_conn *c)
 {
-	if (c->rcv_cap < RCV_CAP_FIRST && c->rcv_adv == c->rcv_nxt)
-		rcv_cap_raise(c, RCV_CAP_FIRST);
+	if (c->rcv_cap < rcv_cap_first(c) && c->rcv_adv == c->rcv_nxt)
+		rcv_cap_raise(c, rcv_cap_first(c));
 	uint32_t edge = rcv_right_edge(c);
 	uint32_t window = seq_lt(c->rcv_nxt, edge) ? edge - c->rcv_nxt : 0;
 	uint32_t max = 65535u << c->rcv_wscale, unit = 1u << c->rcv_wscale;

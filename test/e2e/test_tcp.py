@@ -394,3 +394,12 @@ def test_quiet_weir_uses_no_processor_time(t):
     before = ticks()
     time.sleep(6)
     assert ticks() - before <= 2, "%d ticks of 10 ms in 6 s of quiet" % (ticks() - before)
+
+
+@test(links=True, smoke=True)
+def test_segments_as_long_as_packets_work(t):
+    """The largest MTU leaves no room for more than one segment in a frame."""
+    for mtu in ("65520", "65500", "40000"):
+        r = t.run("--mtu", mtu, sh="head -c 20000000 /dev/zero | curl -sS -m 20 -T - http://%s/up/%s-%s -o /dev/null -w '%%{http_code} '; "
+                  "curl -sS -m 20 http://%s/one-mib | wc -c" % (lab.WEB4, mtu, t.port(), lab.WEB4))
+        assert r.out.split() == ["201", "1048576"], r
