@@ -36,6 +36,7 @@ static void log_refusal(const struct policy_facts *f, const struct ipaddr *guest
 			uint16_t guest_port, const struct policy_verdict *v)
 {
 	char g[IPADDR_STRLEN], r[IPADDR_STRLEN];
+	const char *rule = v->rule_text ? v->rule_text : "no rule";
 
 	if (!log_enabled(LOG_INFO))
 		return;
@@ -43,10 +44,10 @@ static void log_refusal(const struct policy_facts *f, const struct ipaddr *guest
 		log_limited(LOG_INFO, "refused %s -> %s: %s, %s",
 			    ipaddr_port_str(guest, guest_port, g),
 			    ipaddr_port_str(&f->remote, f->port, r), policy_reason_name(v->reason),
-			    v->rule_text);
+			    rule);
 	else
 		log_limited(LOG_INFO, "refused %s -> port %u: %s, %s", ipaddr_str(&f->remote, r),
-			    f->port, policy_reason_name(v->reason), v->rule_text);
+			    f->port, policy_reason_name(v->reason), rule);
 }
 
 static void emit_refusal(struct sandbox *sb, const struct policy_facts *f,
@@ -140,7 +141,7 @@ void flow_refuse_question(struct sandbox *sb, const struct flow_question *q,
 	denials_note_question(sb->denials, &shown, v->reason, v->rule_text);
 	if (log_enabled(LOG_INFO))
 		log_limited(LOG_INFO, "refused dns %s: %s, %s", q->text,
-			    policy_reason_name(v->reason), v->rule_text);
+			    policy_reason_name(v->reason), v->rule_text ? v->rule_text : "no rule");
 	if (sb->events)
 		emit_refusal(sb, &f, &q->guest, q->guest_port, 0, v, EVENT_DENY);
 }
