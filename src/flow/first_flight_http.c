@@ -33,7 +33,7 @@ static struct policy_verdict refuse_malformed(struct first_flight *ff)
 	return v;
 }
 
-/* HTTP/2 whose other side cannot be followed is over: its requests cannot be read any more. */
+/* HTTP/2 of which either side cannot be followed is over: its requests cannot be read any more. */
 static void deny_malformed(struct first_flight *ff)
 {
 	struct policy_verdict v = refuse_malformed(ff);
@@ -103,11 +103,6 @@ static bool admit_h1_head(struct first_flight *ff)
 /* Looks at one piece; false where nothing more is to be looked at now. */
 static bool parse_h1(struct first_flight *ff, struct view piece)
 {
-	if (ff->head_waits) {
-		if (!admit_h1_head(ff))
-			return false;
-		ff->admitted = ff->parsed;
-	}
 	for (;;) {
 		size_t used = 0;
 		enum h1_event ev = h1_read(ff->h1, piece, &used);
@@ -241,8 +236,7 @@ static bool parse_h2(struct first_flight *ff, struct view piece)
 			break;
 		}
 		case H2_ERROR:
-			v = refuse_malformed(ff);
-			first_flight_deny(ff, FF_DENY_RST, &v, NULL, 0);
+			deny_malformed(ff);
 			return false;
 		}
 		ff->admitted = ff->parsed;
@@ -256,6 +250,12 @@ static void parse(struct first_flight *ff, const struct iovec *iov, int n)
 {
 	size_t seen = ff->parsed;
 
+	/* An answer may have made room for it, whether or not more bytes have come. */
+	if (ff->h1 && ff->head_waits) {
+		if (!admit_h1_head(ff))
+			return;
+		ff->admitted = ff->parsed;
+	}
 	for (int i = 0; i < n && ff->state == FF_HTTP; i++) {
 		struct view piece = view_make(iov[i].iov_base, iov[i].iov_len);
 		if (seen >= piece.len) {

@@ -91,9 +91,7 @@ ssize_t first_flight_push_tls(struct first_flight *ff, const struct iovec *iov, 
 
 void first_flight_server_tls(struct first_flight *ff)
 {
-	bool was_over = ff->retry.over, was_asked = ff->retry.asked;
-
-	if (was_over || was_asked)
+	if (ff->retry.over || ff->retry.asked)
 		return;
 	/* What breaks the rules breaks the handshake, too; what is held stays held. */
 	retry_server(&ff->retry, view_make(ff->server_first, ff->server_first_n));

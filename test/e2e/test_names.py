@@ -201,3 +201,17 @@ def test_a_protocol_of_single_letters_works(t):
         out(r.decode())
     """, *ONLY_WEB)
     assert "403" in got and "name-mismatch" in got, got
+
+
+@test(smoke=True)
+def test_more_requests_at_once_than_are_followed_are_all_answered(t):
+    got = t.py("""
+        import socket
+        s = socket.create_connection(("web.test", 80), timeout=5)
+        s.sendall(b"GET /whoami HTTP/1.1\\r\\nHost: web.test\\r\\n\\r\\n" * 65)
+        r = b""
+        while r.count(b"HTTP/1.1 200") < 65:
+            r += s.recv(65536)
+        out(r.count(b"HTTP/1.1 200"))
+    """, *ONLY_WEB)
+    assert got == 65, got
