@@ -11,6 +11,7 @@
 #include "base/siphash.h"
 #include "base/table.h"
 #include "flow/denials.h"
+#include "flow/flow.h"
 
 #define RULE_TEXT_MAX  80
 #define NAME_MAX_SHOWN 80
@@ -120,21 +121,6 @@ uint64_t denials_total(const struct denials *d)
 	return d ? d->total : 0;
 }
 
-static const char *proto_word(uint8_t proto)
-{
-	switch (proto) {
-	case POLICY_TCP:
-		return "tcp";
-	case POLICY_UDP:
-		return "udp";
-	case POLICY_ICMPV4:
-		return "icmpv4";
-	case POLICY_ICMPV6:
-		return "icmpv6";
-	}
-	return "?";
-}
-
 #define FLOW_TEXT_MAX (IPADDR_STRLEN + NAME_MAX_SHOWN + 32)
 
 /*
@@ -148,16 +134,18 @@ static void flow_text(const struct denial_key *k, char buf[FLOW_TEXT_MAX])
 	if (k->question)
 		snprintf(buf, FLOW_TEXT_MAX, "dns %s", k->name[0] ? k->name : "(no name)");
 	else if (k->name[0])
-		snprintf(buf, FLOW_TEXT_MAX, "%s %s (%s)", proto_word(k->proto),
+		snprintf(buf, FLOW_TEXT_MAX, "%s %s (%s)",
+			 flow_proto_word((enum policy_proto)k->proto),
 			 ipaddr_port_str(&k->remote, k->port, addr), k->name);
 	else if (k->dir == POLICY_INGRESS)
-		snprintf(buf, FLOW_TEXT_MAX, "%s from %s to port %u", proto_word(k->proto),
-			 ipaddr_str(&k->remote, addr), k->port);
+		snprintf(buf, FLOW_TEXT_MAX, "%s from %s to port %u",
+			 flow_proto_word((enum policy_proto)k->proto), ipaddr_str(&k->remote, addr),
+			 k->port);
 	else if (k->proto & (POLICY_TCP | POLICY_UDP))
-		snprintf(buf, FLOW_TEXT_MAX, "%s %s", proto_word(k->proto),
+		snprintf(buf, FLOW_TEXT_MAX, "%s %s", flow_proto_word((enum policy_proto)k->proto),
 			 ipaddr_port_str(&k->remote, k->port, addr));
 	else
-		snprintf(buf, FLOW_TEXT_MAX, "%s %s", proto_word(k->proto),
+		snprintf(buf, FLOW_TEXT_MAX, "%s %s", flow_proto_word((enum policy_proto)k->proto),
 			 ipaddr_str(&k->remote, addr));
 }
 
