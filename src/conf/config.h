@@ -13,6 +13,7 @@
 #include "base/addr.h"
 #include "base/error.h"
 #include "base/name.h"
+#include "conf/secrets.h"
 #include "policy/arena.h"
 #include "policy/policy.h"
 
@@ -29,11 +30,6 @@ struct config_publish {
 	uint16_t count; /* ports in the range, >= 1 */
 	bool udp;
 	char *text; /* as written, for messages */
-};
-
-struct strv { /* a growing list of strings */
-	char **v;
-	size_t n;
 };
 
 struct config_prefix {
@@ -95,6 +91,11 @@ struct config {
 	bool deny_icmp; /* a refused SYN is answered with ICMP (administratively prohibited), then
 			   RST */
 	bool allow_ech; /* tls.allow_ech: a hidden name is no reason to deny */
+
+	/* interception */
+	struct config_tls tls;
+	struct config_secrets secrets;
+	bool trust_host_cas; /* the guest trusts the host's roots, too, beside the CA */
 
 	/* interface */
 	uint16_t mtu; /* 1500 */

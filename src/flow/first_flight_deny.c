@@ -97,7 +97,7 @@ void first_flight_deny(struct first_flight *ff, enum ff_denial how, const struct
 	struct http_denial d = {.status = status};
 
 	if (v) {
-		const char *why = v->reason == REASON_BAD_HTTP && ff->h1 ? h1_error(ff->h1) : NULL;
+		const char *why = v->reason == REASON_HTTP_RULE && ff->h1 ? h1_error(ff->h1) : NULL;
 		d.reason = why ? why : policy_reason_name(v->reason);
 		d.rule = v->rule_text;
 	}

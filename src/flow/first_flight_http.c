@@ -27,7 +27,7 @@ static struct policy_verdict judge_authority(struct first_flight *ff,
 
 static struct policy_verdict refuse_malformed(struct first_flight *ff)
 {
-	struct policy_verdict v = {POLICY_DENY, REASON_BAD_HTTP, -1, "default", false};
+	struct policy_verdict v = {POLICY_DENY, REASON_HTTP_RULE, -1, "default", false};
 
 	flow_refuse(ff->sb, ff->flow, &v);
 	return v;

@@ -71,7 +71,10 @@ enum policy_reason {
 	REASON_DOT,           /* DNS over TLS, while weir does not intercept TLS */
 	REASON_DNS_BUDGET, /* more distinct names or label bytes under one domain than the budget */
 	REASON_QUIC,       /* QUIC that cannot be read where a rule needs a name */
-	REASON_BAD_HTTP,   /* a request that two parsers could read differently */
+	REASON_HTTP_RULE,  /* a request that the rule for its host does not allow, or that two
+			      parsers could read differently */
+	REASON_SECRET,     /* a placeholder on its way to where it may not go */
+	REASON_UPSTREAM_INVALID, /* the upstream's certificate does not verify */
 	REASON_LIMIT_CONNECTIONS,
 	REASON_LIMIT_HALF_OPEN,
 	REASON_LIMIT_UDP,
@@ -135,7 +138,8 @@ struct policy_verdict {
 	bool by_name;              /* the rule is one for names */
 };
 
-struct policy; /* compiled, immutable */
+struct policy;           /* compiled, immutable */
+struct http_rule_source; /* http/rules.h */
 
 /*
  * One rule as it was written: a token, or its parts (a rule of the configuration file), whose items
@@ -146,7 +150,8 @@ struct policy_rule_source {
 	const char *action, *direction; /* direction NULL: egress */
 	const char *const *targets, *const *protocols, *const *ports;
 	size_t target_count, protocol_count, port_count;
-	bool strict;       /* deny what shows no name (only for rules that allow names) */
+	bool strict; /* deny what shows no name (only for rules that allow names) */
+	const struct http_rule_source *http; /* which requests it allows; NULL: all */
 	const char *where; /* before each message: "weir.yaml:12: policy.rules[3]"; NULL: none. A
 			      fault in a part is told as "WHERE.ports ..." */
 };
@@ -205,6 +210,11 @@ bool policy_embedded_v4(const struct ipaddr *a, struct ipaddr *ret);
  * match, or denies the names that they allow. Text without a newline. */
 size_t policy_warning_count(const struct policy *p);
 const char *policy_warning_text(const struct policy *p, size_t i);
+
+/* What the rule says of HTTP requests, NULL: nothing. It lives as long as the policy. */
+struct http_rule;
+const struct http_rule *policy_rule_http(const struct policy *p, int rule);
+bool policy_has_http(const struct policy *p); /* some rule says something of them */
 
 /* Number of rules, and the token form of one (presets' included), for listings. */
 size_t policy_rule_count(const struct policy *p);

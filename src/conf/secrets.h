@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The parts of a configuration that concern TLS interception and secrets. Strings are owned by the
+ * configuration.
+ */
+#ifndef WEIR_CONF_SECRETS_H
+#define WEIR_CONF_SECRETS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct strv { /* a growing list of strings */
+	char **v;
+	size_t n;
+};
+
+/* Host patterns are written as in policy rules: "x.com", "*.x.com", ".x.com"; "any" where said. */
+
+struct config_scoped_ca { /* certificates in which one host's upstream is trusted, too */
+	char *host, *path;
+};
+struct config_scoped_verify {
+	char *host;
+	bool verify;
+};
+struct config_client_cert { /* shown to upstreams that ask for one */
+	char *host, *cert_path, *key_path;
+};
+
+struct config_tls {
+	bool enabled;    /* every connection to an intercepted port is */
+	uint16_t *ports; /* 443 */
+	size_t port_count;
+	struct strv bypass; /* hosts that never are */
+	bool verify_upstream;
+	bool block_quic;         /* UDP to an intercepted port is refused */
+	struct strv upstream_ca; /* files, beside the host's roots */
+	struct config_scoped_ca *scoped_ca;
+	size_t scoped_ca_count;
+	struct config_scoped_verify
+		*scoped_verify; /* the first that matches; then verify_upstream */
+	size_t scoped_verify_count;
+	struct config_client_cert *client_certs;
+	size_t client_cert_count;
+	char *ca_cert, *ca_key;  /* both or neither */
+	uint32_t cache_capacity; /* 1000 leaves */
+	uint32_t validity_hours; /* 24, of a leaf */
+	char *keylog;            /* --tls-keylog, NULL: none */
+};
+
+enum config_secret_source {
+	CONFIG_SECRET_ENV,
+	CONFIG_SECRET_FILE,
+	CONFIG_SECRET_COMMAND, /* its standard output, without the last line feed */
+};
+
+/* Where a placeholder is replaced. */
+struct config_injection {
+	bool headers, basic_auth, query_params, body, path, websocket; /* the first two: true */
+};
+
+enum config_violation {
+	CONFIG_VIOLATION_UNSET, /* as secrets.on_violation says */
+	CONFIG_VIOLATION_BLOCK,
+	CONFIG_VIOLATION_BLOCK_AND_LOG,
+	CONFIG_VIOLATION_BLOCK_AND_TERMINATE,
+};
+
+enum config_signer {
+	CONFIG_SIGNER_NONE,
+	CONFIG_SIGNER_SIGV4,      /* value: ACCESS_KEY_ID:SECRET_ACCESS_KEY */
+	CONFIG_SIGNER_HMAC,       /* value: the key; the header named by `header` is made */
+	CONFIG_SIGNER_CLIENT,     /* OAuth2 client credentials. value: CLIENT_ID:CLIENT_SECRET */
+	CONFIG_SIGNER_REFRESH,    /* OAuth2 refresh token. value: CLIENT_ID:CLIENT_SECRET:TOKEN */
+	CONFIG_SIGNER_GITHUB_APP, /* value: the app's private key, PEM */
+};
+
+struct config_secret {
+	char *env_var; /* the guest's variable, and the secret's name */
+	enum config_secret_source source;
+	char *from;         /* the variable (default: env_var), the file, the command (sh -c) */
+	uint64_t expiry_us; /* of a command's or a file's value; 0: read once */
+	char *placeholder;  /* NULL: a random one, of the value's length */
+	char *format;       /* of a random one: text in which each X is a random letter or digit;
+			       NULL: shaped like the value */
+	struct strv hosts;
+	struct strv passthrough; /* hosts that may have the placeholder itself */
+	struct config_injection injection;
+	enum config_violation on_violation;
+	bool require_tls_identity; /* true */
+	bool require, capture;
+	enum config_signer signer;
+	char *token_url; /* CLIENT, REFRESH, GITHUB_APP: where the token comes from, https:// */
+	char *scope;     /* CLIENT, REFRESH; NULL: none */
+	char *app_id;    /* GITHUB_APP */
+	char *header, *algorithm; /* HMAC: header name; "sha256" (default), "sha1", "sha512" */
+	char *where; /* for messages: "FILE:LINE: secrets.secrets[2]" or "--secret A@b" */
+};
+
+struct config_secrets {
+	struct config_secret *list;
+	size_t count;
+	enum config_violation on_violation; /* BLOCK_AND_LOG */
+};
+
+struct config;
+/* Whether anything is to be looked into: TLS, a secret, or an HTTP rule of the policy. */
+bool config_intercepts(const struct config *c);
+/* "ENV@HOST[,HOST...]". */
+struct error;
+int config_add_secret(struct config *c, const char *text, struct error *err);
+
+#endif

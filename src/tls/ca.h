@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The authority that interception signs with: made, stored, read, and asked for leaves.
+ *
+ * ECDSA P-256, CA:true, pathlen 0, keyCertSign and cRLSign. Stored in $XDG_STATE_HOME/weir/tls
+ * (~/.local/state/weir/tls) as ca.crt and ca.key (0600), each written beside and renamed, under a
+ * lock, so that two that start at once end with one CA. Only the key holder and `weir ca` read the
+ * key.
+ *
+ * May use: base/, libcrypto.
+ */
+#ifndef WEIR_TLS_CA_H
+#define WEIR_TLS_CA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+
+struct tls_ca; /* certificate and key */
+
+/* Both paths NULL: the default place, where one is made if there is none. Else both must be there,
+ * match, be a CA, and be in force. NULL and err, which names the file and what to do. */
+struct tls_ca *tls_ca_open(const char *cert_path, const char *key_path, struct error *err);
+/* Makes a new one in the default place; an existing one is an error unless `replace`. */
+struct tls_ca *tls_ca_create(bool replace, struct error *err);
+void tls_ca_free(struct tls_ca *ca);
+const char *tls_ca_pem(const struct tls_ca *ca); /* the certificate */
+/* Where the default one lies; ret is to be freed. NULL and err where no home is known. */
+char *tls_ca_default_path(bool key, struct error *err);
+
+/* A leaf for a host name or an address, over `spki` (DER): SAN, serverAuth, from an hour ago on for
+ * `valid_hours`. Appends DER. */
+int tls_ca_sign_leaf(const struct tls_ca *ca, const char *host, struct view spki,
+		     unsigned valid_hours, struct buf *ret_der, struct error *err);
+
+#endif
