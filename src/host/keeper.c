@@ -111,7 +111,8 @@ static int await_link(struct keeper *k, struct error *err)
 						      "descriptor (RLIMIT_NOFILE?)");
 			k->link_fd = fd;
 			k->link_kind = m.value == GUESTIF_TAP ? GUESTIF_TAP : GUESTIF_PACKET;
-			k->resolv_missing = m.extra ? "/etc/resolv.conf" : NULL;
+			k->resolv_missing = m.extra & MSG_LACKS_RESOLV ? "/etc/resolv.conf" : NULL;
+			k->bundle_missing = m.extra & MSG_LACKS_BUNDLE;
 			return 0;
 		case MSG_ERROR:
 			return error_set(err, "%s", m.text);

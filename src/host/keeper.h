@@ -22,7 +22,7 @@
  * Trust: the command may run under the same uid and could take the keeper over; the gateway
  * believes nothing from it beyond what a command may say about its own end.
  *
- * May use: base/, guestif.h, idmap.h, ns.h, resolvbind.h.
+ * May use: base/, guestif.h, idmap.h, ns.h, bindover.h, resolvbind.h, trustbind.h.
  */
 #ifndef WEIR_HOST_KEEPER_H
 #define WEIR_HOST_KEEPER_H
@@ -35,6 +35,7 @@
 #include "base/error.h"
 #include "host/guestif.h"
 #include "host/resolvbind.h"
+#include "host/trustbind.h"
 
 /* The caller's signal settings, kept for the command. */
 struct keeper_signals {
@@ -52,6 +53,9 @@ struct keeper_config {
 	int pid;                /* that of a process; 0: none */
 	struct guestif_config interface;
 	struct resolvbind resolv;
+	struct trustbind trust;         /* pem NULL: the host's certificates as they are */
+	const char *const *environment; /* "NAME=value", NULL-terminated: added to the command's
+					   own; NULL: nothing */
 	const struct keeper_signals *signals;
 };
 
@@ -62,6 +66,7 @@ struct keeper {
 	enum guestif_kind link_kind;
 	const char *
 		resolv_missing; /* a file that the host lacks, so that it could not be bound over */
+	bool bundle_missing;    /* the host has no bundle of trusted certificates */
 };
 
 /* Starts the keeper and waits until the interface is there. 0, or -1 with err and nothing left. */

@@ -42,6 +42,8 @@ static void __attribute__((noreturn)) become_command(struct inside *in)
 		if (sigismember(&s->ignored, i) == 1)
 			sigaction(i, &ignore, NULL);
 	sigprocmask(SIG_SETMASK, &s->mask, NULL);
+	for (const char *const *e = in->c->environment; e && *e; e++)
+		putenv((char *)*e);
 	execvp(argv[0], argv);
 	int err = errno;
 	tell(in, MSG_EXEC_FAILED, err);
@@ -200,7 +202,7 @@ void keeper_inside(const struct keeper_config *c, int sock)
 	struct keeper_msg m = {.type = MSG_LINK};
 	struct error err = {0};
 	enum guestif_kind kind = GUESTIF_TAP;
-	bool missing = false;
+	struct keeper_missing missing = {0};
 	int fd = keeper_set_up(c, sock, &kind, &missing, &err);
 
 	if (fd < 0) {
@@ -210,7 +212,7 @@ void keeper_inside(const struct keeper_config *c, int sock)
 		_exit(125);
 	}
 	m.value = kind;
-	m.extra = missing;
+	m.extra = (missing.resolv ? MSG_LACKS_RESOLV : 0) | (missing.bundle ? MSG_LACKS_BUNDLE : 0);
 	keeper_msg_send(sock, &m, fd);
 	close(fd);
 	if (!c->argv)

@@ -16,13 +16,15 @@ enum keeper_msg_type {
 	/* to the gateway */
 	MSG_ERROR,  /* text: setting up failed */
 	MSG_MAP_ME, /* write my id maps */
-	MSG_LINK, /* value: enum guestif_kind; carries the fd; extra: 1 where resolv.conf is missing
-		   */
+	MSG_LINK, /* value: enum guestif_kind; carries the fd; extra: bits of what the host lacks */
 	MSG_STOPPED,
 	MSG_EXEC_FAILED,
 	MSG_EXITED,
 	MSG_ALL_GONE,
 };
+
+#define MSG_LACKS_RESOLV 1
+#define MSG_LACKS_BUNDLE 2
 
 struct keeper_msg {
 	int32_t type;
@@ -39,9 +41,14 @@ int keeper_msg_recv(int sock, int flags, struct keeper_msg *ret, int *ret_fd);
 
 /* The keeper's life; never returns. (keeper_inside.c) */
 void keeper_inside(const struct keeper_config *c, int sock) __attribute__((noreturn));
-/* Namespaces, interface, name resolution. The link's fd, or -1 with err. (keeper_setup.c) */
+/* What the host has no file for, so that nothing could be bound over it. */
+struct keeper_missing {
+	bool resolv, bundle;
+};
+/* Namespaces, interface, name resolution, trusted certificates. The link's fd, or -1 with err.
+ * (keeper_setup.c) */
 int keeper_set_up(const struct keeper_config *c, int sock, enum guestif_kind *ret_kind,
-		  bool *ret_resolv_missing, struct error *err);
+		  struct keeper_missing *ret_missing, struct error *err);
 /* Kills whatever descends from the caller, and reaps it. (keeper_reap.c) */
 void keeper_kill_descendants(void);
 

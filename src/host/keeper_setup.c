@@ -74,20 +74,53 @@ static int set_up_existing(const struct keeper_config *c, int sock, enum guestif
 	return fd;
 }
 
-int keeper_set_up(const struct keeper_config *c, int sock, enum guestif_kind *ret_kind,
-		  bool *ret_resolv_missing, struct error *err)
+/* The host's files as the command is to see them. */
+static int bind_files(const struct keeper_config *c, struct keeper_missing *ret, struct error *err)
 {
-	const char *missing = NULL;
+	struct resolvbind_files names;
+	struct trustbind_paths trust;
+	const char *needed[2 * TRUSTBIND_PATHS + 3];
+	const char *resolv = NULL, *bundle = NULL;
+	struct bindover b;
+	size_t n = 0;
+
+	resolvbind_find(&names);
+	trustbind_find(&trust);
+	if (names.resolv)
+		needed[n++] = names.resolv;
+	if (names.hosts)
+		needed[n++] = names.hosts;
+	for (int i = 0; c->trust.pem && trust.bundles[i]; i++)
+		needed[n++] = trust.bundles[i];
+	for (int i = 0; c->trust.pem && trust.stores[i]; i++)
+		needed[n++] = trust.stores[i];
+	needed[n] = NULL;
+	int r = bindover_begin(&b, needed, err);
+	if (r == 0)
+		r = resolvbind_apply(&c->resolv, &names, &b, &resolv, err);
+	if (r == 0)
+		r = trustbind_apply(&c->trust, &trust, &b, &bundle, err);
+	if (r == 0)
+		r = bindover_end(&b, err);
+	ret->resolv = resolv != NULL;
+	ret->bundle = c->trust.pem && !bundle;
+	resolvbind_files_done(&names);
+	trustbind_paths_done(&trust);
+	return r;
+}
+
+int keeper_set_up(const struct keeper_config *c, int sock, enum guestif_kind *ret_kind,
+		  struct keeper_missing *ret_missing, struct error *err)
+{
 	bool existing = c->netns_path || c->pid;
 	int fd = existing ? set_up_existing(c, sock, ret_kind, err)
 			  : set_up_new(c, sock, ret_kind, err);
 
 	if (fd < 0)
 		return -1;
-	if (c->argv && resolvbind_apply(&c->resolv, &missing, err) < 0) {
+	if (c->argv && bind_files(c, ret_missing, err) < 0) {
 		close(fd);
 		return -1;
 	}
-	*ret_resolv_missing = missing;
 	return fd;
 }

@@ -4,13 +4,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define RESOLV_CONF "/etc/resolv.conf"
@@ -139,42 +136,36 @@ static char *slurp(const char *path)
 	return buf;
 }
 
-static int spill(const char *path, const char *text)
-{
-	size_t len = strlen(text);
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	int r = 0;
+typedef bool text_fn(const struct resolvbind *c, const char *host, char *ret, size_t cap);
 
-	if (fd < 0)
-		return -errno;
-	for (size_t at = 0; at < len && r == 0;) {
-		ssize_t n = write(fd, text + at, len - at);
-		if (n < 0)
-			r = -errno;
-		else
-			at += (size_t)n;
-	}
-	/* The umask of the caller must not hide it from a command that changes its uid. */
-	if (r == 0 && fchmod(fd, 0644) < 0)
-		r = -errno;
-	close(fd);
+/* Makes a file from the host's text and binds it over `target`. */
+static int bind_text(const struct resolvbind *c, const struct bindover *b, const char *name,
+		     const char *target, text_fn *make)
+{
+	char *host = slurp(target);
+	size_t cap = host ? strlen(host) + 1024 : 0;
+	char *text = host ? malloc(cap) : NULL;
+	int r = -ENOMEM;
+
+	if (text && make(c, host, text, cap))
+		r = bindover_file(b, name, text, strlen(text), target);
+	free(text);
+	free(host);
 	return r;
 }
 
-/*
- * Over a link itself, for one that leads nowhere: mount(2) would follow it. Linux 5.2 and later;
- * what the path said before is hidden, and the place that it leads to is not touched.
- */
-static int bind_over_link(const char *path, const char *link)
+/* An empty file over a daemon's socket: to connect to it is then refused. */
+static void cover_sockets(const struct bindover *b)
 {
-	int tree = (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-
-	if (tree < 0)
-		return -errno;
-	long r = syscall(SYS_move_mount, tree, "", AT_FDCWD, link, MOVE_MOUNT_F_EMPTY_PATH);
-	int err = errno;
-	close(tree);
-	return r < 0 ? -err : 0;
+	if (bindover_make(b, "closed", "", 0) < 0)
+		return;
+	for (size_t i = 0; i < sizeof(daemon_sockets) / sizeof(daemon_sockets[0]); i++) {
+		char *real = realpath(daemon_sockets[i], NULL);
+		/* What cannot be covered is not there, or not the command's to see either. */
+		if (real)
+			bindover_again(b, "closed", real);
+		free(real);
+	}
 }
 
 static bool is_link(const char *path)
@@ -184,128 +175,49 @@ static bool is_link(const char *path)
 	return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
 }
 
-static int bind_over(const char *path, const char *target)
-{
-	if (is_link(target))
-		return bind_over_link(path, target);
-	return mount(path, target, NULL, MS_BIND, NULL) < 0 ? -errno : 0;
-}
-
-typedef bool text_fn(const struct resolvbind *c, const char *host, char *ret, size_t cap);
-
-/* Makes STAGE/NAME from the host's text and binds it over `target`. */
-static int bind_text(const struct resolvbind *c, const char *stage, const char *name,
-		     const char *target, text_fn *make)
-{
-	char path[PATH_MAX];
-	char *host = slurp(target);
-	size_t cap = host ? strlen(host) + 1024 : 0;
-	char *text = host ? malloc(cap) : NULL;
-	int r = -ENOMEM;
-
-	snprintf(path, sizeof(path), "%s/%s", stage, name);
-	if (text && make(c, host, text, cap)) {
-		r = spill(path, text);
-		if (r == 0)
-			r = bind_over(path, target);
-	}
-	free(text);
-	free(host);
-	return r;
-}
-
-/* An empty file over a daemon's socket: to connect to it is then refused. */
-static void cover_sockets(const char *stage)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s/closed", stage);
-	if (spill(path, "") < 0)
-		return;
-	for (size_t i = 0; i < sizeof(daemon_sockets) / sizeof(daemon_sockets[0]); i++) {
-		char *real = realpath(daemon_sockets[i], NULL);
-		/* What cannot be covered is not there, or not the command's to see either. */
-		if (real && mount(path, real, NULL, MS_BIND, NULL) < 0)
-			errno = 0;
-		free(real);
-	}
-}
-
-static bool path_below(const char *path, const char *dir)
-{
-	size_t n = strlen(dir);
-
-	return path && strncmp(path, dir, n) == 0 && path[n] == '/';
-}
-
-/* A directory to mount over for a moment, which hides nothing that is needed in it. */
-static const char *staging_dir(const char *resolv, const char *hosts)
-{
-	static const char *const dirs[] = {"/tmp", "/mnt",  "/media", "/srv",
-					   "/opt", "/home", "/usr"};
-	struct stat st;
-
-	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
-		if (lstat(dirs[i], &st) == 0 && S_ISDIR(st.st_mode) &&
-		    !path_below(resolv, dirs[i]) && !path_below(hosts, dirs[i]))
-			return dirs[i];
-	return NULL;
-}
-
 /* A resolv.conf that cannot be followed. Without one there is nothing to bind over, and on kernels
  * that cannot bind over a link neither: then the command has none, as on the host. */
-static int bind_dangling(const struct resolvbind *c, const char *stage, const char **ret_missing)
+static int bind_dangling(const struct resolvbind *c, const struct bindover *b,
+			 const char **ret_missing)
 {
 	if (is_link(RESOLV_CONF) &&
-	    bind_text(c, stage, "resolv.conf", RESOLV_CONF, resolvbind_resolv_text) == 0)
+	    bind_text(c, b, "resolv.conf", RESOLV_CONF, resolvbind_resolv_text) == 0)
 		return 0;
 	*ret_missing = RESOLV_CONF;
 	return 0;
 }
 
-int resolvbind_apply(const struct resolvbind *c, const char **ret_missing, struct error *err)
+void resolvbind_find(struct resolvbind_files *ret)
 {
-	char *resolv = realpath(RESOLV_CONF, NULL);
-	char *hosts = realpath(HOSTS, NULL);
-	const char *stage = staging_dir(resolv, hosts);
-	int r = -1;
+	ret->resolv = realpath(RESOLV_CONF, NULL);
+	ret->hosts = realpath(HOSTS, NULL);
+}
+
+void resolvbind_files_done(struct resolvbind_files *f)
+{
+	free(f->resolv);
+	free(f->hosts);
+}
+
+int resolvbind_apply(const struct resolvbind *c, const struct resolvbind_files *f,
+		     const struct bindover *b, const char **ret_missing, struct error *err)
+{
+	int r;
 
 	*ret_missing = NULL;
-	/* Nothing goes back to the host; what the host mounts later still appears here. */
-	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) {
-		error_set_errno(err, errno, "cannot make the mount namespace private");
-		goto out;
-	}
-	if (!stage) {
-		error_set(err,
-			  "no directory to prepare " RESOLV_CONF " in: one of /tmp, /mnt, /opt "
-			  "is needed");
-		goto out;
-	}
-	if (mount("weir", stage, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755") < 0) {
-		error_set_errno(err, errno, "cannot mount a tmpfs");
-		goto out;
-	}
-	if (resolv)
-		r = bind_text(c, stage, "resolv.conf", resolv, resolvbind_resolv_text);
+	if (f->resolv)
+		r = bind_text(c, b, "resolv.conf", f->resolv, resolvbind_resolv_text);
 	else
-		r = bind_dangling(c, stage, ret_missing);
+		r = bind_dangling(c, b, ret_missing);
 	if (r == -EOVERFLOW)
-		r = error_set(err, "the caller's user has no id in that user namespace, so that it "
-				   "cannot run a command there");
-	else if (r < 0)
-		r = error_set_errno(err, r, "cannot bind over %s", resolv);
-	if (r == 0 && hosts) {
-		r = bind_text(c, stage, "hosts", hosts, resolvbind_hosts_text);
-		if (r < 0)
-			r = error_set_errno(err, r, "cannot bind over %s", hosts);
-	}
-	cover_sockets(stage);
-	/* The bind mounts keep the tmpfs; its directory is to be seen no more. */
-	if (umount2(stage, MNT_DETACH) < 0 && r == 0)
-		r = error_set_errno(err, errno, "cannot unmount the staging directory");
-out:
-	free(resolv);
-	free(hosts);
-	return r < 0 ? -1 : 0;
+		return error_set(err,
+				 "the caller's user has no id in that user namespace, so that it "
+				 "cannot run a command there");
+	if (r < 0)
+		return error_set_errno(err, r, "cannot bind over %s", f->resolv);
+	r = f->hosts ? bind_text(c, b, "hosts", f->hosts, resolvbind_hosts_text) : 0;
+	if (r < 0)
+		return error_set_errno(err, r, "cannot bind over %s", f->hosts);
+	cover_sockets(b);
+	return 0;
 }
