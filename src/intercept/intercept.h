@@ -36,9 +36,10 @@
 struct intercept; /* a sandbox's; NULL in struct sandbox: nothing is looked into */
 struct config;
 
-/* For a sandbox whose configuration intercepts (config_intercepts()). `h` outlives it. */
-struct intercept *intercept_new(struct sandbox *sb, struct holder *h, const struct config *c,
-				struct error *err);
+/* For a sandbox whose configuration intercepts (config_intercepts()). `h` outlives it; so does its
+ * channel, which the owner frees behind it. */
+struct intercept *intercept_new(struct sandbox *sb, struct holder *h, struct holder_channel *ch,
+				const struct config *c, struct error *err);
 void intercept_free(struct intercept *ic);
 int intercept_reload(struct intercept *ic, const struct config *c, struct error *err);
 
