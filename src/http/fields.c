@@ -15,20 +15,26 @@ void http_fields_init(struct http_fields *s)
 	*s = (struct http_fields){0};
 }
 
+static void free_text(struct http_fields *s)
+{
+	if (s->text)
+		explicit_bzero(s->text, s->text_len);
+	free(s->text);
+	s->text = NULL;
+	s->text_cap = 0;
+}
+
 void http_fields_done(struct http_fields *s)
 {
-	free(s->text);
+	free_text(s);
 	free(s->list);
 	http_fields_init(s);
 }
 
 void http_fields_clear(struct http_fields *s)
 {
-	if (s->text_cap > TEXT_FIRST) {
-		free(s->text);
-		s->text = NULL;
-		s->text_cap = 0;
-	}
+	if (s->text_cap > TEXT_FIRST)
+		free_text(s);
 	if (s->cap > LIST_FIRST) {
 		free(s->list);
 		s->list = NULL;
@@ -38,9 +44,10 @@ void http_fields_clear(struct http_fields *s)
 	s->count = 0;
 }
 
-static void rebase(struct view *v, const uint8_t *from, const uint8_t *to)
+static void rebase(struct view *v, const struct http_fields *s, uint8_t *to)
 {
-	v->p = to + (v->p - from);
+	if (v->p >= s->text && v->p <= s->text + s->text_len)
+		v->p = to + (v->p - s->text);
 }
 
 /* The views in the list follow the text while the old one is still there. */
@@ -56,20 +63,25 @@ static bool grow_text(struct http_fields *s, size_t want)
 	if (s->text_len)
 		memcpy(text, s->text, s->text_len);
 	for (size_t i = 0; i < s->count; i++) {
-		rebase(&s->list[i].name, s->text, text);
-		rebase(&s->list[i].value, s->text, text);
+		rebase(&s->list[i].name, s, text);
+		rebase(&s->list[i].value, s, text);
 	}
-	free(s->text);
+	free_text(s);
 	s->text = text;
 	s->text_cap = cap;
 	return true;
 }
 
-bool http_fields_append(struct http_fields *s, const uint8_t *p, size_t n)
+bool http_fields_reserve(struct http_fields *s, size_t n)
 {
 	if (n > HTTP_TEXT_MAX - s->text_len)
 		return false;
-	if (s->text_cap - s->text_len < n && !grow_text(s, s->text_len + n))
+	return s->text_cap - s->text_len >= n || grow_text(s, s->text_len + n);
+}
+
+bool http_fields_append(struct http_fields *s, const uint8_t *p, size_t n)
+{
+	if (!http_fields_reserve(s, n))
 		return false;
 	if (n)
 		memcpy(s->text + s->text_len, p, n);

@@ -2,7 +2,7 @@
 /*
  * The fields of one message, and the text that they are views of. Both grow as a message needs and
  * up to a cap, and shrink to their first size for the next one, so that an idle connection holds
- * little.
+ * little. Memory that is given back is wiped, for the text may hold what a filter put in.
  *
  * May use: base/.
  */
@@ -29,10 +29,14 @@ void http_fields_init(struct http_fields *s);
 void http_fields_done(struct http_fields *s);
 /* Empty again. */
 void http_fields_clear(struct http_fields *s);
+/* Room for n more bytes of text: appending them moves nothing then. False at the cap or without
+ * memory. The views of the list follow the text where they lie in it. */
+bool http_fields_reserve(struct http_fields *s, size_t n);
 /* Appends text; false at the cap or without memory. Moves the text: views into it that are not in
  * the list are then dead. */
 bool http_fields_append(struct http_fields *s, const uint8_t *p, size_t n);
-/* Appends a field; its views lie in the text. False at the cap or without memory. */
+/* Appends a field; its views lie in the text, or in memory that outlives the list. False at the cap
+ * or without memory. */
 bool http_fields_add(struct http_fields *s, struct view name, struct view value);
 
 #endif
