@@ -5,6 +5,7 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -24,23 +25,23 @@ static const struct {
 	LIBCRYPTO_FUNCTIONS(FUNCTION)};
 
 static bool loaded;
+static char why[256]; /* it was not */
 
 static void load(void)
 {
 	void *lib = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-	if (!lib) {
-		log_warning("QUIC cannot be read: %s", dlerror());
-		return;
-	}
-	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
+
+	for (size_t i = 0; lib && i < sizeof(functions) / sizeof(functions[0]); i++) {
 		void *f = dlsym(lib, functions[i].name);
-		if (!f) {
-			log_warning("QUIC cannot be read: %s", dlerror());
-			return;
-		}
+		if (!f)
+			lib = NULL;
 		memcpy(functions[i].at, &f, sizeof(f));
 	}
-	loaded = true;
+	loaded = lib;
+	if (!lib) {
+		snprintf(why, sizeof(why), "%s", dlerror());
+		log_warning("TLS and QUIC cannot be read: %s", why);
+	}
 }
 
 /* Workers may come here at once. */
@@ -50,4 +51,17 @@ bool libcrypto_load(void)
 
 	pthread_once(&once, load);
 	return loaded;
+}
+
+int libcrypto_need(struct error *err)
+{
+	return libcrypto_load() ? 0 : error_set(err, "OpenSSL is needed: %s", why);
+}
+
+const char *libcrypto_fault(void)
+{
+	const char *s = libcrypto.ERR_reason_error_string(libcrypto.ERR_peek_last_error());
+
+	libcrypto.ERR_clear_error();
+	return s ? s : "unknown error";
 }
