@@ -52,6 +52,7 @@ ORIGIN4, ORIGIN6 = "192.31.196.2", "2620:4f:8000::2"  # the hostile name server,
 SITE4, SITE6 = "192.31.196.%d", "2620:4f:8000:1::%x"  # the servers of each test have addresses of their own: of 128 + N
 SITES = 120
 SHARED4, SHARED6 = "192.31.196.100", "2620:4f:8000:2::100"  # two names have it, as on shared hosting; the web server's, too
+API4, API6 = "192.31.196.101", "2620:4f:8000:2::101"  # the services of api.py: the web server's, too
 SERVERS4 = [WEB4, ALT4, SSH4, DNS4]
 SERVERS6 = [WEB6, ALT6, SSH6, DNS6]
 NAMES = {  # NAME.test
@@ -60,6 +61,8 @@ NAMES = {  # NAME.test
     "dead6": (WEB4, DEAD6), "unreachable6": (WEB4, UNREACH6), "dead4": (DEAD4, WEB6),
     "git": (SHARED4, SHARED6), "registry": (SHARED4, SHARED6),
 }
+NAMES.update((n, (API4, API6)) for n in (
+    "api", "other", "oauth", "bypass", "tls12", "tls13", "mtls", "h1", "expired", "wrongname", "selfsigned", "private", "raw"))
 
 USER, USER_ID = "lab", 4242  # an ordinary user, known inside the lab only
 BIG_FILE = 1 << 30
@@ -112,6 +115,8 @@ def enter():
 
 
 class Lab:
+    full = True
+
     def __init__(self):
         self.procs = []
 
@@ -190,7 +195,7 @@ class Lab:
         ip("route", "add", "default", "via", "192.31.196.1", ns="origin")
         ip("-6", "route", "add", "default", "via", "2620:4f:8000::1", ns="origin")
         ip("-6", "route", "add", "2620:4f:8000:1::/64", "via", ORIGIN6, ns="r2")
-        for a, via in ((SHARED4 + "/32", WEB4), (SHARED6 + "/128", WEB6)):
+        for a, via in ((SHARED4 + "/32", WEB4), (SHARED6 + "/128", WEB6), (API4 + "/32", WEB4), (API6 + "/128", WEB6)):
             ip("addr", "add", a, "dev", "lo", ns="internet")
             ip("route", "add", a, "via", via, ns="r2")
 
@@ -272,6 +277,7 @@ class Lab:
         self.start("dnsmasq", ["dnsmasq", "--conf-file=" + ROOT + "/dnsmasq.conf"])
 
     def web(self, git):
+        import api
         fcgi = ""
         if git:
             self.start("fcgiwrap", ["fcgiwrap", "-f", "-c", "4", "-s", "unix:" + ROOT + "/fcgi.sock"])
@@ -304,16 +310,17 @@ http {
     proxy_temp_path %(root)s/tmp/proxy; uwsgi_temp_path %(root)s/tmp/u; scgi_temp_path %(root)s/tmp/s;
     ssl_certificate %(root)s/server.pem; ssl_certificate_key %(root)s/server.key; ssl_protocols TLSv1.2 TLSv1.3;
     server {
-        listen 80 backlog=4096; listen [::]:80 backlog=4096;
-        listen 443 ssl http2 backlog=4096; listen [::]:443 ssl http2 backlog=4096;
+        listen 80 backlog=4096 default_server; listen [::]:80 backlog=4096 default_server;
+        listen 443 ssl http2 backlog=4096 default_server; listen [::]:443 ssl http2 backlog=4096 default_server;
         server_name _; root %(root)s/www;
         location /up/ { dav_methods PUT DELETE; create_full_put_path on; client_body_in_file_only off; }
         location = /whoami { return 200 "$remote_addr $remote_port $server_protocol $host\\n"; }
         location = /slow { limit_rate 64k; limit_rate_after 1; try_files /one-mib =404; }
         %(fcgi)s
     }
+    %(vhosts)s
 }
-""" % dict(root=ROOT, fcgi=fcgi))
+""" % dict(root=ROOT, fcgi=fcgi, vhosts=api.vhosts(ROOT) if self.full else ""))
         self.file("one-mib", 1 << 20)
         self.start("nginx", ["nginx", "-c", ROOT + "/nginx.conf", "-e", ROOT + "/log/nginx.err"])
 
@@ -384,6 +391,7 @@ git clone -q --bare . %(b)s; git -C %(b)s config http.receivepack true; rm -rf %
 
     def services(self):
         self.start("services", [PYTHON, HERE + "/services.py"])
+        self.start("api", [PYTHON, HERE + "/api.py"])
         self.start("services-narrow", [PYTHON, HERE + "/services.py", "--narrow"], ns="narrow")
 
     def origin(self):
@@ -410,9 +418,13 @@ git clone -q --bare . %(b)s; git -C %(b)s config http.receivepack true; rm -rf %
     def up(self, full=True):
         """The whole lab; full=False leaves out what only the tests need."""
         os.umask(0o022)
+        self.full = full
         self.files()
         self.wires()
         self.keys()
+        if full:
+            import api  # which needs this module
+            api.certificates(ROOT, sh, NAMES)
         self.dns()
         self.git()
         self.web(git=shutil.which("fcgiwrap") is not None)
@@ -422,7 +434,7 @@ git clone -q --bare . %(b)s; git -C %(b)s config http.receivepack true; rm -rf %
             self.rsync()
             self.services()
             self.origin()
-            checks += [(ORIGIN4, 53), (ORIGIN6, 7098), (ORIGIN4, 7099), (WEB4, 873), (WEB4, 7000), (WEB6, 7005), (NARROW4, 7000)]
+            checks += [(ORIGIN4, 53), (ORIGIN6, 7098), (ORIGIN4, 7099), (WEB4, 873), (WEB4, 7000), (WEB6, 7005), (NARROW4, 7000), (API6, 7098), (API4, 8443)]
         self.wait(checks)
         os.environ.update(HOME=ROOT + "/home", TMPDIR=ROOT + "/tmp")  # what programs leave there goes with the lab
 
