@@ -79,6 +79,7 @@ bool http_head_set_value(struct http_head *h, size_t index, struct view value)
 	if (!keep(h, value, &v))
 		return false;
 	h->fields.list[index].value = v;
+	h->fields.list[index].changed = true;
 	return true;
 }
 
@@ -94,10 +95,12 @@ bool http_head_add(struct http_head *h, const char *name, struct view value)
 	n = put(h, n);
 	if (!shared)
 		value = put(h, value);
-	if (http_fields_add(&h->fields, n, value))
-		return true;
-	h->fields.text_len = text_len;
-	return false;
+	if (!http_fields_add(&h->fields, n, value)) {
+		h->fields.text_len = text_len;
+		return false;
+	}
+	h->fields.list[h->fields.count - 1].changed = true;
+	return true;
 }
 
 void http_head_remove(struct http_head *h, size_t index)
@@ -110,5 +113,8 @@ void http_head_remove(struct http_head *h, size_t index)
 
 bool http_head_set_path(struct http_head *h, struct view path)
 {
-	return keep(h, path, &h->path);
+	if (!keep(h, path, &h->path))
+		return false;
+	h->path_changed = true;
+	return true;
 }

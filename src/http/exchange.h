@@ -37,6 +37,7 @@ struct http_head {
 	/* Of a request. */
 	struct view method, scheme, path; /* path: origin-form with the query, "*" of OPTIONS, or
 					     empty of CONNECT */
+	bool path_changed;                /* as http_field.changed */
 	struct view protocol;             /* :protocol of an extended CONNECT (RFC 8441) */
 	struct http_authority authority;  /* Host or :authority */
 	struct view authority_text;

@@ -16,6 +16,7 @@
 
 struct http_field {
 	struct view name, value; /* value without surrounding white space */
+	bool changed; /* the value is not what came: HTTP/2 lets no table of headers keep it */
 };
 
 struct http_fields {
