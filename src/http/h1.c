@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Following a client's HTTP/1 requests through the stream. Lines of heads and trailers are put
- * together in the store, one memchr() for each, and read once when they are whole; bodies and
- * chunks are skipped by their length; chunk sizes are read byte by byte.
+ * together in the store and read once when they are whole; bodies and chunks are skipped by their
+ * length.
  */
 #include "http/h1_priv.h"
 
 #include <stdlib.h>
-
-#include "http/text.h"
-
-/* Eight hexadecimal digits hold every size up to H1_CHUNK_MAX, padded as some clients do. */
-#define SIZE_DIGITS 8
 
 struct h1 *h1_new(void)
 {
@@ -51,7 +46,7 @@ static void begin_request(struct h1 *h)
 	struct http_fields store = h->store;
 
 	http_fields_clear(&store);
-	*h = (struct h1){.state = H1_S_LINE, .store = store};
+	*h = (struct h1){.state = H1_S_LINE, .store = store, .split = h->split};
 }
 
 /* The store may have moved since: the views of the head are made anew. */
@@ -96,7 +91,7 @@ static enum h1_event end_head(struct h1 *h)
 	h->head.field_count = h->store.count;
 	show_head(h);
 	h->left = h->head.length;
-	h->state = h->head.chunked ? H1_S_SIZE : h->left ? H1_S_LENGTH : H1_S_OVER;
+	h->state = h->head.chunked ? H1_S_CHUNKS : h->left ? H1_S_LENGTH : H1_S_OVER;
 	return H1_HEAD;
 }
 
@@ -115,27 +110,24 @@ static enum h1_event end_trailer(struct h1 *h)
 /* Until the empty line that ends the head or the trailer. */
 static enum h1_event read_lines(struct h1 *h, struct view in, size_t *ret_used)
 {
-	size_t at = 0;
+	const uint8_t *from = in.p;
 	bool last = false;
 
 	while (!last) {
-		size_t left = in.len - at;
-		const uint8_t *lf = left ? memchr(in.p + at, '\n', left) : NULL;
-		size_t n = lf ? (size_t)(lf - (in.p + at)) + 1 : left;
 		size_t max = h->state == H1_S_LINE ? H1_LINE_MAX : HTTP_TEXT_MAX;
-		if (n > max - h->store.text_len || !http_fields_append(&h->store, in.p + at, n)) {
+		enum h1_line got = h1_line_take(&h->store, &in, max);
+		if (got == H1_LINE_FULL) {
 			refuse_size(h);
 			return H1_ERROR;
 		}
-		at += n;
-		if (!lf) {
-			*ret_used = at;
+		if (got == H1_LINE_MORE) {
+			*ret_used = (size_t)(in.p - from);
 			return H1_MORE;
 		}
 		if (!end_line(h, &last))
 			return H1_ERROR;
 	}
-	*ret_used = at;
+	*ret_used = (size_t)(in.p - from);
 	return h->state == H1_S_TRAILER ? end_trailer(h) : end_head(h);
 }
 
@@ -150,47 +142,6 @@ static enum h1_event read_trailer(struct h1 *h, struct view in, size_t *ret_used
 
 /* ---- bodies ---- */
 
-static bool size_byte(struct h1 *h, uint8_t c)
-{
-	int digit = http_hex_digit(c);
-
-	if (digit < 0) {
-		if (c != '\r' || h->size_digits == 0)
-			return h1_refuse(h, 400, "a chunk's size is not one plain number");
-		h->state = H1_S_SIZE_LF;
-		return true;
-	}
-	h->left = h->left * 16 + (unsigned)digit;
-	if (++h->size_digits > SIZE_DIGITS || h->left > H1_CHUNK_MAX)
-		return h1_refuse(h, 400, "a chunk is too large");
-	return true;
-}
-
-/* A byte of a chunk's framing. */
-static bool chunk_byte(struct h1 *h, uint8_t c)
-{
-	switch (h->state) {
-	case H1_S_SIZE:
-		return size_byte(h, c);
-	case H1_S_SIZE_LF:
-		if (c != '\n')
-			return h1_refuse(h, 400, "a lone carriage return behind a chunk's size");
-		h->state = h->left ? H1_S_CHUNK : H1_S_TRAILER;
-		return true;
-	case H1_S_CHUNK_CR:
-		if (c != '\r')
-			return h1_refuse(h, 400, "a chunk is longer than its size");
-		h->state = H1_S_CHUNK_LF;
-		return true;
-	default: /* H1_S_CHUNK_LF */
-		if (c != '\n')
-			return h1_refuse(h, 400, "a lone carriage return behind a chunk");
-		h->state = H1_S_SIZE;
-		h->size_digits = 0;
-		return true;
-	}
-}
-
 static size_t skip_left(struct h1 *h, size_t n)
 {
 	if (n > h->left)
@@ -199,23 +150,20 @@ static size_t skip_left(struct h1 *h, size_t n)
 	return n;
 }
 
-/* As many chunks as there are. A byte that is refused ends the call before it, so that the next
- * call refuses at once: what was good up to there has been reported whole. */
-static size_t skip_chunks(struct h1 *h, struct view in)
+/* As many chunks as there are, or up to the first piece of content. A byte that is refused ends
+ * the call before it, and the next call refuses at once. */
+static size_t read_chunks(struct h1 *h, struct view in)
 {
-	size_t at = 0;
+	size_t at = 0, n;
 
-	while (at < in.len && h->state != H1_S_TRAILER) {
-		if (h->state == H1_S_CHUNK) {
-			at += skip_left(h, in.len - at);
-			if (h->left == 0)
-				h->state = H1_S_CHUNK_CR;
-		} else if (chunk_byte(h, in.p[at])) {
-			at++;
-		} else {
-			break;
-		}
-	}
+	do {
+		n = h1_chunks_read(&h->chunks, view_make(in.p + at, in.len - at), &h->data);
+		at += n;
+	} while (n && !(h->split && h->data.len));
+	if (h->chunks.state == H1_CHUNK_LAST)
+		h->state = H1_S_TRAILER;
+	else if (h->chunks.state == H1_CHUNK_BAD)
+		h1_refuse(h, 400, h->chunks.error);
 	return at;
 }
 
@@ -223,17 +171,34 @@ static enum h1_event read_body(struct h1 *h, struct view in, size_t *ret_used)
 {
 	size_t n;
 
+	if (in.len == 0)
+		return H1_MORE;
 	if (h->state == H1_S_LENGTH) {
 		n = skip_left(h, in.len);
+		h->data = view_make(in.p, n);
 		if (h->left == 0)
 			h->state = H1_S_OVER;
 	} else {
-		n = skip_chunks(h, in);
+		n = read_chunks(h, in);
 	}
 	if (n == 0)
 		return h->state == H1_S_ERROR ? H1_ERROR : H1_MORE;
 	*ret_used = n;
 	return H1_BODY;
+}
+
+void h1_split(struct h1 *h)
+{
+	h->split = true;
+}
+
+struct view h1_data(const struct h1 *h, uint64_t *ret_chunk)
+{
+	const struct h1_chunks *c = &h->chunks;
+
+	*ret_chunk =
+		h->head.chunked && h->data.len && c->left + h->data.len == c->size ? c->size : 0;
+	return h->data;
 }
 
 /* ---- the stream ---- */
@@ -242,10 +207,10 @@ static enum h1_event end_request(struct h1 *h)
 {
 	bool asks = h->head.connect || h->head.upgrade;
 
-	if (!asks || h->answer == H1_ANSWER_STAY)
+	if (!asks || h->said == H1_SAID_STAY)
 		h->state = H1_S_LINE;
 	else
-		h->state = h->answer == H1_ANSWER_SWITCH ? H1_S_TUNNEL : H1_S_WAIT;
+		h->state = h->said == H1_SAID_SWITCH ? H1_S_TUNNEL : H1_S_WAIT;
 	return H1_END;
 }
 
@@ -278,14 +243,14 @@ enum h1_event h1_read(struct h1 *h, struct view in, size_t *ret_used)
 
 void h1_switch(struct h1 *h)
 {
-	h->answer = H1_ANSWER_SWITCH;
+	h->said = H1_SAID_SWITCH;
 	if (h->state == H1_S_WAIT)
 		h->state = H1_S_TUNNEL;
 }
 
 void h1_stay(struct h1 *h)
 {
-	h->answer = H1_ANSWER_STAY;
+	h->said = H1_SAID_STAY;
 	if (h->state == H1_S_WAIT)
 		h->state = H1_S_LINE;
 }

@@ -28,11 +28,10 @@
 #include "http/authority.h"
 #include "http/fields.h"
 #include "http/guess.h"
+#include "http/h1_part.h"
 
 #define H1_LINE_MAX   16384
 #define H1_METHOD_MAX 64
-/* A chunk that a server would count in 32 bits with a sign is no larger. */
-#define H1_CHUNK_MAX 0x7fffffffu
 
 /* A request head read whole. Views point into the reader's copy and live until the next request. */
 struct h1_head {
@@ -77,6 +76,13 @@ void h1_free(struct h1 *h);
  */
 enum h1_event h1_read(struct h1 *h, struct view in, size_t *ret_used);
 const struct h1_head *h1_head(const struct h1 *h); /* valid from H1_HEAD to H1_END */
+/*
+ * For who reads bodies instead of passing their bytes on: from now on each H1_BODY ends with the
+ * first piece of content in it at the latest, and h1_data() is that piece (empty: framing alone),
+ * a view of what was offered. *ret_chunk: where a chunk begins with it, the chunk's size; else 0.
+ */
+void h1_split(struct h1 *h);
+struct view h1_data(const struct h1 *h, uint64_t *ret_chunk);
 /*
  * The server's answer to a CONNECT or an Upgrade: it switched protocols (101, or 2xx to CONNECT),
  * or it stays with HTTP/1 (any other final answer). Both may come before the request has ended.

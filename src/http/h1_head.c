@@ -25,12 +25,9 @@ bool h1_refuse(struct h1 *h, int status, const char *error)
 /* The line under way without its CR LF; false where it ends with a bare LF. */
 static bool current_line(struct h1 *h, struct view *ret)
 {
-	size_t len = h->store.text_len - h->line;
+	const char *error = h1_line_show(&h->store, h->line, ret);
 
-	if (len < 2 || h->store.text[h->store.text_len - 2] != '\r')
-		return h1_refuse(h, BAD_REQUEST, "a line ends without a carriage return");
-	*ret = view_make(h->store.text + h->line, len - 2);
-	return true;
+	return !error || h1_refuse(h, BAD_REQUEST, error);
 }
 
 /* ---- the request line ---- */
@@ -259,19 +256,9 @@ bool h1_field_line(struct h1 *h)
 		return false;
 	if (line.len == 0)
 		return true;
-	if (line.p[0] == ' ' || line.p[0] == '\t')
-		return h1_refuse(h, BAD_REQUEST, "a field is folded over two lines");
-	view_take(&line, http_token_len(line), &name);
-	if (name.len == 0 || line.len == 0)
-		return h1_refuse(h, BAD_REQUEST, "a line of the head is no field");
-	if (line.p[0] == ' ' || line.p[0] == '\t')
-		return h1_refuse(h, BAD_REQUEST, "white space behind a field's name");
-	if (line.p[0] != ':')
-		return h1_refuse(h, BAD_REQUEST, "a character in a field's name is not allowed");
-	view_skip(&line, 1);
-	if (!http_value_clean(line))
-		return h1_refuse(h, BAD_REQUEST, "a control character in a field");
-	value = http_text_trim(line);
+	const char *error = h1_field_split(line, &name, &value);
+	if (error)
+		return h1_refuse(h, BAD_REQUEST, error);
 	if (!http_fields_add(&h->store, name, value))
 		return h1_refuse(h, TOO_LARGE, "too many fields");
 	return judge_field(h, name, value);

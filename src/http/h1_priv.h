@@ -8,25 +8,21 @@
 #include "http/h1.h"
 
 enum h1_state {
-	H1_S_LINE,     /* in the request line, or in front of it */
-	H1_S_FIELDS,   /* in the fields of the head */
-	H1_S_LENGTH,   /* in a body: `left` bytes are to come */
-	H1_S_SIZE,     /* in the digits of a chunk's size */
-	H1_S_SIZE_LF,  /* behind its CR */
-	H1_S_CHUNK,    /* in a chunk: `left` bytes are to come */
-	H1_S_CHUNK_CR, /* behind it */
-	H1_S_CHUNK_LF, /* behind its CR */
-	H1_S_TRAILER,  /* in trailer fields */
-	H1_S_OVER,     /* H1_END is owed */
-	H1_S_WAIT,     /* for the server's answer */
-	H1_S_TUNNEL,   /* final */
-	H1_S_ERROR,    /* final */
+	H1_S_LINE,    /* in the request line, or in front of it */
+	H1_S_FIELDS,  /* in the fields of the head */
+	H1_S_LENGTH,  /* in a body: `left` bytes are to come */
+	H1_S_CHUNKS,  /* in a body of chunks: `chunks` says where */
+	H1_S_TRAILER, /* in trailer fields */
+	H1_S_OVER,    /* H1_END is owed */
+	H1_S_WAIT,    /* for the server's answer */
+	H1_S_TUNNEL,  /* final */
+	H1_S_ERROR,   /* final */
 };
 
-enum h1_answer {
-	H1_ANSWER_NONE,
-	H1_ANSWER_SWITCH,
-	H1_ANSWER_STAY
+enum h1_said {
+	H1_SAID_NONE,
+	H1_SAID_SWITCH,
+	H1_SAID_STAY
 };
 
 struct h1 {
@@ -35,9 +31,11 @@ struct h1 {
 	size_t line;              /* where in the text the line under way begins */
 	size_t head_len;          /* bytes of the head, once it is complete */
 	struct h1_head head;
-	uint64_t left;         /* of a body or chunk; a size under way */
-	unsigned size_digits;  /* of a chunk's size */
-	enum h1_answer answer; /* of the server, where it came early */
+	uint64_t left; /* of a body with a length */
+	struct h1_chunks chunks;
+	bool split;        /* h1_split() was called */
+	struct view data;  /* of the newest H1_BODY, where split */
+	enum h1_said said; /* by the server, where it came early */
 	/* Of the head under way. */
 	size_t method_len, target_len;
 	bool has_host, has_length, has_coding;
