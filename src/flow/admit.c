@@ -7,6 +7,7 @@
  */
 #include "flow/denials.h"
 #include "flow/flow.h"
+#include "flow/taker.h"
 #include "observe/events.h"
 #include "policy/bindings.h"
 
@@ -101,6 +102,25 @@ struct policy_verdict flow_decide(struct sandbox *sb, const struct policy_facts 
 	return policy_decide(sb->policy, &sb->env, &asked);
 }
 
+/* Whether the taker wants to see its first bytes. What would have to be looked into, and cannot,
+ * is refused. */
+static bool admit_look(struct sandbox *sb, const struct policy_facts *f,
+		       const struct policy_facts *asked, const struct ipaddr *guest,
+		       uint16_t guest_port, struct policy_verdict *v)
+{
+	switch (sb->taker ? sb->taker->begin(sb, asked, v) : TAKER_LEAVE) {
+	case TAKER_LEAVE:
+		return false;
+	case TAKER_TAKE:
+		return true;
+	case TAKER_REFUSE:
+		break;
+	}
+	*v = (struct policy_verdict){POLICY_DENY, REASON_QUIC, -1, "built in", false};
+	flow_note_refusal(sb, f, guest, guest_port, 0, v);
+	return false;
+}
+
 struct admission flow_admit(struct sandbox *sb, const struct policy_facts *f,
 			    const struct ipaddr *guest, uint16_t guest_port)
 {
@@ -116,6 +136,9 @@ struct admission flow_admit(struct sandbox *sb, const struct policy_facts *f,
 	a.hold = a.verdict.answer == POLICY_NEED_NAME ||
 		 (a.verdict.by_name && f->seen == POLICY_NAME_UNSEEN);
 	if (f->dir != POLICY_EGRESS)
+		return a;
+	a.look = admit_look(sb, f, &asked, guest, guest_port, &a.verdict);
+	if (a.verdict.answer == POLICY_DENY)
 		return a;
 	a.dial = asked.remote;
 	if (is_gateway(sb, &asked.remote)) {

@@ -30,14 +30,46 @@ struct view first_flight_gather(const struct iovec *iov, int n, uint8_t buf[FIRS
 	return view_make(buf, len);
 }
 
+bool first_flight_untaken(struct first_flight *ff, enum taker_kind kind,
+			  const struct policy_verdict *v, const struct hello *hello,
+			  struct view first)
+{
+	const struct taker_first t = {
+		.kind = kind, .hello = hello, .bytes = first, .server_spoke = ff->server_first_n};
+	struct policy_verdict no = {POLICY_DENY, REASON_NONE, -1, "default", false};
+
+	if (!ff->sb->taker)
+		return true;
+	switch (ff->sb->taker->first(ff->sb, ff->flow, v, &t, &no.reason)) {
+	case TAKER_LEAVE:
+		return true;
+	case TAKER_TAKE:
+		ff->state = FF_TAKEN;
+		ff->taken = (uint8_t)kind;
+		ff->end.watches = false;
+		if (hello)
+			ff->retry.first = *hello;
+		first_flight_call(ff);
+		return false;
+	case TAKER_REFUSE:
+		break;
+	}
+	if (v)
+		no.rule = v->rule, no.rule_text = v->rule_text;
+	flow_refuse(ff->sb, ff->flow, &no);
+	first_flight_deny(ff, hello ? FF_DENY_TLS : FF_DENY_RST, &no, NULL, 0);
+	return false;
+}
+
 void first_flight_nameless(struct first_flight *ff, enum policy_seen seen)
 {
 	struct policy_verdict v = flow_judge(ff->sb, ff->flow, seen, NULL);
 
-	if (v.answer == POLICY_ALLOW)
-		first_flight_pass(ff);
-	else
+	if (v.answer != POLICY_ALLOW)
 		first_flight_deny(ff, FF_DENY_RST, &v, NULL, 0);
+	else if (first_flight_untaken(ff, seen == POLICY_NAME_NONE ? TAKER_OTHER : TAKER_UNREAD, &v,
+				      NULL, view_make(NULL, 0)))
+		first_flight_pass(ff);
 }
 
 void first_flight_pass(struct first_flight *ff)
@@ -45,6 +77,18 @@ void first_flight_pass(struct first_flight *ff)
 	ff->state = FF_PASSED;
 	ff->end.watches = false;
 	first_flight_call(ff);
+}
+
+static void look_http(struct first_flight *ff, enum taker_kind kind, struct view first)
+{
+	if (!first_flight_untaken(ff, kind, NULL, NULL, first))
+		return;
+	if (ff->unruled)
+		first_flight_pass(ff);
+	else if (kind == TAKER_H1)
+		first_flight_begin_h1(ff);
+	else
+		first_flight_begin_h2(ff);
 }
 
 static void look(struct first_flight *ff, struct view first)
@@ -60,10 +104,10 @@ static void look(struct first_flight *ff, struct view first)
 		first_flight_nameless(ff, POLICY_NAME_NONE);
 		return;
 	case HTTP_GUESS_H1:
-		first_flight_begin_h1(ff);
+		look_http(ff, TAKER_H1, first);
 		return;
 	case HTTP_GUESS_H2:
-		first_flight_begin_h2(ff);
+		look_http(ff, TAKER_H2, first);
 		return;
 	}
 }
@@ -94,10 +138,20 @@ static void wait_for_more(struct first_flight *ff, struct view first)
 		  ff->sb->loop->now_us + (lone ? FIRST_FLIGHT_QUIET_US : FIRST_FLIGHT_US));
 }
 
+/* A first word that could be the beginning of what the taker wants to see whole. */
+static bool word_is_wanted(struct first_flight *ff)
+{
+	static const struct taker_first t = {.kind = TAKER_UNREAD};
+	enum policy_reason why;
+
+	return ff->sb->taker &&
+	       ff->sb->taker->first(ff->sb, ff->flow, NULL, &t, &why) != TAKER_LEAVE;
+}
+
 /* It shows no name, so it goes only where that is enough. */
 static void let_word_go(struct first_flight *ff)
 {
-	if (!flow_may_be_nameless(ff->sb, ff->flow)) {
+	if (!flow_may_be_nameless(ff->sb, ff->flow) || word_is_wanted(ff)) {
 		ff->lone = false;
 		timer_set(&ff->sb->loop->wheel, &ff->patience,
 			  ff->sb->loop->now_us + FIRST_FLIGHT_US);
@@ -185,6 +239,8 @@ static ssize_t ff_push(struct flow_end *e, const struct iovec *iov, int n)
 		return first_flight_push_http(ff, iov, n);
 	case FF_PASSED:
 		return ff->inner->ops->push(ff->inner, iov, n);
+	case FF_TAKEN:
+		return -EAGAIN;
 	case FF_DENIED:
 		break;
 	}
@@ -316,6 +372,22 @@ static const struct flow_end_ops ff_ops = {
 	.close = ff_close,
 };
 
+/* The taker's end takes over, or, where it cannot, the flow is over. */
+static void hand_over(struct first_flight *ff)
+{
+	const struct taker_first t = {.kind = ff->taken, .hello = &ff->retry.first};
+	struct stack *s = &ff->sb->stack;
+	struct tcp_conn *c = ff->end.conn;
+	struct flow_end *end = ff->sb->taker->take(ff->sb, ff->flow, ff->inner, &t);
+
+	if (!end) {
+		tcp_conn_abort(s, c);
+		return;
+	}
+	ff_free(ff);
+	tcp_conn_set_end(s, c, end);
+}
+
 /* What must not happen inside a call of the stack's happens in the next turn. */
 static void ff_called(struct timer *t)
 {
@@ -327,6 +399,10 @@ static void ff_called(struct timer *t)
 		struct flow_end *inner = ff->inner;
 		ff_free(ff);
 		tcp_conn_set_end(s, c, inner);
+		return;
+	}
+	if (ff->state == FF_TAKEN) {
+		hand_over(ff);
 		return;
 	}
 	if (ff->state == FF_DENYING && (ff->unreadable || first_flight_may_deny(ff)))
@@ -363,6 +439,11 @@ struct first_flight *first_flight_new(struct sandbox *sb, struct flow *f, struct
 	f->undecided = true;
 	*ret_here = ff;
 	return ff;
+}
+
+void first_flight_unruled(struct first_flight *ff)
+{
+	ff->unruled = true;
 }
 
 void first_flight_accept(struct first_flight *ff, struct tcp_conn *c)

@@ -15,7 +15,9 @@
  * - anything else: judged by the binding alone.
  *
  * A flow that needs no more looking is handed over to the socket's end (tcp_conn_set_end()) and
- * costs nothing from then on. A refusal is told in the flow's own protocol and ends it.
+ * costs nothing from then on. A refusal is told in the flow's own protocol and ends it. What is to
+ * be looked into is handed over to the taker's end in the same way (taker.h), before any byte of
+ * the guest's has gone out.
  *
  * A first word alone (a command of one letter, somebody typing) goes after a moment, since the
  * guest may be waiting for the answer to it, unless names have to be shown (strict); what follows
@@ -43,6 +45,9 @@ struct first_flight;
  */
 struct first_flight *first_flight_new(struct sandbox *sb, struct flow *f, struct flow_end *inner,
 				      struct first_flight **ret_here);
+/* It stands there for the taker (taker.h) alone, and no rule needs a name: HTTP that is not taken
+ * passes as it is. */
+void first_flight_unruled(struct first_flight *ff);
 /* The guest's connection begins with this end: SYN-ACK goes out. */
 void first_flight_accept(struct first_flight *ff, struct tcp_conn *c);
 /* The flow is about to be over and is not asked about any more. */

@@ -7,6 +7,7 @@
 #define WEIR_FLOW_FIRST_FLIGHT_PRIV_H
 
 #include "flow/first_flight.h"
+#include "flow/taker.h"
 #include "http/h1.h"
 #include "http/h1_watch.h"
 #include "http/h2.h"
@@ -27,6 +28,7 @@ enum ff_state {
 	FF_HTTP,    /* requests are judged one by one, bytes of admitted ones pass */
 	FF_DENYING, /* refused; the answers to earlier requests are still on their way */
 	FF_PASSED,  /* needs no looking: the socket's end takes over in the next turn */
+	FF_TAKEN,   /* will be looked into: the taker's end takes over in the next turn */
 	FF_DENIED,  /* the upstream is gone; `reply` goes to the guest, then the end of the stream.
 		       Without a reply: RST in the next turn */
 };
@@ -67,6 +69,8 @@ struct first_flight {
 	bool in_answer;         /* h1: the server has begun an answer and not ended it */
 	bool at_gap;            /* h2: what was shown of the server ends between two frames */
 	bool unreadable;        /* the server cannot be followed: a refusal is a reset */
+	bool unruled;           /* no rule needs a name */
+	uint8_t taken;          /* FF_TAKEN: enum taker_kind */
 	struct retry retry;     /* FF_TLS */
 	uint8_t server_first[FIRST_SERVER_MAX]; /* of the server's stream, from its start */
 	uint16_t server_first_n;
@@ -85,6 +89,11 @@ size_t first_flight_total(const struct iovec *iov, int n);
 void first_flight_pass(struct first_flight *ff);
 /* It shows no name: passes or is reset. */
 void first_flight_nameless(struct first_flight *ff, enum policy_seen seen);
+/* The taker's turn. True where the flow goes on as if there were none; else it was taken, or
+ * refused. v: as taker.h has it; hello: TAKER_TLS. */
+bool first_flight_untaken(struct first_flight *ff, enum taker_kind kind,
+			  const struct policy_verdict *v, const struct hello *hello,
+			  struct view first);
 /* The first of the waiting bytes in one piece. */
 struct view first_flight_gather(const struct iovec *iov, int n, uint8_t buf[FIRST_FLIGHT_MAX]);
 

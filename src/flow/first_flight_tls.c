@@ -7,8 +7,8 @@
 
 #include "flow/first_flight_priv.h"
 
-/* True where the flow may go on. */
-static bool judge_hello(struct first_flight *ff, const struct hello *h)
+/* True where the flow may go on, and be followed. */
+static bool judge_hello(struct first_flight *ff, const struct hello *h, enum taker_kind kind)
 {
 	struct policy_verdict v;
 
@@ -21,7 +21,7 @@ static bool judge_hello(struct first_flight *ff, const struct hello *h)
 		v = flow_judge(ff->sb, ff->flow, POLICY_NAME_ABSENT, NULL);
 	}
 	if (v.answer == POLICY_ALLOW)
-		return true;
+		return first_flight_untaken(ff, kind, &v, h, view_make(NULL, 0));
 	first_flight_deny(ff, FF_DENY_TLS, &v, NULL, 0);
 	return false;
 }
@@ -49,14 +49,13 @@ void first_flight_look_tls(struct first_flight *ff, struct view first)
 		return;
 	case HELLO_BAD:
 		h = (struct hello){.sni = HELLO_SNI_INVALID};
-		judge_hello(ff, &h);
-		if (ff->state == FF_GUESS) /* allowed by a rule that needs no name */
+		if (judge_hello(ff, &h, TAKER_UNREAD)) /* allowed by a rule that needs no name */
 			first_flight_pass(ff);
 		return;
 	case HELLO_DONE:
 		break;
 	}
-	if (!judge_hello(ff, &h))
+	if (!judge_hello(ff, &h, TAKER_TLS))
 		return;
 	ff->state = FF_TLS;
 	ff->admitted = h.size;

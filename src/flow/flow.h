@@ -23,6 +23,9 @@ struct flow {
 	/* The policy has changed, and forbids it: end it, towards both sides. May free the record.
 	 */
 	void (*forbid)(struct sandbox *sb, struct flow *f);
+	/* Whoever else knows of it (taker.h) is told that it is about to be over; NULL: nobody. */
+	void (*forget)(void *ctx);
+	void *forget_ctx;
 	struct name *name;           /* that it has shown; owned; NULL: none */
 	struct ipaddr guest, remote; /* remote: as the policy judges it */
 	uint16_t guest_port, port;

@@ -27,6 +27,8 @@ struct events;      /* ../observe/events.h */
 struct quic_crypto; /* ../tls/quic_keys.h */
 struct ech_names;   /* ../tls/ech.h */
 struct bindings;    /* ../policy/bindings.h */
+struct intercept;   /* ../intercept/intercept.h */
+struct flow_taker;  /* taker.h */
 struct denials;     /* denials.c */
 struct config;
 
@@ -52,14 +54,19 @@ struct sandbox {
 	struct echo_relay *echo;
 	struct publish_set *publish;
 	struct dns_proxy *dns;
-	struct bindings *bindings; /* what the guest was told about names */
-	struct quic_crypto *quic;  /* made when the first QUIC flow has to be read */
-	struct ech_names *ech;     /* public names of ech= that were stripped from answers */
-	struct pcap *pcap;         /* NULL: none */
-	struct events *events;     /* the owner's; NULL: none */
-	struct denials *denials;   /* what was refused, for the summary */
-	struct list flows;         /* struct flow (flow.h), all that are open */
-	uint64_t flow_ids;         /* numbers given so far */
+	struct bindings *bindings;      /* what the guest was told about names */
+	struct quic_crypto *quic;       /* made when the first QUIC flow has to be read */
+	struct ech_names *ech;          /* public names of ech= that were stripped from answers */
+	struct pcap *pcap;              /* NULL: none */
+	struct events *events;          /* the owner's; NULL: none */
+	struct denials *denials;        /* what was refused, for the summary */
+	struct intercept *intercept;    /* looks into connections; NULL: nothing is looked into */
+	const struct flow_taker *taker; /* its hooks, NULL without it */
+	/* A guest did what the configuration answers with the sandbox's end (the owner's hook; not
+	 * to be acted on inside the call; NULL: nothing happens beyond the refusal). */
+	void (*terminate)(struct sandbox *sb, const char *why);
+	struct list flows; /* struct flow (flow.h), all that are open */
+	uint64_t flow_ids; /* numbers given so far */
 	struct flow_counters cnt;
 	bool dns_at_gateway; /* whomever the guest asks, the configured resolvers are asked */
 	bool deny_icmp;      /* a refused SYN gets ICMP before its RST */
@@ -68,7 +75,7 @@ struct sandbox {
 	 * themselves into its owner's list; NULL: the owner flushes after every turn. */
 	struct list *touched;
 	struct list touched_node;
-	void *owner; /* for the owner's use */
+	void *owner;             /* for the owner's use */
 	struct timer trim_timer; /* buffers are given back when the sandbox has gone quiet */
 	uint64_t active_us;      /* when the last frame passed */
 	bool link_gone;
@@ -114,6 +121,7 @@ struct admission {
 	struct ipaddr dial;    /* where the host socket goes */
 	bool to_host_loopback; /* the guest asked for the gateway's address */
 	bool hold; /* the guest's first bytes are to be judged before they leave (first_flight.h) */
+	bool look; /* they are to be shown to the taker (taker.h) */
 };
 struct admission flow_admit(struct sandbox *sb, const struct policy_facts *f,
 			    const struct ipaddr *guest, uint16_t guest_port);
@@ -174,7 +182,8 @@ struct config_publish;
 int publish_add(struct sandbox *sb, const struct config_publish *cp, uint16_t *ret_port,
 		struct error *err);
 /* Takes those of the same address, ports and protocol back; where `bind` is unset, on loopback.
- * Connections that were accepted live on, UDP clients do not. Returns how many sockets that were. */
+ * Connections that were accepted live on, UDP clients do not. Returns how many sockets that were.
+ */
 unsigned publish_remove(struct sandbox *sb, const struct config_publish *cp);
 struct publish_info {
 	struct ipaddr bind;

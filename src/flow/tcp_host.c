@@ -313,6 +313,23 @@ struct flow_end *tcp_host_end_new(struct sandbox *sb, int fd)
 	return h ? &h->end : NULL;
 }
 
+int tcp_host_end_release(struct flow_end *e, struct loop_source *src)
+{
+	struct tcp_host *h = host_of(e);
+	struct loop *l = h->sb->loop;
+	int fd = h->fd;
+
+	/* The registration stays and gets another owner, which makes it report anew. */
+	src->fd = fd;
+	if (loop_mod(l, src, HOST_EVENTS) < 0) {
+		src->fd = -1;
+		return -1;
+	}
+	loop_forget(l, &h->src);
+	free(h);
+	return fd;
+}
+
 struct tcp_host *tcp_host_dial(struct sandbox *sb, const struct ipaddr *to, uint16_t port,
 			       tcp_dialed_fn *fn, void *arg, int *ret_err)
 {

@@ -13,6 +13,10 @@
  */
 struct flow_end *tcp_host_end_new(struct sandbox *sb, int fd);
 
+/* Takes the socket out of such an end, which is gone then: `src` gets its events (all edges), the
+ * present ones among them. Returns the fd, the caller's from here on; -1, and all is as it was. */
+int tcp_host_end_release(struct flow_end *e, struct loop_source *src);
+
 /* What became of a dial: called once, unless the dial is cancelled. end is NULL where err is set
  * (positive errno). */
 typedef void tcp_dialed_fn(struct sandbox *sb, void *arg, struct flow_end *end, int err);

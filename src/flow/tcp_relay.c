@@ -11,9 +11,11 @@
 
 #include "dns/dns.h"
 #include "flow/first_flight.h"
+#include "flow/taker.h"
 #include "flow/tcp_host.h"
 
 #define DNS_PORT 53
+#define DOT_PORT 853 /* RFC 7858 3.1 */
 
 /* The owner of a connection. */
 struct relay {
@@ -118,12 +120,14 @@ static void relay_accept(struct sandbox *sb, struct relay *r, struct flow_end *e
 		return;
 	}
 	flow_open(sb, &r->flow, &f, &t.guest, t.guest_port, &adm.verdict);
-	if (!adm.hold) {
+	if (!adm.hold && !adm.look) {
 		tcp_conn_accept(&sb->stack, c, end);
 		return;
 	}
 	struct first_flight *ff = first_flight_new(sb, &r->flow, end, &r->flight);
 	if (ff) {
+		if (!adm.hold)
+			first_flight_unruled(ff);
 		first_flight_accept(ff, c);
 		return;
 	}
@@ -166,6 +170,8 @@ void tcp_relay_gone(struct sandbox *sb, struct tcp_conn *c, enum tcp_ending how)
 	tcp_host_cancel(r->dial);
 	if (r->flight)
 		first_flight_forget(r->flight);
+	if (r->flow.forget)
+		r->flow.forget(r->flow.forget_ctx);
 	tcp_conn_facts(c, &t);
 	flow_close(sb, &r->flow,
 		   &(struct flow_result){.end = how == TCP_END_FIN ? "fin" : "reset",
@@ -216,12 +222,15 @@ static void relay_dial(struct sandbox *sb, struct tcp_conn *c, const struct admi
 	}
 }
 
-/* DNS over TCP, to whatever address: the interceptor's, once the policy lets the guest talk to a
- * resolver there at all. Where names are allowed each question is judged by itself. */
+/* DNS over TCP, or over TLS where that is looked into, to whatever address: the interceptor's, once
+ * the policy lets the guest talk to a resolver there at all. Where names are allowed each question
+ * is judged by itself. */
 static void relay_dns(struct sandbox *sb, struct tcp_conn *c, const struct tcp_facts *t)
 {
+	bool dot = t->remote_port == DOT_PORT;
 	struct policy_facts f = relay_facts(t);
 
+	f.port = DNS_PORT;
 	if (sb->dns_at_gateway)
 		f.remote = t->remote.family == 4 ? sb->stack.cfg.gw4 : sb->stack.cfg.gw6;
 	if (!(policy_has_names(sb->policy) && stack_is_gateway(&sb->stack, &f.remote)) &&
@@ -229,7 +238,9 @@ static void relay_dns(struct sandbox *sb, struct tcp_conn *c, const struct tcp_f
 		relay_deny(sb, c);
 		return;
 	}
-	struct flow_end *end = dns_proxy_tcp_end(sb->dns, &t->remote, &t->guest, t->guest_port);
+	struct flow_end *end =
+		dot ? sb->taker->dot(sb, &t->remote, &t->guest, t->guest_port)
+		    : dns_proxy_tcp_end(sb->dns, &t->remote, &t->guest, t->guest_port);
 	if (end)
 		tcp_conn_accept(&sb->stack, c, end);
 	else
@@ -241,7 +252,7 @@ void tcp_relay_open(struct sandbox *sb, struct tcp_conn *c)
 	struct tcp_facts t;
 
 	tcp_conn_facts(c, &t);
-	if (t.remote_port == DNS_PORT) {
+	if (t.remote_port == DNS_PORT || (t.remote_port == DOT_PORT && sb->taker)) {
 		relay_dns(sb, c, &t);
 		return;
 	}

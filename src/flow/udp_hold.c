@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "flow/taker.h"
 #include "tls/quic.h"
 
 #define QUOTE_MAX 128 /* of the packet's head, for ICMP errors about it */
@@ -104,7 +105,11 @@ static enum udp_hold_answer judge(struct udp_hold *h, const struct hello *hello)
 		return refuse(h, REASON_ECH);
 	v = flow_judge(h->sb, h->flow, named ? POLICY_NAME_SEEN : POLICY_NAME_ABSENT,
 		       named ? &hello->name : NULL);
-	return v.answer == POLICY_ALLOW ? UDP_HOLD_PASS : UDP_HOLD_DENY;
+	if (v.answer != POLICY_ALLOW)
+		return UDP_HOLD_DENY;
+	if (h->sb->taker && h->sb->taker->quic(h->sb, h->flow, &v, hello))
+		return refuse(h, REASON_QUIC);
+	return UDP_HOLD_PASS;
 }
 
 /* Behind a handshake, or no QUIC at all: nothing to read, so the binding decides. */

@@ -102,7 +102,7 @@ static struct udp_remote *admit(struct udp_relay *r, struct udp_session *us,
 	}
 	ur->to_host = adm.to_host_loopback;
 	flow_open(r->sb, &ur->flow, &facts, &d->src, d->sport, &adm.verdict);
-	if (adm.hold && !(ur->hold = udp_hold_new(r->sb, &ur->flow))) {
+	if ((adm.hold || adm.look) && !(ur->hold = udp_hold_new(r->sb, &ur->flow))) {
 		udp_remote_free(ur);
 		refuse(r, d, -ENOMEM);
 		return NULL;
