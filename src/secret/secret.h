@@ -13,9 +13,10 @@
 #include "base/name.h"
 #include "secret/needle.h"
 
-#define SECRETS_MAX      256 /* of a sandbox; more: the start fails */
-#define SECRET_HOSTS     64  /* patterns of one */
-#define SECRET_VALUE_MAX 16384
+#define SECRETS_MAX          256 /* of a sandbox; more: the start fails */
+#define SECRETS_CAPTURED_MAX 64  /* beside them; the oldest goes for the next one */
+#define SECRET_HOSTS         64  /* patterns of one */
+#define SECRET_VALUE_MAX     16384
 
 /* Where a placeholder may stand to be replaced. */
 enum secret_place {
@@ -35,9 +36,14 @@ enum secret_violation { /* what a placeholder on its way to where it may not go 
 
 enum secret_signer {
 	SECRET_PLAIN, /* the value stands in for the placeholder */
-	SECRET_SIGV4, /* AWS Signature Version 4: the guest signs with a placeholder key, weir anew
-		       */
-	SECRET_HMAC,
+	/*
+	 * AWS Signature Version 4: the guest signs with placeholders, weir anew. The secret's
+	 * placeholder and value (holder_ask_value()) are access key ids; the guest's secret access
+	 * key can be any text, since nobody looks at what it signs: it is given the placeholder
+	 * once more.
+	 */
+	SECRET_SIGV4,
+	SECRET_HMAC, /* the header's value is a signature; the value itself is never handed out */
 	SECRET_BEARER, /* OAuth2 client credentials, refresh, GitHub App: the holder keeps a token
 			  and the placeholder stands for that */
 };
@@ -56,6 +62,7 @@ struct secret_host {
 struct secret {
 	char *env_var; /* its name, for events and the guest's environment */
 	char *placeholder;
+	char *header; /* SECRET_HMAC: the field that carries the signature; else NULL */
 	size_t value_len;
 	const struct secret_host *hosts, *passthrough; /* may have it; may have the placeholder as
 							   it is */
@@ -75,7 +82,9 @@ struct secret_set {
 	struct secret *list;
 	size_t count;
 	struct needle_set *placeholders; /* tag: index in list; RAW and BASE64 */
-	struct needle_set *values;       /* the same */
+	struct needle_set *values;       /* the same; of SECRET_SIGV4 the id and the key */
+	void (*gone)(void *arg, const struct secret_set *s); /* the channel's: before it is freed */
+	void *gone_arg;
 };
 
 struct secret_set *secret_set_ref(struct secret_set *s);
