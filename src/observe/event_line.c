@@ -26,6 +26,8 @@ enum member {
 	END = 1 << 12,
 	TEXT = 1 << 13,
 	LOST = 1 << 14,
+	HTTP = 1 << 15,   /* method, path, status */
+	SECRET = 1 << 16, /* secret, place, action */
 };
 
 #define FLOW_MEMBERS (FLOW | DIR | PROTO | ENDS | NAME | RULE)
@@ -38,6 +40,8 @@ static const struct {
 	[EVENT_FLOW_CLOSE] = {"flow-close", FLOW_MEMBERS | REASON | BYTES | RTT | DURATION | END},
 	[EVENT_DENY] = {"deny", FLOW_MEMBERS | REASON | QTYPE},
 	[EVENT_DNS] = {"dns", FLOW | PROTO | ENDS | NAME | RULE | REASON | QTYPE | DNS | DURATION},
+	[EVENT_HTTP] = {"http", FLOW | ENDS | NAME | RULE | REASON | HTTP | DURATION},
+	[EVENT_SECRET] = {"secret", FLOW | ENDS | NAME | SECRET},
 	[EVENT_LIMIT] = {"limit", FLOW | DIR | PROTO | ENDS | NAME | REASON | TEXT},
 	[EVENT_POLICY] = {"policy", TEXT},
 	[EVENT_ERROR] = {"error", TEXT | LOST},
@@ -45,12 +49,14 @@ static const struct {
 
 /* How much of what may be long is written. */
 struct cut {
-	size_t name, rule, text, answers;
+	size_t name, rule, text, answers, method, path;
 };
 /* A name has at most 253 characters, and some more where it came with escapes of its own. */
-static const struct cut usual_cut = {.name = 512, .rule = 512, .text = 1024, .answers = 16};
+static const struct cut usual_cut = {
+	.name = 512, .rule = 512, .text = 1024, .answers = 16, .method = 32, .path = 1024};
 /* With six bytes for every one of these the line has room to spare. */
-static const struct cut small_cut = {.name = 128, .rule = 128, .text = 128, .answers = 4};
+static const struct cut small_cut = {
+	.name = 128, .rule = 128, .text = 128, .answers = 4, .method = 32, .path = 128};
 
 struct event event_make(enum event_kind kind)
 {
@@ -170,6 +176,26 @@ static void put_dns(struct json *j, const struct event *ev, const struct cut *c,
 	json_array_end(j);
 }
 
+static void put_http(struct json *j, const struct event *ev, const struct cut *c, bool *cut)
+{
+	if (ev->method)
+		put_text(j, "method", ev->method, strlen(ev->method), c->method, cut);
+	if (ev->path)
+		put_text(j, "path", ev->path, strlen(ev->path), c->path, cut);
+	if (ev->status)
+		json_uint(j, "status", (uint64_t)ev->status);
+}
+
+static void put_secret(struct json *j, const struct event *ev, const struct cut *c, bool *cut)
+{
+	if (ev->secret)
+		put_text(j, "secret", ev->secret, strlen(ev->secret), c->text, cut);
+	if (ev->place)
+		json_text(j, "place", ev->place);
+	if (ev->action)
+		json_text(j, "action", ev->action);
+}
+
 static void put_flow(struct json *j, const struct event *ev, unsigned m, const struct cut *c,
 		     bool *cut)
 {
@@ -220,6 +246,10 @@ static size_t line(const struct event *ev, const char *sandbox, uint64_t time_us
 		json_text(&j, "qtype", ev->qtype);
 	if (m & DNS)
 		put_dns(&j, ev, c, &cut);
+	if (m & HTTP)
+		put_http(&j, ev, c, &cut);
+	if (m & SECRET)
+		put_secret(&j, ev, c, &cut);
 	put_measures(&j, ev, m);
 	if ((m & END) && ev->end)
 		json_text(&j, "end", ev->end);

@@ -27,6 +27,8 @@ enum event_kind {
 	EVENT_FLOW_CLOSE,
 	EVENT_DENY,
 	EVENT_DNS,
+	EVENT_HTTP,   /* a request that weir looked into, and what became of it */
+	EVENT_SECRET, /* a secret, or its placeholder, where it must not be */
 	EVENT_LIMIT,
 	EVENT_POLICY, /* a policy was loaded, replaced or refused */
 	EVENT_ERROR,
@@ -48,6 +50,11 @@ struct event {
 	const struct ipaddr *answers;         /* dns */
 	size_t answer_count;
 	const char *cache;           /* dns: "hit", "miss", "local" */
+	const char *method, *path;   /* http: as the guest wrote it; without the query */
+	int status;                  /* http: of the answer; 0: there was none */
+	const char *secret;          /* secret: its name (the guest's variable) */
+	const char *place;           /* secret: "header", "path", "body", ... */
+	const char *action;          /* secret: "blocked", "terminated", "masked" */
 	int64_t bytes_in, bytes_out; /* flow-close: toward the guest, from it; -1: none */
 	int64_t rtt_us, duration_us; /* -1: none */
 	const char *end;  /* flow-close: "fin", "reset", "timeout", "refused", "policy" */

@@ -69,6 +69,12 @@ static struct event full_event(enum event_kind kind)
 	ev.answers = answers;
 	ev.answer_count = 2;
 	ev.cache = "miss";
+	ev.method = "GET";
+	ev.path = "/v1/things";
+	ev.status = 404;
+	ev.secret = "API_KEY";
+	ev.place = "body";
+	ev.action = "blocked";
 	ev.bytes_in = 4096;
 	ev.bytes_out = 0;
 	ev.rtt_us = 120;
@@ -116,6 +122,17 @@ static void each_kind_writes_its_members_and_no_others(void **state)
 			"\"rule\":\"deny@192.0.2.0/24:tcp:80,443\",\"rule_number\":3,\"reason\":\"rule\","
 			"\"qtype\":\"AAAA\",\"rcode\":\"NOERROR\",\"cache\":\"miss\","
 			"\"answers\":[\"192.0.2.7\",\"2001:db8::7\"],\"duration_ms\":1047.001}\n",
+		[EVENT_HTTP] =
+			"{\"ts\":\"2026-11-21T06:43:50.012345Z\",\"sandbox\":\"box\",\"event\":\"http\","
+			"\"flow\":17,\"src\":\"172.16.0.2:40000\",\"dst\":\"[2001:db8::7]:443\","
+			"\"name\":\"api.example.com\",\"rule\":\"deny@192.0.2.0/24:tcp:80,443\","
+			"\"rule_number\":3,\"reason\":\"rule\",\"method\":\"GET\",\"path\":\"/v1/things\","
+			"\"status\":404,\"duration_ms\":1047.001}\n",
+		[EVENT_SECRET] =
+			"{\"ts\":\"2026-11-21T06:43:50.012345Z\",\"sandbox\":\"box\",\"event\":\"secret\","
+			"\"flow\":17,\"src\":\"172.16.0.2:40000\",\"dst\":\"[2001:db8::7]:443\","
+			"\"name\":\"api.example.com\",\"secret\":\"API_KEY\",\"place\":\"body\","
+			"\"action\":\"blocked\"}\n",
 		[EVENT_LIMIT] =
 			"{\"ts\":\"2026-11-21T06:43:50.012345Z\",\"sandbox\":\"box\",\"event\":\"limit\","
 			"\"flow\":17,\"dir\":\"egress\",\"proto\":\"tcp\",\"src\":\"172.16.0.2:40000\","
@@ -199,7 +216,7 @@ static void hostile_text_stays_in_its_line(void **state)
 			text[sizeof(text) - 1] = 0;
 			memcpy(label, text, sizeof(label));
 			label[sizeof(label) - 1] = 0;
-			ev.name = ev.text = text;
+			ev.name = ev.text = ev.method = ev.path = ev.secret = text;
 			ev.name_len = 0;
 			ev.verdict = &v;
 			ev.answers = answers;
