@@ -47,10 +47,13 @@ struct h2_request {
 	bool end_stream; /* no body and no trailers will follow */
 	/* of :authority, or of Host where there is none; both only where they are the same */
 	struct http_authority authority;
+	struct view authority_text;
 	bool has_authority;
 	bool connect;                               /* CONNECT, extended (RFC 8441) or not */
 	struct view method, scheme, path, protocol; /* len 0: absent */
-	const struct http_field *fields;            /* without the pseudo-header fields */
+	bool has_length;
+	uint64_t length;                 /* Content-Length */
+	const struct http_field *fields; /* without the pseudo-header fields */
 	size_t field_count;
 };
 

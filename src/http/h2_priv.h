@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The HTTP/2 watcher inside: h2.c follows the client's frames, h2_block.c decodes header blocks and
- * judges their form, h2_server.c follows the server's frames.
+ * The HTTP/2 watcher inside: h2.c follows the client's frames, h2_block.c decodes header blocks
+ * (h2_head.c judges what is in them), h2_server.c follows the server's frames.
  */
 #ifndef WEIR_HTTP_H2_PRIV_H
 #define WEIR_HTTP_H2_PRIV_H
