@@ -14,20 +14,25 @@
 #include "policy/policy.h"
 
 const char *const option_section_titles[OPTION_SECTIONS] = {
-	[OPTION_POLICY] = "Policy",  [OPTION_PUBLISH] = "Published ports",
-	[OPTION_DNS] = "DNS",        [OPTION_INTERFACE] = "The guest's interface",
-	[OPTION_RUN] = "Namespaces", [OPTION_SERVE] = "Links",
-	[OPTION_LIMITS] = "Limits",  [OPTION_CHECK] = "Checking",
+	[OPTION_POLICY] = "Policy",
+	[OPTION_TLS] = "TLS and secrets",
+	[OPTION_PUBLISH] = "Published ports",
+	[OPTION_DNS] = "DNS",
+	[OPTION_INTERFACE] = "The guest's interface",
+	[OPTION_RUN] = "Namespaces",
+	[OPTION_SERVE] = "Links",
+	[OPTION_LIMITS] = "Limits",
+	[OPTION_CHECK] = "Checking",
 	[OPTION_WATCH] = "Watching",
 };
 
 /* Whose the options of a section are, where they say nothing else. */
 static const unsigned section_commands[OPTION_SECTIONS] = {
-	[OPTION_POLICY] = OPTION_FOR_ALL,      [OPTION_PUBLISH] = OPTION_FOR_GATEWAYS,
-	[OPTION_DNS] = OPTION_FOR_ALL,         [OPTION_INTERFACE] = OPTION_FOR_GATEWAYS,
-	[OPTION_RUN] = OPTION_FOR_RUN,         [OPTION_SERVE] = OPTION_FOR_SERVE,
-	[OPTION_LIMITS] = OPTION_FOR_GATEWAYS, [OPTION_CHECK] = OPTION_FOR_CHECK,
-	[OPTION_WATCH] = OPTION_FOR_GATEWAYS,
+	[OPTION_POLICY] = OPTION_FOR_ALL,         [OPTION_TLS] = OPTION_FOR_ALL,
+	[OPTION_PUBLISH] = OPTION_FOR_GATEWAYS,   [OPTION_DNS] = OPTION_FOR_ALL,
+	[OPTION_INTERFACE] = OPTION_FOR_GATEWAYS, [OPTION_RUN] = OPTION_FOR_RUN,
+	[OPTION_SERVE] = OPTION_FOR_SERVE,        [OPTION_LIMITS] = OPTION_FOR_GATEWAYS,
+	[OPTION_CHECK] = OPTION_FOR_CHECK,        [OPTION_WATCH] = OPTION_FOR_GATEWAYS,
 };
 
 bool option_is_for(const struct option_def *d, enum option_command cmd)
@@ -300,6 +305,94 @@ static int parse_log_level(const struct option_def *def, const char *value, stru
 	return 0;
 }
 
+/* ---- TLS and secrets ---- */
+
+/* Of an option that does nothing by itself. */
+static int parsed_for_tls(const struct option_def *def, struct config *c, int rc)
+{
+	if (rc == 0 && !c->tls.option)
+		c->tls.option = def->name;
+	return rc;
+}
+
+static int parse_tls_port(const struct option_def *def, const char *value, struct config *c,
+			  struct error *err)
+{
+	uint64_t port;
+
+	if (config_parse_uint(value, def->min, def->max, &port, err) < 0)
+		return -1;
+	return parsed_for_tls(def, c, config_add_tls_port(c, port, err));
+}
+
+static int parse_tls_bypass(const struct option_def *def, const char *value, struct config *c,
+			    struct error *err)
+{
+	return parsed_for_tls(def, c, config_add_tls_bypass(c, value, err));
+}
+
+/* CERT:KEY; the paths hold no colon. */
+static int parse_tls_ca(const struct option_def *def, const char *value, struct config *c,
+			struct error *err)
+{
+	const char *colon = strchr(value, ':');
+
+	if (!colon || colon == value || !colon[1] || strchr(colon + 1, ':'))
+		return error_set(err, "expected CERT:KEY, the paths of two files");
+	free(c->tls.ca_cert);
+	free(c->tls.ca_key);
+	c->tls.ca_cert = strndup(value, (size_t)(colon - value));
+	c->tls.ca_key = strdup(colon + 1);
+	if (!c->tls.ca_cert || !c->tls.ca_key)
+		return out_of_memory(err);
+	return parsed_for_tls(def, c, 0);
+}
+
+static int parse_tls_upstream_ca(const struct option_def *def, const char *value, struct config *c,
+				 struct error *err)
+{
+	if (!*value)
+		return error_set(err, "expected the path of a file");
+	if (c->tls.upstream_ca.n == CONFIG_LIST_MAX)
+		return error_set(err, "more than %d", CONFIG_LIST_MAX);
+	if (!strv_add(&c->tls.upstream_ca, value))
+		return out_of_memory(err);
+	return parsed_for_tls(def, c, 0);
+}
+
+/* In front of what the file says, since the first that matches counts. */
+static int parse_tls_no_verify(const struct option_def *def, const char *value, struct config *c,
+			       struct error *err)
+{
+	if (config_check_host(value, true, err) < 0)
+		return -1;
+	return parsed_for_tls(def, c, config_add_scoped_verify(c, value, false, true, err));
+}
+
+static int parse_tls_off(const struct option_def *def, const char *value, struct config *c,
+			 struct error *err)
+{
+	return parsed_for_tls(def, c, parse_off(def, value, c, err));
+}
+
+static int parse_tls_path(const struct option_def *def, const char *value, struct config *c,
+			  struct error *err)
+{
+	return parsed_for_tls(def, c, parse_path(def, value, c, err));
+}
+
+static int parse_tls_flag(const struct option_def *def, const char *value, struct config *c,
+			  struct error *err)
+{
+	return parsed_for_tls(def, c, parse_flag(def, value, c, err));
+}
+
+static int parse_secret(const struct option_def *def, const char *value, struct config *c,
+			struct error *err)
+{
+	return config_add_secret(c, value, err);
+}
+
 #define FLAG(member)  .parse = parse_flag, .field = offsetof(struct config, member)
 #define OFF(member)   .parse = parse_off, .field = offsetof(struct config, member)
 #define FIELD(member) .field = offsetof(struct config, member)
@@ -375,6 +468,78 @@ const struct option_def option_table[] = {
 	 FLAG(allow_ech),
 	 .help = "Let TLS connections pass whose real name is encrypted (ECH), where the name that they show is "
 		 "allowed"},
+
+	/* TLS and secrets */
+	{.name = "tls-intercept",
+	 .section = OPTION_TLS,
+	 FLAG(tls.enabled),
+	 .help = "Look into every TLS connection to an intercepted port. Without it, connections are looked into "
+		 "only where a secret or a rule for HTTP requests needs it. weir-tls(7) explains it"},
+	{.name = "tls-intercept-port",
+	 .section = OPTION_TLS,
+	 .arg = "N",
+	 .dflt = "443",
+	 .example = "443",
+	 .parse = parse_tls_port,
+	 .min = 1,
+	 .max = 65535,
+	 .help = "A TCP port whose connections are looked into. May be given many times; port 443 is then one of "
+		 "them only where it is given, too"},
+	{.name = "tls-bypass",
+	 .section = OPTION_TLS,
+	 .arg = "PATTERN",
+	 .example = "*.example.com",
+	 .parse = parse_tls_bypass,
+	 .help = "Let connections to these hosts pass untouched: example.com, *.example.com (all names below) or "
+		 ".example.com (both). May be given many times"},
+	{.name = "tls-ca",
+	 .section = OPTION_TLS,
+	 .arg = "CERT:KEY",
+	 .dflt = "weir's own",
+	 .example = "ca.crt:ca.key",
+	 .parse = parse_tls_ca,
+	 .help = "Sign with this authority, two PEM files. weir-ca(1) shows weir's own"},
+	{.name = "tls-upstream-ca",
+	 .section = OPTION_TLS,
+	 .arg = "FILE",
+	 .example = "corp-root.pem",
+	 .takes_path = true,
+	 .parse = parse_tls_upstream_ca,
+	 .help = "Verify servers by the certificates in this file (PEM), too, beside the host's roots. May be given "
+		 "many times"},
+	{.name = "tls-no-verify",
+	 .section = OPTION_TLS,
+	 .arg = "PATTERN",
+	 .example = "staging.example.com",
+	 .parse = parse_tls_no_verify,
+	 .help = "Do not verify the certificates of these hosts. Secrets do not go there. May be given many times"},
+	{.name = "no-block-quic",
+	 .section = OPTION_TLS,
+	 .parse = parse_tls_off,
+	 .field = offsetof(struct config, tls.block_quic),
+	 .help = "Let QUIC (HTTP/3) to intercepted ports pass where the policy allows it, without looking into it"},
+	{.name = "tls-keylog",
+	 .section = OPTION_TLS,
+	 .arg = "FILE",
+	 .example = "keys.log",
+	 .takes_path = true,
+	 .parse = parse_tls_path,
+	 .field = offsetof(struct config, tls.keylog),
+	 .help = "Write the keys of intercepted connections to this file, for a debugger such as Wireshark. Whoever "
+		 "reads it can read the connections, secrets included"},
+	{.name = "trust-host-cas",
+	 .section = OPTION_TLS,
+	 .parse = parse_tls_flag,
+	 .field = offsetof(struct config, trust_host_cas),
+	 .help = "Give the command the host's trusted roots, too, in place of its own"},
+	{.name = "secret",
+	 .section = OPTION_TLS,
+	 .arg = "ENV@HOST[,HOST...]",
+	 .example = "API_TOKEN@api.example.com",
+	 .parse = parse_secret,
+	 .help = "Take the environment variable ENV for a secret: the command gets a placeholder in its place, which "
+		 "weir replaces by the value in requests to these hosts, and to no others. HOST is written as PATTERN "
+		 "above; any stands for every host. May be given many times. weir-secrets(7) explains it"},
 
 	/* published ports */
 	{.name = "publish",

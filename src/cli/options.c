@@ -16,23 +16,11 @@
 #include "conf/reload.h"
 
 /* Bound of the arrays below; the table is checked against it when they are filled. */
-#define TABLE_MAX 64
+#define TABLE_MAX 96
 
 /* Options that other versions have: naming one is no typing error. */
 static const char *const later_options[] = {
-	"secret",
-	"control",
-	"metrics",
-	"rate-egress",
-	"rate-ingress",
-	"tls-intercept",
-	"tls-bypass",
-	"tls-intercept-port",
-	"tls-upstream-ca",
-	"tls-ca",
-	"tls-no-verify",
-	"no-block-quic",
-	NULL,
+	"control", "metrics", "rate-egress", "rate-ingress", NULL,
 };
 
 /* Fills getopt_long()'s two forms of the table, for one command. shorts has room for
@@ -215,12 +203,17 @@ static int find_file(const struct option_def *d, const char *value, struct confi
 	return apply(d, value, c, err);
 }
 
-/* A list of resolvers is one value: the command line's replaces the file's. */
-static int forget_resolvers(const struct option_def *d, const char *value, struct config *c,
-			    struct error *err)
+/* A list of resolvers is one value, and so is one of ports: the command line's replaces the file's,
+ * or the default. */
+static int forget_lists(const struct option_def *d, const char *value, struct config *c,
+			struct error *err)
 {
 	if (strcmp(d->name, "dns-upstream") == 0)
 		c->dns_upstream_count = 0;
+	if (strcmp(d->name, "tls-intercept-port") == 0) {
+		c->tls.port_count = 0;
+		memset(c->tls.ports, 0, sizeof(c->tls.ports));
+	}
 	return 0;
 }
 
@@ -234,7 +227,7 @@ static int apply_over_file(const struct option_def *d, const char *value, struct
 static int parse_over_file(enum option_command cmd, int argc, char **argv, struct config *c,
 			   int *ret_first_arg, struct error *err)
 {
-	int rc = options_each(cmd, argc, argv, forget_resolvers, c, ret_first_arg, err);
+	int rc = options_each(cmd, argc, argv, forget_lists, c, ret_first_arg, err);
 
 	if (rc == 0)
 		rc = options_each(cmd, argc, argv, apply_over_file, c, ret_first_arg, err);

@@ -80,7 +80,7 @@ int options_check(enum option_command cmd, const struct config *c, struct error 
 				      "have; give one of them");
 	if (family_check(c, err) < 0)
 		return -1;
-	if (publish_check(c, err) < 0)
+	if (publish_check(c, err) < 0 || config_check_interception(c, err) < 0)
 		return -1;
 	return policy_check(c, err);
 }

@@ -266,8 +266,75 @@ static void unknown_options_get_the_nearest(void **state)
 
 static void options_of_other_versions_are_named(void **state)
 {
-	REFUSED("--tls-intercept: not in this version of weir", "--tls-intercept");
+	REFUSED("--control: not in this version of weir", "--control=x");
 	REFUSED("--metrics: not in this version of weir", "--metrics=x");
+}
+
+static void tls_options_set_their_fields(void **state)
+{
+	struct parsed p;
+	char *argv[] = {"run",
+			"--tls-intercept",
+			"--tls-intercept-port=8443",
+			"--tls-intercept-port",
+			"443",
+			"--tls-bypass=*.pinned.example",
+			"--tls-ca=a.crt:a.key",
+			"--tls-upstream-ca=root.pem",
+			"--tls-no-verify=one.example",
+			"--tls-no-verify=two.example",
+			"--no-block-quic",
+			"--tls-keylog=keys.log",
+			"--trust-host-cas",
+			"--secret=A@a.example,b.example",
+			"--secret=B@any",
+			"cmd",
+			NULL};
+
+	config_init(&p.c);
+	if (options_parse(OPTION_FOR_RUN, 16, argv, &p.c, &p.first, &p.err) != 0)
+		fail_msg("%s", p.err.msg);
+	const struct config_tls *t = &p.c.tls;
+	assert_true(t->enabled);
+	assert_int_equal(t->port_count, 2);
+	assert_int_equal(t->ports[0], 8443);
+	assert_int_equal(t->ports[1], 443);
+	assert_string_equal(t->bypass.v[0], "*.pinned.example");
+	assert_string_equal(t->ca_cert, "a.crt");
+	assert_string_equal(t->ca_key, "a.key");
+	assert_string_equal(t->upstream_ca.v[0], "root.pem");
+	assert_int_equal(t->scoped_verify_count, 2);
+	assert_string_equal(t->scoped_verify[0].host, "two.example");
+	assert_false(t->scoped_verify[0].verify);
+	assert_false(t->block_quic);
+	assert_string_equal(t->keylog, "keys.log");
+	assert_true(p.c.trust_host_cas);
+	assert_int_equal(p.c.secrets.count, 2);
+	assert_int_equal(p.c.secrets.list[0].hosts.n, 2);
+	config_done(&p.c);
+}
+
+static void wrong_tls_options_are_told(void **state)
+{
+	REFUSED("--tls-intercept-port: '0': expected a number from 1 to 65535, for example 443",
+		"--tls-intercept-port=0");
+	REFUSED("--tls-bypass: '*.com': expected a narrower pattern: anyone can have a name below "
+		"\"com\", for example *.example.com",
+		"--tls-bypass=*.com");
+	REFUSED("--tls-ca: 'a.crt': expected CERT:KEY, the paths of two files, for example "
+		"ca.crt:ca.key",
+		"--tls-ca=a.crt");
+	REFUSED("--tls-upstream-ca: '': expected the path of a file, for example corp-root.pem",
+		"--tls-upstream-ca=");
+	REFUSED("--secret: 'TOKEN': expected ENV@HOST[,HOST...], for example "
+		"API_TOKEN@api.example.com",
+		"--secret=TOKEN");
+	REFUSED("--secret T@a.example: T is a secret already: --secret T@b.example",
+		"--secret=T@b.example", "--secret=T@a.example");
+	REFUSED("--tls-bypass: nothing is intercepted, so it has no effect; add --tls-intercept",
+		"--tls-bypass=a.example");
+	REFUSED("--no-block-quic: nothing is intercepted, so it has no effect; add --tls-intercept",
+		"--no-block-quic");
 }
 
 static void options_belong_to_their_command(void **state)
@@ -390,6 +457,8 @@ int main(void)
 		cmocka_unit_test(a_message_stays_one_line),
 		cmocka_unit_test(unknown_options_get_the_nearest),
 		cmocka_unit_test(options_of_other_versions_are_named),
+		cmocka_unit_test(tls_options_set_their_fields),
+		cmocka_unit_test(wrong_tls_options_are_told),
 		cmocka_unit_test(options_belong_to_their_command),
 		cmocka_unit_test(events_go_to_a_file_or_an_open_one),
 		cmocka_unit_test(values_are_given_where_they_belong),

@@ -34,16 +34,24 @@ void config_init(struct config *c)
 		.max_half_open = 1024,
 		.max_udp_sessions = 1024,
 		.max_icmp_sessions = 256,
+		.tls = {.ports = {443},
+			.port_count = 1,
+			.verify_upstream = true,
+			.block_quic = true,
+			.cache_capacity = 1000,
+			.validity_hours = 24},
+		.secrets = {.on_violation = CONFIG_VIOLATION_BLOCK_AND_LOG},
 		.own_slot = -1,
 		.log_level = LOG_WARNING,
 	};
 }
 
-static void strv_done(struct strv *v)
+void strv_done(struct strv *v)
 {
 	for (size_t i = 0; i < v->n; i++)
 		free(v->v[i]);
 	free(v->v);
+	*v = (struct strv){0};
 }
 
 void config_done(struct config *c)
@@ -52,6 +60,8 @@ void config_done(struct config *c)
 	free(c->net);
 	strv_done(&c->rules);
 	arena_done(&c->file_mem);
+	config_tls_done(&c->tls);
+	config_secrets_done(&c->secrets);
 	free(c->dns_rebind_allow);
 	strv_done(&c->dns_host_aliases);
 	free(c->dns_records);

@@ -192,6 +192,7 @@ struct policy_source config_policy_source(const struct config *c);
 
 /* Appends a copy. False without memory. */
 bool strv_add(struct strv *v, const char *s);
+void strv_done(struct strv *v);
 /* Parse and append to a list of the configuration. 0, or -1 and err. */
 int config_add_publish(struct config *c, const char *text, struct error *err);
 int config_add_resolver(struct config *c, const char *text, struct error *err);

@@ -289,7 +289,7 @@ int schema_apply(const struct tree *t, struct config *c, struct error *err)
 
 	if (root->kind != TREE_OBJECT)
 		return schema_wrong(&w, root, "expected an object with keys such as policy");
-	return object_apply(&w, root);
+	return object_apply(&w, root) < 0 ? -1 : schema_secrets_finish(&w);
 }
 
 int schema_apply_sandbox(const struct tree *t, size_t index, struct config *c, struct error *err)
@@ -317,5 +317,5 @@ int schema_apply_sandbox(const struct tree *t, size_t index, struct config *c, s
 		return schema_fail(
 			&w, item->line,
 			"it has no link; expected one, such as link: stream:/run/vm.sock");
-	return 0;
+	return schema_secrets_finish(&w);
 }

@@ -69,4 +69,23 @@ int schema_each(struct schema_walk *w, const struct tree_node *n, const char *wh
 /* schema_rule.c: policy.rules. */
 int schema_rules(struct schema_walk *w, const struct schema_key *k, const struct tree_node *n);
 
+/* schema_tls.c */
+int schema_tls_ports(struct schema_walk *w, const struct schema_key *k, const struct tree_node *n);
+int schema_tls_bypass(struct schema_walk *w, const struct schema_key *k, const struct tree_node *n);
+int schema_tls_upstream_ca(struct schema_walk *w, const struct schema_key *k,
+			   const struct tree_node *n);
+int schema_tls_scoped_ca(struct schema_walk *w, const struct schema_key *k,
+			 const struct tree_node *n);
+int schema_tls_scoped_verify(struct schema_walk *w, const struct schema_key *k,
+			     const struct tree_node *n);
+int schema_tls_client_certs(struct schema_walk *w, const struct schema_key *k,
+			    const struct tree_node *n);
+
+/* schema_secret.c */
+int schema_secrets(struct schema_walk *w, const struct schema_key *k, const struct tree_node *n);
+/* What holds for all secrets is told to each. */
+int schema_secrets_finish(struct schema_walk *w);
+int schema_on_violation(struct schema_walk *w, const struct schema_key *k,
+			const struct tree_node *n);
+
 #endif

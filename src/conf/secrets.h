@@ -28,9 +28,16 @@ struct config_client_cert { /* shown to upstreams that ask for one */
 	char *host, *cert_path, *key_path;
 };
 
+#define CONFIG_TLS_PORTS_MAX     32 /* more are refused, here and below */
+#define CONFIG_SECRETS_MAX       256
+#define CONFIG_SECRET_HOSTS_MAX  64
+#define CONFIG_PLACEHOLDER_MIN   8 /* shorter ones cannot be told from other text */
+#define CONFIG_PLACEHOLDER_MAX   1024
+#define CONFIG_FORMAT_RANDOM_MIN 16 /* random characters: nobody guesses 95 bits */
+
 struct config_tls {
-	bool enabled;    /* every connection to an intercepted port is */
-	uint16_t *ports; /* 443 */
+	bool enabled;                         /* every connection to an intercepted port is */
+	uint16_t ports[CONFIG_TLS_PORTS_MAX]; /* 443 */
 	size_t port_count;
 	struct strv bypass; /* hosts that never are */
 	bool verify_upstream;
@@ -47,6 +54,8 @@ struct config_tls {
 	uint32_t cache_capacity; /* 1000 leaves */
 	uint32_t validity_hours; /* 24, of a leaf */
 	char *keylog;            /* --tls-keylog, NULL: none */
+	const char *option; /* of the command line, without effect unless something is intercepted;
+			       NULL: none was given */
 };
 
 enum config_secret_source {
@@ -102,13 +111,44 @@ struct config_secrets {
 	struct config_secret *list;
 	size_t count;
 	enum config_violation on_violation; /* BLOCK_AND_LOG */
+	struct strv passthrough; /* of secrets that say neither on_violation nor passthrough_hosts
+				  */
 };
 
 struct config;
+struct error;
+
 /* Whether anything is to be looked into: TLS, a secret, or an HTTP rule of the policy. */
 bool config_intercepts(const struct config *c);
+/*
+ * What the parts cannot see one by one: a secret twice, a bypass that covers the host of a secret
+ * or of an HTTP rule, half a CA, options without effect. 0, or -1 and err.
+ */
+int config_check_interception(const struct config *c, struct error *err);
+
 /* "ENV@HOST[,HOST...]". */
-struct error;
 int config_add_secret(struct config *c, const char *text, struct error *err);
+/* Takes over what is in s, also where it fails. */
+int config_add_secret_parsed(struct config *c, struct config_secret *s, struct error *err);
+void config_secret_init(struct config_secret *s); /* the defaults */
+void config_secret_done(struct config_secret *s);
+/* What is wrong with one secret by itself. The message has no name in front. 0, or -1 and err. */
+int config_check_secret(const struct config_secret *s, struct error *err);
+/* The name of an environment variable, for a secret. 0, or -1 and err. */
+int config_check_env_name(const char *text, struct error *err);
+/* A pattern of the hosts that may have a secret, or are bypassed: not too wide. 0, or -1 and err.
+ */
+int config_check_host(const char *text, bool any_ok, struct error *err);
+
+int config_add_tls_port(struct config *c, uint64_t port, struct error *err);
+int config_add_tls_bypass(struct config *c, const char *text, struct error *err);
+int config_add_scoped_ca(struct config *c, const char *host, const char *path, struct error *err);
+/* `first`: in front of those that are there. */
+int config_add_scoped_verify(struct config *c, const char *host, bool verify, bool first,
+			     struct error *err);
+int config_add_client_cert(struct config *c, const char *host, const char *cert, const char *key,
+			   struct error *err);
+void config_tls_done(struct config_tls *t);
+void config_secrets_done(struct config_secrets *s);
 
 #endif

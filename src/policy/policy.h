@@ -168,6 +168,9 @@ struct policy_source {
 	int default_ingress;
 };
 
+/* True where some rule says something of HTTP requests. */
+bool policy_source_has_http(const struct policy_source *src);
+
 /* Compiles. NULL and err on any rule that is wrong or can never be enforced; err names the rule and
  * what would be right. */
 struct policy *policy_new(const struct policy_source *src, struct error *err);

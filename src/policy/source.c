@@ -18,6 +18,7 @@ static const char *const key_parts[PART_COUNT] = {
 	[PART_PORTS] = "ports",        [PART_STRICT] = "strict",
 };
 
+#define HTTP_PART   ":http="    /* as token.c reads it */
 #define STRICT_MARK " (strict)" /* behind the text of a rule; the token form has no word for it */
 
 static int read_list(struct reader *rd, enum rule_part part, const char *const *items, size_t n,
@@ -193,4 +194,23 @@ int rule_read(struct reader *rd, const struct policy_rule_source *src, struct ru
 		return name_rule(rd, src);
 	*ret = rd->rule;
 	return 0;
+}
+
+/* In a token the words for it stand behind a colon, and nowhere else. */
+static bool has_http(const struct policy_rule_source *r)
+{
+	return r->http || (r->token && strstr(r->token, HTTP_PART));
+}
+
+bool policy_source_has_http(const struct policy_source *src)
+{
+	for (size_t i = 0; i < src->rule_count; i++) {
+		if (strstr(src->rules[i], HTTP_PART))
+			return true;
+	}
+	for (size_t i = 0; i < src->file_rule_count; i++) {
+		if (has_http(&src->file_rules[i]))
+			return true;
+	}
+	return false;
 }
