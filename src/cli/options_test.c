@@ -426,7 +426,7 @@ static void the_table_is_whole(void **state)
 		if (d > option_table)
 			assert_true(d->section >= d[-1].section);
 	}
-	assert_true(n > 30 && n < 64);
+	assert_true(n > 30 && n < 96);
 }
 
 /* The examples that messages show are right themselves. */
