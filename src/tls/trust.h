@@ -21,4 +21,7 @@ int trust_combined_pem(const char *ca_pem, bool host, struct buf *ret, struct er
 /* The same as a PKCS#12 trust store that Java reads (password "changeit"). */
 int trust_java_store(const char *pem, struct buf *ret, struct error *err);
 
+/* Under what name OpenSSL looks for it in a directory: eight digits, without ".0". */
+int trust_subject_hash(const char *pem, char ret[9], struct error *err);
+
 #endif
