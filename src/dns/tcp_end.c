@@ -94,6 +94,11 @@ static void call_up(struct dns_tcp *t)
 	struct stack *s = &t->d->sb->stack;
 	struct tcp_conn *c = t->end.conn;
 	unsigned what = t->due;
+	if (t->end.upper) {
+		t->due = 0;
+		t->end.upper(&t->end, what & DUE_FAILED);
+		return;
+	}
 	if (!c) /* the stack asks by itself once there is a connection */
 		return;
 	if (what & DUE_FAILED) {

@@ -34,8 +34,10 @@ bool first_flight_untaken(struct first_flight *ff, enum taker_kind kind,
 			  const struct policy_verdict *v, const struct hello *hello,
 			  struct view first)
 {
-	const struct taker_first t = {
-		.kind = kind, .hello = hello, .bytes = first, .server_spoke = ff->server_first_n};
+	const struct taker_first t = {.kind = kind,
+				      .hello = hello,
+				      .bytes = first,
+				      .begun = ff->server_first_n || ff->word_n};
 	struct policy_verdict no = {POLICY_DENY, REASON_NONE, -1, "default", false};
 
 	if (!ff->sb->taker)

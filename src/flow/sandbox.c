@@ -12,6 +12,7 @@
 #include "dns/dns.h"
 #include "flow/denials.h"
 #include "flow/flow.h"
+#include "flow/taker.h"
 #include "host/addrs.h"
 #include "host/resolvconf.h"
 #include "observe/events.h"
@@ -230,11 +231,22 @@ static const struct stack_ops sandbox_ops = {
 	.pending = op_pending,
 };
 
+#define FLUSH_ROUNDS 4 /* what is still due then waits for the next turn */
+
 void sandbox_flush(struct sandbox *sb)
 {
 	udp_relay_flush(sb->udp);
 	dns_proxy_flush(sb->dns);
+	if (sb->taker)
+		sb->taker->flush(sb);
 	stack_flush(&sb->stack);
+	/* What the guest has on its way meets an end that is in this process, and has answers. */
+	for (int i = 1; sb->taker && i < FLUSH_ROUNDS; i++) {
+		dns_proxy_flush(sb->dns);
+		if (!sb->taker->flush(sb))
+			break;
+		stack_flush(&sb->stack);
+	}
 }
 
 /* ---- life ---- */
@@ -368,6 +380,8 @@ void sandbox_free(struct sandbox *sb)
 	publish_free(sb->publish);
 	guestsvc_done(&sb->svc);
 	stack_done(&sb->stack);
+	if (sb->taker)
+		sb->taker->free(sb);
 	udp_relay_free(sb->udp);
 	echo_relay_free(sb->echo);
 	dns_proxy_free(sb->dns);

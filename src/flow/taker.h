@@ -24,7 +24,7 @@ struct taker_first {
 	enum taker_kind kind;
 	const struct hello *hello; /* TAKER_TLS */
 	struct view bytes;         /* as far as they have come */
-	bool server_spoke;         /* the guest has bytes of the server's already */
+	bool begun;                /* bytes have passed already, one way or the other */
 };
 
 enum taker_answer {
@@ -56,6 +56,11 @@ struct flow_taker {
 	/* DNS over TLS to this address: an end over none; NULL: refuse. */
 	struct flow_end *(*dot)(struct sandbox *sb, const struct ipaddr *at,
 				const struct ipaddr *guest, uint16_t guest_port);
+	/* At the end of a turn: calls up that are due. True: stack_flush(), and then this again,
+	 * for more may have become due. */
+	bool (*flush)(struct sandbox *sb);
+	/* The sandbox is freed; its stack is gone already. */
+	void (*free)(struct sandbox *sb);
 };
 
 #endif

@@ -5,24 +5,31 @@
  *
  * Theory of operation
  * -------------------
- * The upstream is dialled first, as always, and the guest's SYN answered with its fate. The end
- * that the guest's TCP then gets is of this room: it watches the first bytes (tls/hello.h) where
- * the connection is to a port that is intercepted. By the name that they show it is judged as any
- * other, and then
+ * The upstream is dialled first, as always, and the guest's SYN answered with its fate. The first
+ * bytes are held and read by flow/first_flight.h, which judges the name that they show as any
+ * other, and then asks here (flow/taker.h). The connection
  *
- * - passes untouched, the socket's own end taking over: the name is not to be intercepted;
- * - is intercepted: the upstream's handshake comes first, with the guest's protocols offered; only
- *   when it has verified, the guest's, with a leaf certificate for that name and the protocol that
- *   the upstream chose. Plain bytes then go through an HTTP proxy (http/proxy.h), with a filter
- *   (filter.h: names, HTTP rules, secrets), or where the protocol is none of HTTP's, as they are;
- * - bytes that are no TLS: judged as such at once.
+ * - goes on untouched: the name is not to be intercepted (choice.c);
+ * - is intercepted (conn.c): the upstream's handshake comes first, with the guest's protocols
+ *   offered; only when it has verified, the guest's, with a leaf certificate for that name and the
+ *   protocol that the upstream chose. An upstream that does not verify is told to the guest by the
+ *   alert that stands for it, before the guest has sent anything but its hello. Plain bytes then go
+ *   through an HTTP proxy (http/proxy.h) with a filter (filter.h: names, HTTP rules, secrets), or
+ *   where the protocol is none of HTTP's, as they are (pump.c);
+ * - is HTTP in the clear: the same proxy and filter, without TLS, where rules or secrets want it;
+ * - is refused: it would have to be looked into, and cannot.
  *
- * HTTP in the clear goes through the same proxy and filter, without TLS, where rules or secrets
- * want it. DNS over TLS ends in dns/. CONNECT through a proxy becomes a connection in a connection.
+ * DNS over TLS ends in dns/ (dot.c). CONNECT through a proxy becomes a connection in a connection.
+ * QUIC is refused where TLS would be intercepted, so that clients fall back.
  *
- * Bounds: INTERCEPT_CONNS_MAX connections of a sandbox at a time (beyond: refused,
- * limit-connections); first bytes as first_flight.h; 64 KiB of ciphertext toward the guest, and
- * what http/proxy.h holds.
+ * What is intercepted: every connection to a port of tls.ports where that is asked for, and
+ * whatever the port, those for which a secret or an HTTP rule needs it. tls.bypass goes before
+ * all but HTTP rules.
+ *
+ * Bounds: INTERCEPT_CONNS_MAX connections of a sandbox at a time (beyond: reset,
+ * limit-connections); first bytes as first_flight.h; INTERCEPT_OUT_MAX bytes toward each side, and
+ * less where all connections together hold much; what http/proxy.h holds; INTERCEPT_HANDSHAKE_US
+ * for each handshake.
  *
  * May use: base/, loop/, stack/, flow/, policy/, tls/, http/, secret/, observe/, conf/, dns/.
  */
@@ -31,28 +38,34 @@
 
 #include "base/error.h"
 #include "flow/flow.h"
+#include "http/authority.h"
 #include "secret/holder.h"
+
+#define INTERCEPT_CONNS_MAX    4096
+#define INTERCEPT_OUT_MAX      262144 /* bytes on their way to one side; a record more at times */
+#define INTERCEPT_OUT_TOTAL    (64u << 20) /* of a sandbox: from here on each may have little */
+#define INTERCEPT_HANDSHAKE_US 10000000
 
 struct intercept; /* a sandbox's; NULL in struct sandbox: nothing is looked into */
 struct config;
 
-/* For a sandbox whose configuration intercepts (config_intercepts()). `h` outlives it; so does its
- * channel, which the owner frees behind it. */
+struct intercept_counters {
+	uint64_t taken; /* connections that were looked into, HTTP in the clear among them */
+	uint64_t upstream_invalid; /* whose upstream did not verify */
+	uint64_t upstream_failed;  /* whose upstream's handshake failed otherwise */
+	uint64_t guest_failed;     /* whose guest's did: mostly it does not trust the authority */
+	uint64_t refused;          /* that could not be looked into */
+};
+
+/*
+ * For a sandbox whose configuration intercepts (config_intercepts()); hangs itself into it
+ * (sb->intercept, sb->taker) and is freed with it. `h` outlives it; so does its channel, which the
+ * owner frees behind it.
+ */
 struct intercept *intercept_new(struct sandbox *sb, struct holder *h, struct holder_channel *ch,
 				const struct config *c, struct error *err);
-void intercept_free(struct intercept *ic);
+/* For connections that begin from now on. -1 and err: all stays as it was. */
 int intercept_reload(struct intercept *ic, const struct config *c, struct error *err);
-
-/* A new connection of the guest's to this port may have to be looked into. */
-bool intercept_wants(const struct intercept *ic, const struct policy_facts *f);
-/*
- * An end for it over the connected upstream `inner`, which it owns from here on; `f` must live
- * until intercept_forget(). *ret_here as in first_flight_new(). NULL without memory or at the cap.
- */
-struct intercept_conn;
-struct intercept_conn *intercept_conn_new(struct intercept *ic, struct flow *f,
-					  struct flow_end *inner, struct intercept_conn **ret_here);
-void intercept_conn_accept(struct intercept_conn *x, struct tcp_conn *c);
-void intercept_conn_forget(struct intercept_conn *x);
+const struct intercept_counters *intercept_counters(const struct intercept *ic);
 
 #endif

@@ -54,6 +54,11 @@ struct flow_end {
 	 * that waits again whenever there is more, and the guest may fill the whole window
 	 * meanwhile. */
 	bool watches;
+	/* Set by whoever stands between this end and the stack, of one in this process: what it
+	 * would call up it tells by this, and `conn` is NULL. failed: nothing more will come of it.
+	 */
+	void (*upper)(struct flow_end *e, bool failed);
+	void *upper_ctx;
 	/* Set by the end, before it is handed over: nothing is there for the guest yet, and
 	 * tcp_end_readable() will say when there is. Else it is asked once when the guest's
 	 * handshake is over. */

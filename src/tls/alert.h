@@ -8,7 +8,19 @@
 
 #include "base/view.h"
 
-/* One record with the alert access_denied; the bytes stay where they are. */
+#define TLS_ALERT_LEN 7
+
+enum tls_alert { /* RFC 8446 6.2 */
+	TLS_ALERT_BAD_CERTIFICATE = 42,
+	TLS_ALERT_CERTIFICATE_UNKNOWN = 46,
+	TLS_ALERT_UNKNOWN_CA = 48,
+	TLS_ALERT_ACCESS_DENIED = 49,
+	TLS_ALERT_INTERNAL_ERROR = 80,
+};
+
+/* One record with that alert. */
+struct view tls_alert_fatal(uint8_t alert, uint8_t buf[TLS_ALERT_LEN]);
+/* The bytes stay where they are. */
 struct view tls_alert_access_denied(void);
 
 #endif

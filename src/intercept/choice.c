@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Which connections are looked into: the sandbox's taker (flow/taker.h).
+ *
+ * What somebody asked for by name, with a secret or an HTTP rule, is never left alone because it
+ * could not be read: it is refused then.
+ */
+#include "intercept/intercept_priv.h"
+
+static bool intercepts_port(const struct settings *s, uint16_t port)
+{
+	for (size_t i = 0; i < s->port_count; i++)
+		if (s->ports[i] == port)
+			return true;
+	return false;
+}
+
+static bool is_bypassed(const struct settings *s, const struct name *name)
+{
+	for (size_t i = 0; i < s->bypass_count; i++)
+		if (pattern_matches(&s->bypass[i], name))
+			return true;
+	return false;
+}
+
+static bool has_secrets(const struct intercept *ic)
+{
+	return holder_secrets(ic->channel)->count > 0;
+}
+
+static bool has_http(const struct intercept *ic, const struct policy_verdict *v)
+{
+	return v && v->rule >= 0 && policy_rule_http(ic->sb->policy, v->rule);
+}
+
+bool choice_concerns(const struct intercept *ic, const struct name *name, uint16_t port,
+		     const struct policy_verdict *v)
+{
+	if (has_http(ic, v))
+		return true;
+	if (is_bypassed(ic->set, name))
+		return false;
+	return (ic->set->enabled && intercepts_port(ic->set, port)) ||
+	       secret_set_concerns(holder_secrets(ic->channel), name);
+}
+
+static enum taker_answer choice_begin(struct sandbox *sb, const struct policy_facts *f,
+				      const struct policy_verdict *v)
+{
+	const struct intercept *ic = sb->intercept;
+	bool tcp = f->proto == POLICY_TCP;
+
+	/* A proxy may be behind any port, and an HTTP rule need not name one. */
+	if (tcp)
+		return TAKER_TAKE;
+	if (f->proto != POLICY_UDP || f->dir != POLICY_EGRESS)
+		return TAKER_LEAVE;
+	if (!intercepts_port(ic->set, f->port))
+		return has_http(ic, v) ? TAKER_TAKE : TAKER_LEAVE;
+	if (ic->set->enabled && ic->set->block_quic)
+		return TAKER_REFUSE;
+	return has_secrets(ic) || policy_has_http(sb->policy) ? TAKER_TAKE : TAKER_LEAVE;
+}
+
+static bool quic_is_concerned(struct sandbox *sb, const struct flow *f,
+			      const struct policy_verdict *v, const struct hello *h)
+{
+	const struct intercept *ic = sb->intercept;
+
+	if (has_http(ic, v))
+		return true;
+	return ic->set->block_quic && choice_concerns(ic, &h->name, f->port, v);
+}
+
+static const struct name *name_of(const struct taker_first *t)
+{
+	static const struct name none;
+
+	return t->hello && t->hello->sni == HELLO_SNI_NAME ? &t->hello->name : &none;
+}
+
+/* Every method reads as such in a lenient server, but a proxy opens a tunnel for this one alone. */
+static bool asks_for_tunnel(const struct taker_first *t)
+{
+	return t->kind == TAKER_H1 && t->bytes.len >= 8 && memcmp(t->bytes.p, "CONNECT ", 8) == 0;
+}
+
+static enum taker_answer refuse(struct intercept *ic, enum policy_reason why,
+				enum policy_reason *ret_why)
+{
+	ic->cnt.refused++;
+	*ret_why = why;
+	return TAKER_REFUSE;
+}
+
+static enum taker_answer choice_http(struct intercept *ic, const struct taker_first *t,
+				     enum policy_reason *ret_why)
+{
+	bool ruled = policy_has_http(ic->sb->policy);
+
+	if (!ruled && !has_secrets(ic) && !asks_for_tunnel(t))
+		return TAKER_LEAVE;
+	if (!t->begun)
+		return TAKER_TAKE;
+	/* Placeholders are nothing but text where nobody replaces them. */
+	return ruled ? refuse(ic, REASON_HTTP_RULE, ret_why) : TAKER_LEAVE;
+}
+
+static enum taker_answer choice_first(struct sandbox *sb, const struct flow *f,
+				      const struct policy_verdict *v, const struct taker_first *t,
+				      enum policy_reason *ret_why)
+{
+	struct intercept *ic = sb->intercept;
+	bool must;
+
+	switch (t->kind) {
+	case TAKER_TLS:
+		if (!choice_concerns(ic, name_of(t), f->port, v))
+			return TAKER_LEAVE;
+		return t->begun ? refuse(ic, REASON_NO_NAME, ret_why) : TAKER_TAKE;
+	case TAKER_H1:
+	case TAKER_H2:
+		return choice_http(ic, t, ret_why);
+	case TAKER_OTHER:
+		return has_http(ic, v) ? refuse(ic, REASON_HTTP_RULE, ret_why) : TAKER_LEAVE;
+	case TAKER_UNREAD:
+		break;
+	}
+	/* Without a verdict: whatever it will be. */
+	must = (ic->set->enabled && intercepts_port(ic->set, f->port)) ||
+	       (v ? has_http(ic, v) : policy_has_http(sb->policy));
+	if (!must)
+		return TAKER_LEAVE;
+	return v ? refuse(ic, REASON_NO_NAME, ret_why) : TAKER_REFUSE;
+}
+
+static struct flow_end *choice_take(struct sandbox *sb, struct flow *f, struct flow_end *inner,
+				    const struct taker_first *t)
+{
+	return conn_new(sb->intercept, f, inner, t);
+}
+
+static struct flow_end *choice_dot(struct sandbox *sb, const struct ipaddr *at,
+				   const struct ipaddr *guest, uint16_t guest_port)
+{
+	return dot_new(sb->intercept, at, guest, guest_port);
+}
+
+const struct flow_taker intercept_taker = {
+	.begin = choice_begin,
+	.first = choice_first,
+	.take = choice_take,
+	.quic = quic_is_concerned,
+	.dot = choice_dot,
+	.flush = wire_flush_all,
+	.free = intercept_free,
+};
