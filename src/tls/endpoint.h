@@ -50,6 +50,8 @@ struct tls_end *tls_client_new(struct tls_roots *r, const struct tls_client *c,
 			       const struct tls_transport *t);
 /* Whether the certificate was verified (as opposed to excused by the configuration). */
 bool tls_end_verified(const struct tls_end *e);
+/* Whether an earlier session was resumed. */
+bool tls_end_resumed(const struct tls_end *e);
 
 /* ---- toward the guest ---- */
 
@@ -101,7 +103,8 @@ struct view tls_end_alpn(const struct tls_end *e);
  * -EPROTO. */
 ssize_t tls_end_read(struct tls_end *e, void *buf, size_t n);
 ssize_t tls_end_write(struct tls_end *e, const void *buf, size_t n);
-/* Sends close_notify; reading may go on. 0, -EAGAIN (call again), or -errno. */
+/* Sends close_notify, when all that was to be written is; reading may go on. 0, -EAGAIN (call
+ * again), or -errno. */
 int tls_end_shut(struct tls_end *e);
 /* Sends a fatal alert in place of what was not done yet. */
 void tls_end_fail(struct tls_end *e, int alert);

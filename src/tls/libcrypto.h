@@ -30,14 +30,26 @@
 #define LIBCRYPTO_FUNCTIONS(X)             \
 	X(ASN1_STRING_set)                 \
 	X(ASN1_TIME_compare)               \
+	X(ASN1_TIME_diff)                  \
+	X(BIO_clear_flags)                 \
 	X(BIO_ctrl)                        \
 	X(BIO_free)                        \
+	X(BIO_get_data)                    \
+	X(BIO_meth_new)                    \
+	X(BIO_meth_set_ctrl)               \
+	X(BIO_meth_set_read_ex)            \
+	X(BIO_meth_set_write_ex)           \
 	X(BIO_new)                         \
 	X(BIO_new_mem_buf)                 \
 	X(BIO_s_mem)                       \
 	X(BIO_s_secmem)                    \
+	X(BIO_set_data)                    \
+	X(BIO_set_flags)                   \
+	X(BIO_set_init)                    \
+	X(BIO_set_retry_reason)            \
 	X(CRYPTO_free)                     \
 	X(ERR_clear_error)                 \
+	X(ERR_peek_error)                  \
 	X(ERR_peek_last_error)             \
 	X(ERR_reason_error_string)         \
 	X(EVP_CIPHER_CTX_ctrl)             \
@@ -49,6 +61,7 @@
 	X(EVP_DecryptFinal_ex)             \
 	X(EVP_DecryptInit_ex2)             \
 	X(EVP_DecryptUpdate)               \
+	X(EVP_Digest)                      \
 	X(EVP_DigestFinal_ex)              \
 	X(EVP_DigestInit_ex2)              \
 	X(EVP_DigestUpdate)                \
@@ -61,7 +74,13 @@
 	X(EVP_PKEY_Q_keygen)               \
 	X(EVP_PKEY_free)                   \
 	X(EVP_PKEY_get_default_digest_nid) \
+	X(EVP_PKEY_up_ref)                 \
 	X(EVP_sha256)                      \
+	X(OPENSSL_sk_new_null)             \
+	X(OPENSSL_sk_num)                  \
+	X(OPENSSL_sk_pop_free)             \
+	X(OPENSSL_sk_push)                 \
+	X(OPENSSL_sk_value)                \
 	X(PEM_read_bio_PrivateKey)         \
 	X(PEM_read_bio_X509)               \
 	X(PEM_write_bio_PrivateKey)        \
@@ -71,6 +90,16 @@
 	X(X509V3_set_ctx)                  \
 	X(X509_EXTENSION_free)             \
 	X(X509_NAME_add_entry_by_txt)      \
+	X(X509_OBJECT_get0_X509)           \
+	X(X509_STORE_add_cert)             \
+	X(X509_STORE_free)                 \
+	X(X509_STORE_get0_objects)         \
+	X(X509_STORE_new)                  \
+	X(X509_STORE_up_ref)               \
+	X(X509_VERIFY_PARAM_set1_host)     \
+	X(X509_VERIFY_PARAM_set1_ip)       \
+	X(X509_VERIFY_PARAM_set_flags)     \
+	X(X509_VERIFY_PARAM_set_hostflags) \
 	X(X509_add_ext)                    \
 	X(X509_check_ca)                   \
 	X(X509_check_private_key)          \
@@ -90,8 +119,13 @@
 	X(X509_set_subject_name)           \
 	X(X509_set_version)                \
 	X(X509_sign)                       \
+	X(X509_subject_name_hash)          \
 	X(X509_time_adj_ex)                \
+	X(X509_up_ref)                     \
+	X(X509_verify_cert_error_string)   \
 	X(d2i_PUBKEY)                      \
+	X(d2i_X509)                        \
+	X(i2d_PUBKEY)                      \
 	X(i2d_X509)
 
 #define LIBCRYPTO_FIELD(f) __typeof__(&f) f;
@@ -113,14 +147,26 @@ const char *libcrypto_fault(void);
 #ifndef LIBCRYPTO_NO_NAMES
 #define ASN1_STRING_set                 libcrypto.ASN1_STRING_set
 #define ASN1_TIME_compare               libcrypto.ASN1_TIME_compare
+#define ASN1_TIME_diff                  libcrypto.ASN1_TIME_diff
+#define BIO_clear_flags                 libcrypto.BIO_clear_flags
 #define BIO_ctrl                        libcrypto.BIO_ctrl
 #define BIO_free                        libcrypto.BIO_free
+#define BIO_get_data                    libcrypto.BIO_get_data
+#define BIO_meth_new                    libcrypto.BIO_meth_new
+#define BIO_meth_set_ctrl               libcrypto.BIO_meth_set_ctrl
+#define BIO_meth_set_read_ex            libcrypto.BIO_meth_set_read_ex
+#define BIO_meth_set_write_ex           libcrypto.BIO_meth_set_write_ex
 #define BIO_new                         libcrypto.BIO_new
 #define BIO_new_mem_buf                 libcrypto.BIO_new_mem_buf
 #define BIO_s_mem                       libcrypto.BIO_s_mem
 #define BIO_s_secmem                    libcrypto.BIO_s_secmem
+#define BIO_set_data                    libcrypto.BIO_set_data
+#define BIO_set_flags                   libcrypto.BIO_set_flags
+#define BIO_set_init                    libcrypto.BIO_set_init
+#define BIO_set_retry_reason            libcrypto.BIO_set_retry_reason
 #define CRYPTO_free                     libcrypto.CRYPTO_free
 #define ERR_clear_error                 libcrypto.ERR_clear_error
+#define ERR_peek_error                  libcrypto.ERR_peek_error
 #define ERR_peek_last_error             libcrypto.ERR_peek_last_error
 #define ERR_reason_error_string         libcrypto.ERR_reason_error_string
 #define EVP_CIPHER_CTX_ctrl             libcrypto.EVP_CIPHER_CTX_ctrl
@@ -132,6 +178,7 @@ const char *libcrypto_fault(void);
 #define EVP_DecryptFinal_ex             libcrypto.EVP_DecryptFinal_ex
 #define EVP_DecryptInit_ex2             libcrypto.EVP_DecryptInit_ex2
 #define EVP_DecryptUpdate               libcrypto.EVP_DecryptUpdate
+#define EVP_Digest                      libcrypto.EVP_Digest
 #define EVP_DigestFinal_ex              libcrypto.EVP_DigestFinal_ex
 #define EVP_DigestInit_ex2              libcrypto.EVP_DigestInit_ex2
 #define EVP_DigestUpdate                libcrypto.EVP_DigestUpdate
@@ -144,7 +191,13 @@ const char *libcrypto_fault(void);
 #define EVP_PKEY_Q_keygen               libcrypto.EVP_PKEY_Q_keygen
 #define EVP_PKEY_free                   libcrypto.EVP_PKEY_free
 #define EVP_PKEY_get_default_digest_nid libcrypto.EVP_PKEY_get_default_digest_nid
+#define EVP_PKEY_up_ref                 libcrypto.EVP_PKEY_up_ref
 #define EVP_sha256                      libcrypto.EVP_sha256
+#define OPENSSL_sk_new_null             libcrypto.OPENSSL_sk_new_null
+#define OPENSSL_sk_num                  libcrypto.OPENSSL_sk_num
+#define OPENSSL_sk_pop_free             libcrypto.OPENSSL_sk_pop_free
+#define OPENSSL_sk_push                 libcrypto.OPENSSL_sk_push
+#define OPENSSL_sk_value                libcrypto.OPENSSL_sk_value
 #define PEM_read_bio_PrivateKey         libcrypto.PEM_read_bio_PrivateKey
 #define PEM_read_bio_X509               libcrypto.PEM_read_bio_X509
 #define PEM_write_bio_PrivateKey        libcrypto.PEM_write_bio_PrivateKey
@@ -154,6 +207,16 @@ const char *libcrypto_fault(void);
 #define X509V3_set_ctx                  libcrypto.X509V3_set_ctx
 #define X509_EXTENSION_free             libcrypto.X509_EXTENSION_free
 #define X509_NAME_add_entry_by_txt      libcrypto.X509_NAME_add_entry_by_txt
+#define X509_OBJECT_get0_X509           libcrypto.X509_OBJECT_get0_X509
+#define X509_STORE_add_cert             libcrypto.X509_STORE_add_cert
+#define X509_STORE_free                 libcrypto.X509_STORE_free
+#define X509_STORE_get0_objects         libcrypto.X509_STORE_get0_objects
+#define X509_STORE_new                  libcrypto.X509_STORE_new
+#define X509_STORE_up_ref               libcrypto.X509_STORE_up_ref
+#define X509_VERIFY_PARAM_set1_host     libcrypto.X509_VERIFY_PARAM_set1_host
+#define X509_VERIFY_PARAM_set1_ip       libcrypto.X509_VERIFY_PARAM_set1_ip
+#define X509_VERIFY_PARAM_set_flags     libcrypto.X509_VERIFY_PARAM_set_flags
+#define X509_VERIFY_PARAM_set_hostflags libcrypto.X509_VERIFY_PARAM_set_hostflags
 #define X509_add_ext                    libcrypto.X509_add_ext
 #define X509_check_ca                   libcrypto.X509_check_ca
 #define X509_check_private_key          libcrypto.X509_check_private_key
@@ -173,8 +236,13 @@ const char *libcrypto_fault(void);
 #define X509_set_subject_name           libcrypto.X509_set_subject_name
 #define X509_set_version                libcrypto.X509_set_version
 #define X509_sign                       libcrypto.X509_sign
+#define X509_subject_name_hash          libcrypto.X509_subject_name_hash
 #define X509_time_adj_ex                libcrypto.X509_time_adj_ex
+#define X509_up_ref                     libcrypto.X509_up_ref
+#define X509_verify_cert_error_string   libcrypto.X509_verify_cert_error_string
 #define d2i_PUBKEY                      libcrypto.d2i_PUBKEY
+#define d2i_X509                        libcrypto.d2i_X509
+#define i2d_PUBKEY                      libcrypto.i2d_PUBKEY
 #define i2d_X509                        libcrypto.i2d_X509
 #endif
 
