@@ -38,6 +38,7 @@ struct tls_roots; /* what upstreams are verified by, sessions for resumption, cl
 struct config_tls;
 /* NULL and err: a file cannot be read, holds no certificate, a key does not match. */
 struct tls_roots *tls_roots_new(const struct config_tls *c, struct error *err);
+/* Ends that were made of it go on. */
 void tls_roots_free(struct tls_roots *r);
 
 struct tls_client {
@@ -69,12 +70,14 @@ struct tls_leaf_source {
 /* ca_pem: the authority's certificate, sent behind each leaf. */
 struct tls_leaves *tls_leaves_new(const struct tls_leaf_source *src, const struct config_tls *c,
 				  const char *ca_pem, struct error *err);
+/* Ends that were made of it go on; the source must outlive them. */
 void tls_leaves_free(struct tls_leaves *l);
 
 struct tls_server {
 	const char *host; /* the name that the certificate is for, or the address in text */
 	struct view alpn; /* what the upstream has chosen: one protocol; empty: none */
-	/* The leaf has come (or failed): call tls_end_handshake() again. */
+	/* The leaf has come (or failed): call tls_end_handshake() again. Not from inside
+	 * tls_server_new(). */
 	void (*wake)(void *ctx);
 	void *wake_ctx;
 };
@@ -99,14 +102,23 @@ int tls_end_alert(const struct tls_end *e);
 /* The chosen protocol; empty: none. */
 struct view tls_end_alpn(const struct tls_end *e);
 
-/* Plaintext: > 0, 0 at close_notify, -EAGAIN, -ECONNRESET where the stream ended without one,
- * -EPROTO. */
+/*
+ * Plaintext, of as many records as are there: > 0, 0 at close_notify, -EAGAIN, -ECONNRESET where
+ * the stream ended without one, -EPROTO, another -errno of the transport. A short count says
+ * nothing about the end: that shows in the next call. Call until -EAGAIN before you wait for the
+ * transport to be readable: it may be empty while records that it gave are still in here.
+ */
 ssize_t tls_end_read(struct tls_end *e, void *buf, size_t n);
+/* How many bytes went out, or -EAGAIN, -EPIPE behind tls_end_shut(), ... After a short count or
+ * -EAGAIN a record of what follows may be on its way already: the next call must begin with the
+ * same bytes and have at least as many (it may have more, and they may lie elsewhere). */
 ssize_t tls_end_write(struct tls_end *e, const void *buf, size_t n);
-/* Sends close_notify, when all that was to be written is; reading may go on. 0, -EAGAIN (call
- * again), or -errno. */
+/* Sends close_notify, behind all that was to be written; reading may go on. 0, -EAGAIN (call again;
+ * also while a write has to be called again), or -errno. */
 int tls_end_shut(struct tls_end *e);
-/* Sends a fatal alert in place of what was not done yet. */
+/* Gives up, with a fatal alert where that can still be said in the clear: toward the guest before
+ * its hello is answered, toward the upstream before it has answered. Later nothing is said: the
+ * caller resets the connection. Nothing else works afterwards. */
 void tls_end_fail(struct tls_end *e, int alert);
 void tls_end_free(struct tls_end *e); /* NULL is fine */
 
