@@ -2,11 +2,26 @@
 /*
  * Which requests a rule lets pass: methods, hosts and paths.
  *
- * Paths are judged after one normalisation: percent-encoded unreserved characters decoded, dot
- * segments removed, duplicate slashes made one. What an origin could read as another path than that
- * (an encoded slash or backslash or dot segment behind it, a backslash, `;` parameters in front of
- * a slash, a NUL, a control character) is refused, with 400, wherever a rule looks at paths. In a
- * pattern `*` stands for any characters but a slash, `**` for any. deny_paths win.
+ * A rule has lists of methods, hosts and paths; a list that is not given holds everything. Where it
+ * names presets, it has their lines, too, each of which is such lists. A request passes where the
+ * rule's own lists hold it, and one of the lines (if there are any), and none of deny_paths.
+ *
+ * Paths
+ * -----
+ * Servers differ in what they make of a path, and weir cannot know which it is in front of. So a
+ * path is judged in every reading that is common: percent-encoded unreserved characters decoded in
+ * all of them; dot segments removed or left, runs of slashes made one or left, and `;` parameters
+ * of the last segment cut or left. Where the readings do not agree, the request is refused (400),
+ * and so is, wherever a rule looks at paths, what has still other readings: an encoded slash,
+ * backslash or percent sign in front of two digits, an overlong UTF-8 form, `;` parameters in front
+ * of a slash, a control character, and fields that name another path (X-Original-URL,
+ * X-Rewrite-URL). Fields that name another method (X-HTTP-Method-Override and its like) are judged
+ * as if the request had both.
+ *
+ * In a pattern `*` stands for any characters but a slash, `**` for any. A pattern with a question
+ * mark is for one query, as it is written; the others are for all. A list in which `**` stands
+ * alone, or behind one slash, does not look at paths. Matching is as fast as reading:
+ * a step for each character, whatever the pattern.
  *
  * May use: base/.
  */
@@ -16,26 +31,33 @@
 #include "base/error.h"
 #include "http/exchange.h"
 
+#define HTTP_PATH_MAX       8192 /* longer ones are refused where a rule looks at paths */
+#define HTTP_PATTERN_MAX    255  /* bytes of a pattern; more is an error, here and below */
+#define HTTP_RULE_ITEMS_MAX 256  /* in one list */
+
 struct http_rule_source { /* as written; strings are the caller's */
 	const char *const *methods, *const *hosts, *const *paths, *const *deny_paths,
 									  *const *presets;
 	size_t method_count, host_count, path_count, deny_path_count, preset_count;
-	const char *where; /* before each message */
 };
 
 struct http_rule; /* compiled, immutable */
+/* NULL and err, which begins with the list and its item: `paths "x": expected ...`. */
 struct http_rule *http_rule_new(const struct http_rule_source *src, struct error *err);
-void http_rule_free(struct http_rule *r);
+void http_rule_free(struct http_rule *r); /* NULL is fine */
 
 enum http_rule_answer {
 	HTTP_RULE_ALLOW,
 	HTTP_RULE_DENY,      /* 403 */
-	HTTP_RULE_AMBIGUOUS, /* 400: *ret_why says what of the path */
+	HTTP_RULE_AMBIGUOUS, /* 400: *ret_why says what of the request */
 };
 enum http_rule_answer http_rule_judge(const struct http_rule *r, const struct http_head *request,
 				      const char **ret_why);
 
-/* Normalised path of at most `cap` bytes without the query; false: ambiguous, *ret_why. */
+/*
+ * The path (without the query) in the reading that RFC 3986 6.2.2 gives it, runs of slashes made
+ * one. False: it has another reading anyway, *ret_why; or it is longer than `cap`.
+ */
 bool http_path_normalise(struct view path, uint8_t *ret, size_t cap, size_t *ret_len,
 			 const char **ret_why);
 
@@ -43,5 +65,7 @@ bool http_path_normalise(struct view path, uint8_t *ret, size_t cap, size_t *ret
  */
 const char *http_preset_name(size_t i);
 const char *http_preset_help(size_t i);
+/* What it lets pass: one line for each list of methods, hosts and paths. */
+const char *http_preset_text(size_t i);
 
 #endif
