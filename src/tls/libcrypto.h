@@ -48,6 +48,7 @@
 	X(BIO_set_init)                    \
 	X(BIO_set_retry_reason)            \
 	X(CRYPTO_free)                     \
+	X(CRYPTO_secure_malloc_init)       \
 	X(ERR_clear_error)                 \
 	X(ERR_peek_error)                  \
 	X(ERR_peek_last_error)             \
@@ -64,6 +65,8 @@
 	X(EVP_Digest)                      \
 	X(EVP_DigestFinal_ex)              \
 	X(EVP_DigestInit_ex2)              \
+	X(EVP_DigestSign)                  \
+	X(EVP_DigestSignInit_ex)           \
 	X(EVP_DigestUpdate)                \
 	X(EVP_EncryptInit_ex2)             \
 	X(EVP_EncryptUpdate)               \
@@ -73,8 +76,10 @@
 	X(EVP_MD_free)                     \
 	X(EVP_PKEY_Q_keygen)               \
 	X(EVP_PKEY_free)                   \
+	X(EVP_PKEY_get_base_id)            \
 	X(EVP_PKEY_get_default_digest_nid) \
 	X(EVP_PKEY_up_ref)                 \
+	X(EVP_Q_mac)                       \
 	X(EVP_sha256)                      \
 	X(OPENSSL_sk_new_null)             \
 	X(OPENSSL_sk_num)                  \
@@ -165,6 +170,7 @@ const char *libcrypto_fault(void);
 #define BIO_set_init                    libcrypto.BIO_set_init
 #define BIO_set_retry_reason            libcrypto.BIO_set_retry_reason
 #define CRYPTO_free                     libcrypto.CRYPTO_free
+#define CRYPTO_secure_malloc_init       libcrypto.CRYPTO_secure_malloc_init
 #define ERR_clear_error                 libcrypto.ERR_clear_error
 #define ERR_peek_error                  libcrypto.ERR_peek_error
 #define ERR_peek_last_error             libcrypto.ERR_peek_last_error
@@ -181,6 +187,8 @@ const char *libcrypto_fault(void);
 #define EVP_Digest                      libcrypto.EVP_Digest
 #define EVP_DigestFinal_ex              libcrypto.EVP_DigestFinal_ex
 #define EVP_DigestInit_ex2              libcrypto.EVP_DigestInit_ex2
+#define EVP_DigestSign                  libcrypto.EVP_DigestSign
+#define EVP_DigestSignInit_ex           libcrypto.EVP_DigestSignInit_ex
 #define EVP_DigestUpdate                libcrypto.EVP_DigestUpdate
 #define EVP_EncryptInit_ex2             libcrypto.EVP_EncryptInit_ex2
 #define EVP_EncryptUpdate               libcrypto.EVP_EncryptUpdate
@@ -190,8 +198,10 @@ const char *libcrypto_fault(void);
 #define EVP_MD_free                     libcrypto.EVP_MD_free
 #define EVP_PKEY_Q_keygen               libcrypto.EVP_PKEY_Q_keygen
 #define EVP_PKEY_free                   libcrypto.EVP_PKEY_free
+#define EVP_PKEY_get_base_id            libcrypto.EVP_PKEY_get_base_id
 #define EVP_PKEY_get_default_digest_nid libcrypto.EVP_PKEY_get_default_digest_nid
 #define EVP_PKEY_up_ref                 libcrypto.EVP_PKEY_up_ref
+#define EVP_Q_mac                       libcrypto.EVP_Q_mac
 #define EVP_sha256                      libcrypto.EVP_sha256
 #define OPENSSL_sk_new_null             libcrypto.OPENSSL_sk_new_null
 #define OPENSSL_sk_num                  libcrypto.OPENSSL_sk_num
