@@ -25,11 +25,12 @@ struct cli_command {
 /* Ends with a NULL name. */
 extern const struct cli_command cli_commands[];
 
-int cmd_run(int argc, char **argv);     /* run.c */
-int cmd_serve(int argc, char **argv);   /* serve.c */
-int cmd_check(int argc, char **argv);   /* check.c */
-int cmd_version(int argc, char **argv); /* version.c */
-int cmd_help(int argc, char **argv);    /* help.c */
+int cmd_run(int argc, char **argv);       /* run.c */
+int cmd_serve(int argc, char **argv);     /* serve.c */
+int cmd_check(int argc, char **argv);     /* check.c */
+int cmd_version(int argc, char **argv);   /* version.c */
+int cmd_help(int argc, char **argv);      /* help.c */
+int cmd_keyholder(int argc, char **argv); /* keyholder.c */
 
 /* Prints "weir: MESSAGE" to stderr; returns CLI_EXIT_FAILURE. */
 int cli_fail(const struct error *err);

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "conf/config.h"
+#include "secret/holder.h"
 
 const struct cli_command cli_commands[] = {
 	{.name = "run",
@@ -34,6 +35,12 @@ const struct cli_command cli_commands[] = {
 	 .args = "[COMMAND]",
 	 .summary = "explain weir, or one command",
 	 .fn = cmd_help},
+	{0},
+};
+
+/* One for weir itself: in no list, no help text, no completion. */
+static const struct cli_command hidden_commands[] = {
+	{.name = "keyholder", .fn = cmd_keyholder},
 	{0},
 };
 
@@ -100,11 +107,16 @@ int main(int argc, char **argv)
 		return CLI_EXIT_FAILURE;
 	}
 	const char *name = argv[1];
+	holder_is_this_program();
 	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
 		name = "help";
 	else if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
 		name = "version";
 	for (const struct cli_command *c = cli_commands; c->name; c++) {
+		if (strcmp(name, c->name) == 0)
+			return c->fn(argc - 1, argv + 1);
+	}
+	for (const struct cli_command *c = hidden_commands; c->name; c++) {
 		if (strcmp(name, c->name) == 0)
 			return c->fn(argc - 1, argv + 1);
 	}

@@ -110,5 +110,8 @@ struct holder_ask *holder_ask_capture(struct holder_channel *ch, const struct se
 
 /* `weir keyholder`: the process itself. fd: its end of the pair. Returns the exit status. */
 int holder_main(int fd);
+/* This program knows that command (weir does): it is its own key holder. Others start the installed
+ * weir, or the program whose path is in WEIR_HOLDER. */
+void holder_is_this_program(void);
 
 #endif

@@ -10,6 +10,7 @@
 #ifndef WEIR_SECRET_SECRET_H
 #define WEIR_SECRET_SECRET_H
 
+#include "base/list.h"
 #include "base/name.h"
 #include "secret/needle.h"
 
@@ -43,7 +44,7 @@ enum secret_signer {
 	 * once more.
 	 */
 	SECRET_SIGV4,
-	SECRET_HMAC, /* the header's value is a signature; the value itself is never handed out */
+	SECRET_HMAC,   /* the header's value is a signature; the value itself is never handed out */
 	SECRET_BEARER, /* OAuth2 client credentials, refresh, GitHub App: the holder keeps a token
 			  and the placeholder stands for that */
 };
@@ -83,8 +84,11 @@ struct secret_set {
 	size_t count;
 	struct needle_set *placeholders; /* tag: index in list; RAW and BASE64 */
 	struct needle_set *values;       /* the same; of SECRET_SIGV4 the id and the key */
-	void (*gone)(void *arg, const struct secret_set *s); /* the channel's: before it is freed */
-	void *gone_arg;
+	/* The channel's (holder_channel.c): told before it is freed; where it was freed first:
+	 * none. */
+	void (*gone)(struct secret_set *s);
+	void *channel;
+	struct list node;
 };
 
 struct secret_set *secret_set_ref(struct secret_set *s);
