@@ -61,6 +61,11 @@ static size_t make_body(const struct http_denial *d, uint8_t buf[BODY_MAX])
 	}
 }
 
+size_t http_deny_body(const struct http_denial *d, uint8_t buf[HTTP_DENY_MAX])
+{
+	return make_body(d, buf);
+}
+
 size_t http_deny_h1(const struct http_denial *d, uint8_t buf[HTTP_DENY_MAX])
 {
 	uint8_t body[BODY_MAX];

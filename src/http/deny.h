@@ -24,6 +24,9 @@ struct http_denial {
 	bool head;          /* the request was HEAD: the answer has no body */
 };
 
+/* The JSON object alone. Returns its length. */
+size_t http_deny_body(const struct http_denial *d, uint8_t buf[HTTP_DENY_MAX]);
+
 /* An HTTP/1.1 response behind which the connection closes. Returns its length. */
 size_t http_deny_h1(const struct http_denial *d, uint8_t buf[HTTP_DENY_MAX]);
 
