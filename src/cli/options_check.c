@@ -58,10 +58,16 @@ static int family_check(const struct config *c, struct error *err)
 static int policy_check(const struct config *c, struct error *err)
 {
 	struct policy_source src = config_policy_source(c);
-	struct policy *p = c->path ? policy_new(&src, err) : NULL;
+	struct policy *p;
+	int rc = -1;
 
+	if (!c->path && !c->tls.bypass.n) /* then nothing is left to be seen */
+		return 0;
+	p = policy_new(&src, err);
+	if (p)
+		rc = config_check_http(c, p, err);
 	policy_free(p);
-	return c->path && !p ? -1 : 0;
+	return rc;
 }
 
 int options_check(enum option_command cmd, const struct config *c, struct error *err)

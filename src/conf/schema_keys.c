@@ -633,6 +633,25 @@ const struct schema_key schema_keys[] = {
 	 .type = "true or false",
 	 .dflt = "false",
 	 .help = "A rule that allows names does not allow a flow that shows none"},
+	{.path = "policy.rules[].http.methods",
+	 .type = "list of strings",
+	 .help = "Methods of the requests that the rule allows, such as [GET, HEAD]. With http the rule is for TCP alone, "
+		 "and connections that it allows are looked into, request by request. Left out, like each list "
+		 "here: any. See weir-policy(5)"},
+	{.path = "policy.rules[].http.hosts",
+	 .type = "list of hosts",
+	 .help = "Hosts that requests may be for: example.com, *.example.com (all names below) or .example.com (both)"},
+	{.path = "policy.rules[].http.paths",
+	 .type = "list of strings",
+	 .help = "Paths that requests may be for: * stands for any characters but a slash, ** for any, such as "
+		 "/repos/*/**"},
+	{.path = "policy.rules[].http.deny_paths",
+	 .type = "list of strings",
+	 .help = "Paths that they may not be for, whatever the other lists say"},
+	{.path = "policy.rules[].http.presets",
+	 .type = "list of strings",
+	 .help = "Lists that come with weir, by name, such as github-read-only. A request must be in one of them, and in "
+		 "the other lists that are given"},
 	{.path = "policy.deny_style",
 	 .type = "rst or icmp",
 	 .dflt = "\"rst\"",

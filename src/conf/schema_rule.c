@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "conf/schema.h"
+#include "http/rules.h"
 
 enum member {
 	DIRECTION,
@@ -18,10 +19,11 @@ enum member {
 	PORTS,
 	ACTION,
 	STRICT,
+	HTTP,
 	MEMBERS
 };
 static const char *const member_names[] = {
-	"direction", "destination", "protocols", "ports", "action", "strict", NULL,
+	"direction", "destination", "protocols", "ports", "action", "strict", "http", NULL,
 };
 static const char *const action_words[] = {"allow", "deny", NULL};
 static const char *const direction_words[] = {"egress", "ingress", "any", NULL};
@@ -137,7 +139,7 @@ static const char *keep_target(struct schema_walk *w, const struct tree_node *n)
 	return NULL;
 }
 
-static const char *keep_protocol(struct schema_walk *w, const struct tree_node *n)
+static const char *keep_text(struct schema_walk *w, const struct tree_node *n)
 {
 	const char *text = schema_string(w, n);
 
@@ -225,6 +227,44 @@ static int read_words(struct schema_walk *w, const struct tree_node *n,
 	return 0;
 }
 
+/* The lists of `http`; what may stand in them, http/rules.h knows. */
+static int read_http(struct schema_walk *w, const struct tree_node *n, struct policy_rule_source *r)
+{
+	static const char *const names[] = {"methods",    "hosts",   "paths",
+					    "deny_paths", "presets", NULL};
+	struct http_rule_source *h = arena_get(&w->c->file_mem, sizeof(*h));
+	const struct tree_node *m[5];
+	size_t before = tree_path_key(&w->path, "http");
+
+	if (!h)
+		return no_memory(w);
+	*h = (struct http_rule_source){0};
+	struct {
+		const char *const **items;
+		size_t *count;
+	} lists[] = {
+		{&h->methods, &h->method_count}, {&h->hosts, &h->host_count},
+		{&h->paths, &h->path_count},     {&h->deny_paths, &h->deny_path_count},
+		{&h->presets, &h->preset_count},
+	};
+	if (schema_members(w, n, names, m) < 0 || refuse_nulls(w, n) < 0)
+		return -1;
+	for (int i = 0; i < 5; i++) {
+		if (!m[i])
+			continue;
+		if (keep_list(w, m[i], names[i], keep_text, lists[i].items, lists[i].count) < 0)
+			return -1;
+		/* An empty list would hold nothing, and look as if it held everything. */
+		if (!*lists[i].count) {
+			tree_path_key(&w->path, names[i]);
+			return schema_fail(w, m[i]->line, "the list is empty; expected an item");
+		}
+	}
+	tree_path_cut(&w->path, before);
+	r->http = h;
+	return 0;
+}
+
 static int read_parts(struct schema_walk *w, const struct tree_node *n,
 		      struct policy_rule_source *r)
 {
@@ -239,12 +279,12 @@ static int read_parts(struct schema_walk *w, const struct tree_node *n,
 		tree_path_key(&w->path, "destination");
 		return schema_fail(w, m[DESTINATION]->line, "the list is empty; expected a target");
 	}
-	if (m[PROTOCOLS] && keep_list(w, m[PROTOCOLS], "protocols", keep_protocol, &r->protocols,
+	if (m[PROTOCOLS] && keep_list(w, m[PROTOCOLS], "protocols", keep_text, &r->protocols,
 				      &r->protocol_count) < 0)
 		return -1;
 	if (m[PORTS] && keep_list(w, m[PORTS], "ports", keep_ports, &r->ports, &r->port_count) < 0)
 		return -1;
-	return 0;
+	return m[HTTP] ? read_http(w, m[HTTP], r) : 0;
 }
 
 static int read_rule(struct schema_walk *w, const struct tree_node *n, struct policy_rule_source *r)

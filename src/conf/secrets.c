@@ -427,3 +427,33 @@ int config_check_interception(const struct config *c, struct error *err)
 				 c->tls.option);
 	return 0;
 }
+
+struct http_check {
+	const struct config_tls *tls;
+	struct error *err;
+};
+
+/* Here a pattern that lets out a part of the rule's names is as bad: the rule would not hold. */
+static int check_http_name(void *arg, const char *rule_text, const struct name_pattern *name)
+{
+	const struct http_check *x = arg;
+	struct name_pattern p;
+	struct error unused;
+
+	for (size_t i = 0; i < x->tls->bypass.n; i++) {
+		const char *text = x->tls->bypass.v[i];
+		if (pattern_read(text, &p, &unused) == 0 && pattern_meets(&p, name))
+			return error_set(x->err,
+					 "rule \"%.160s\": its requests could not be judged, since "
+					 "%.120s is bypassed (tls.bypass)",
+					 rule_text, text);
+	}
+	return 0;
+}
+
+int config_check_http(const struct config *c, const struct policy *p, struct error *err)
+{
+	struct http_check x = {.tls = &c->tls, .err = err};
+
+	return policy_each_http_name(p, check_http_name, &x);
+}

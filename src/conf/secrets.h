@@ -121,10 +121,13 @@ struct error;
 /* Whether anything is to be looked into: TLS, a secret, or an HTTP rule of the policy. */
 bool config_intercepts(const struct config *c);
 /*
- * What the parts cannot see one by one: a secret twice, a bypass that covers the host of a secret
- * or of an HTTP rule, half a CA, options without effect. 0, or -1 and err.
+ * What the parts cannot see one by one: a secret twice, a bypass that covers a secret's host, half
+ * a CA, options without effect. 0, or -1 and err.
  */
 int config_check_interception(const struct config *c, struct error *err);
+/* A bypass that meets a host of a rule for HTTP requests. 0, or -1 and err. */
+struct policy;
+int config_check_http(const struct config *c, const struct policy *p, struct error *err);
 
 /* "ENV@HOST[,HOST...]". */
 int config_add_secret(struct config *c, const char *text, struct error *err);

@@ -298,6 +298,56 @@ static void nothing_is_intercepted_unasked(void **state)
 	config_done(&c);
 }
 
+/* The policy that the file makes, held against its bypass list. */
+static int check_http(const char *text, struct error *err)
+{
+	struct config c;
+
+	taken(text, &c);
+	assert_true(config_intercepts(&c));
+	struct policy_source src = config_policy_source(&c);
+	struct policy *p = policy_new(&src, err);
+	if (!p)
+		fail_msg("%s", err->msg);
+	int rc = config_check_http(&c, p, err);
+	policy_free(p);
+	config_done(&c);
+	return rc;
+}
+
+static void a_bypass_leaves_no_hole_in_a_rule(void **state)
+{
+	struct error err = {0};
+
+	assert_int_equal(check_http("policy: {rules: [{destination: .example.com, action: allow, "
+				    "http: {methods: [GET], paths: [/a/**], deny_paths: [/a/b], "
+				    "hosts: [x.example.com], presets: [git-fetch-only]}}]}\n"
+				    "tls: {bypass: [x.example.com]}",
+				    &err),
+			 -1);
+	assert_string_equal(err.msg,
+			    "rule \"allow@.example.com (http)\": its requests could not be "
+			    "judged, since x.example.com is bypassed (tls.bypass)");
+	assert_int_equal(check_http("policy: {rules: [allow@example.com:http=npm-install]}\n"
+				    "tls: {bypass: [x.example.com]}",
+				    &err),
+			 0);
+}
+
+static void wrong_rules_for_requests_are_told(void **state)
+{
+	refused("policy: {rules: [{destination: a.b, action: allow, http: {methd: [GET]}}]}",
+		"f:1: policy.rules[0].http.methd: no such key; did you mean 'methods'?");
+	refused("policy: {rules: [{destination: a.b, action: allow, http: {methods: []}}]}",
+		"f:1: policy.rules[0].http.methods: the list is empty; expected an item");
+	refused("policy: {rules: [{destination: a.b, action: allow, http: {methods: [1]}}]}",
+		"f:1: policy.rules[0].http.methods[0]: expected a string, found 1");
+	refused("policy: {rules: [{destination: a.b, action: allow, http: {paths: null}}]}",
+		"f:1: policy.rules[0].http.paths: expected a value, found null");
+	refused("policy: {rules: [{destination: a.b, action: allow, http: GET}]}",
+		"f:1: policy.rules[0].http: expected an object, found 'GET'");
+}
+
 static void an_option_is_a_secret(void **state)
 {
 	struct error err = {0};
@@ -378,6 +428,8 @@ int main(void)
 		cmocka_unit_test(interception_that_cannot_be_is_an_error),
 		cmocka_unit_test(a_bypass_may_be_an_exception),
 		cmocka_unit_test(nothing_is_intercepted_unasked),
+		cmocka_unit_test(a_bypass_leaves_no_hole_in_a_rule),
+		cmocka_unit_test(wrong_rules_for_requests_are_told),
 		cmocka_unit_test(an_option_is_a_secret),
 		cmocka_unit_test(patterns_cover_and_meet),
 	};

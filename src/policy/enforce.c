@@ -86,7 +86,8 @@ static int check_names(struct reader *rd)
 
 int reader_check(struct reader *rd)
 {
-	if (check_icmp(rd) < 0 || check_families(rd) < 0 || check_names(rd) < 0)
+	if (check_http(rd) < 0 || check_icmp(rd) < 0 || check_families(rd) < 0 ||
+	    check_names(rd) < 0)
 		return -1;
 	if (rd->rule.dns && check_service(rd, "dns", POLICY_DNS_PORT) < 0)
 		return -1;

@@ -25,6 +25,7 @@ void reader_done(struct reader *rd)
 	free(rd->prefixes);
 	free(rd->names);
 	free(rd->ports);
+	http_rule_free(rd->http);
 	*rd = (struct reader){0};
 }
 

@@ -14,6 +14,7 @@ static int read_rules(struct policy *p, const struct policy_source *src,
 {
 	size_t n = src->rule_count, user = n + src->file_rule_count;
 	struct reader rd;
+	uint32_t http = 0;
 	int rc = 0;
 
 	reader_init(&rd, &p->mem, err);
@@ -28,7 +29,11 @@ static int read_rules(struct policy *p, const struct policy_source *src,
 		else
 			token.token = preset->rules[i - user];
 		rc = rule_read(&rd, one, &p->rules[p->rule_count]);
-		p->rule_count += rc == 0;
+		if (rc < 0)
+			break;
+		http += p->rules[p->rule_count++].http != NULL;
+		if (http > POLICY_HTTP_MAX)
+			rc = error_set(err, "more than %d rules with http", POLICY_HTTP_MAX);
 	}
 	reader_done(&rd);
 	return rc;
@@ -52,6 +57,7 @@ static int finish(struct policy *p, const struct preset *preset, size_t user_rul
 
 	for (size_t i = 0; i < p->rule_count; i++) {
 		p->has_names |= rule_has_names(&p->rules[i]);
+		p->has_http |= p->rules[i].http != NULL;
 		has_doh |= p->rules[i].doh;
 	}
 	memcpy(p->def, preset->def, sizeof(p->def));
@@ -110,6 +116,8 @@ void policy_free(struct policy *p)
 	if (p->index)
 		index_done(p->index);
 	free(p->index);
+	for (size_t i = 0; i < p->rule_count; i++)
+		http_rule_free(p->rules[i].http);
 	free(p->rules);
 	arena_done(&p->mem);
 	free(p);
@@ -133,4 +141,31 @@ size_t policy_warning_count(const struct policy *p)
 const char *policy_warning_text(const struct policy *p, size_t i)
 {
 	return i < p->warning_count ? p->warnings[i] : "";
+}
+
+const struct http_rule *policy_rule_http(const struct policy *p, int rule)
+{
+	return rule >= 0 && (uint32_t)rule < p->rule_count ? p->rules[rule].http : NULL;
+}
+
+bool policy_has_http(const struct policy *p)
+{
+	return p->has_http;
+}
+
+int policy_each_http_name(const struct policy *p, policy_name_fn *fn, void *arg)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < p->rule_count; i++) {
+		const struct rule *r = &p->rules[i];
+		for (uint32_t k = 0; r->http && rc == 0 && k < r->name_count; k++) {
+			struct name_pattern n = {.name.len = r->names[k].len,
+						 .self = r->names[k].self,
+						 .below = r->names[k].below};
+			memcpy(n.name.s, r->names[k].s, n.name.len);
+			rc = fn(arg, r->text, &n);
+		}
+	}
+	return rc;
 }

@@ -18,6 +18,7 @@
 #include "base/addr.h"
 #include "base/error.h"
 #include "base/name.h"
+#include "base/pattern.h"
 
 enum policy_dir {
 	POLICY_EGRESS,  /* opened by the guest */
@@ -218,6 +219,9 @@ const char *policy_warning_text(const struct policy *p, size_t i);
 struct http_rule;
 const struct http_rule *policy_rule_http(const struct policy *p, int rule);
 bool policy_has_http(const struct policy *p); /* some rule says something of them */
+/* Calls fn for each name of rules that do, until it says other than 0, which is then returned. */
+typedef int policy_name_fn(void *arg, const char *rule_text, const struct name_pattern *name);
+int policy_each_http_name(const struct policy *p, policy_name_fn *fn, void *arg);
 
 /* Number of rules, and the token form of one (presets' included), for listings. */
 size_t policy_rule_count(const struct policy *p);

@@ -34,6 +34,7 @@ enum rule_part {
 	PART_PROTOCOL,
 	PART_PORTS,
 	PART_STRICT,
+	PART_HTTP,
 	PART_COUNT
 };
 
@@ -49,6 +50,7 @@ struct reader {
 	struct rule_name *names;
 	struct rule_ports *ports;
 	size_t prefix_cap, name_cap, port_cap;
+	struct http_rule *http; /* owned until the rule is finished */
 };
 
 void reader_init(struct reader *rd, struct arena *mem, struct error *err);
@@ -57,6 +59,13 @@ void reader_done(struct reader *rd);
 /* ---- source.c ---- */
 /* Reads one rule in either form. ret is untouched and the error set on failure. */
 int rule_read(struct reader *rd, const struct policy_rule_source *src, struct rule *ret);
+
+/* ---- http.c ---- */
+/* What the rule says of requests, from its lists, or from the presets of a token. */
+int read_http(struct reader *rd, const struct http_rule_source *src);
+int read_http_presets(struct reader *rd, struct span list);
+/* A fault where it says so of flows that are no HTTP. */
+int check_http(struct reader *rd);
 
 /* ---- token.c ---- */
 /* Reads all of a token but the checks of enforce.c into rd->rule. */

@@ -12,6 +12,7 @@
 #define WEIR_POLICY_RULE_H
 
 #include "base/error.h"
+#include "http/rules.h"
 #include "policy/arena.h"
 #include "policy/key.h"
 #include "policy/policy.h"
@@ -19,6 +20,7 @@
 #define POLICY_RULES_MAX \
 	262144 /* more is refused when the policy is made; loading stays near a second */
 #define POLICY_ITEMS_MAX 4096  /* targets or port ranges in one rule; more is refused */
+#define POLICY_HTTP_MAX  4096  /* rules that say something of requests; more is refused */
 #define POLICY_TOKEN_MAX 65536 /* bytes of one token; more is refused */
 
 #define POLICY_PROTO_ALL   (POLICY_TCP | POLICY_UDP | POLICY_ICMPV4 | POLICY_ICMPV6)
@@ -72,7 +74,8 @@ struct rule {
 	const struct rule_prefix *prefixes;
 	const struct rule_name *names;
 	const struct rule_ports *ports;
-	const char *text; /* the token */
+	const char *text;       /* the token */
+	struct http_rule *http; /* owned; which requests it lets pass, NULL: all */
 };
 
 /* What the target `doh` stands for; both empty while no rule has it. */
@@ -92,6 +95,7 @@ struct policy {
 	uint32_t rule_count;
 	uint32_t implicit_dns;     /* index of the preset's dns rule; rule_count: none */
 	bool has_names;            /* some rule is for names */
+	bool has_http;             /* some rule says something of requests */
 	bool only_names;           /* implicit_dns answers no questions for names of no rule */
 	enum policy_answer def[2]; /* by enum policy_dir */
 	enum policy_reason

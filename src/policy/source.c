@@ -10,15 +10,18 @@
 static const char *const token_parts[PART_COUNT] = {
 	[PART_ACTION] = "action",     [PART_DIRECTION] = "direction", [PART_TARGET] = "target",
 	[PART_PROTOCOL] = "protocol", [PART_PORTS] = "ports",         [PART_STRICT] = "strict",
+	[PART_HTTP] = "http",
 };
 /* The keys of a rule in the configuration. */
 static const char *const key_parts[PART_COUNT] = {
 	[PART_ACTION] = "action",      [PART_DIRECTION] = "direction",
 	[PART_TARGET] = "destination", [PART_PROTOCOL] = "protocols",
 	[PART_PORTS] = "ports",        [PART_STRICT] = "strict",
+	[PART_HTTP] = "http",
 };
 
-#define HTTP_PART   ":http="    /* as token.c reads it */
+#define HTTP_PART   ":http=" /* as token.c reads it */
+#define HTTP_MARK   " (http)"
 #define STRICT_MARK " (strict)" /* behind the text of a rule; the token form has no word for it */
 
 static int read_list(struct reader *rd, enum rule_part part, const char *const *items, size_t n,
@@ -53,7 +56,9 @@ static int read_parts(struct reader *rd, const struct policy_rule_source *src)
 	if (read_list(rd, PART_TARGET, src->targets, src->target_count, read_target) < 0 ||
 	    read_list(rd, PART_PROTOCOL, src->protocols, src->protocol_count, read_protocol) < 0)
 		return -1;
-	return read_list(rd, PART_PORTS, src->ports, src->port_count, read_ports);
+	if (read_list(rd, PART_PORTS, src->ports, src->port_count, read_ports) < 0)
+		return -1;
+	return src->http ? read_http(rd, src->http) : 0;
 }
 
 /* A text under way; one byte is always left for the NUL. */
@@ -94,6 +99,12 @@ static size_t list_len(const char *const *items, size_t n)
 	return len;
 }
 
+/* The lists of a rule for requests have no token form, but for presets. */
+static bool is_presets_alone(const struct http_rule_source *h)
+{
+	return !h->method_count && !h->host_count && !h->path_count && !h->deny_path_count;
+}
+
 /* The token of the parts. Ports without protocols are those of the protocols that have ports. */
 static int write_text(struct reader *rd, const struct policy_rule_source *src)
 {
@@ -103,6 +114,7 @@ static int write_text(struct reader *rd, const struct policy_rule_source *src)
 	t.cap += list_len(src->targets, src->target_count);
 	t.cap += list_len(src->protocols, src->protocol_count);
 	t.cap += list_len(src->ports, src->port_count);
+	t.cap += src->http ? list_len(src->http->presets, src->http->preset_count) : 0;
 	if (t.cap > POLICY_TOKEN_MAX)
 		return reader_fault(rd, PART_RULE, NULL, "longer than %d bytes", POLICY_TOKEN_MAX);
 	t.s = arena_get(rd->mem, t.cap + 1);
@@ -120,10 +132,16 @@ static int write_text(struct reader *rd, const struct policy_rule_source *src)
 	if (src->protocol_count)
 		put_list(&t, src->protocols, src->protocol_count, false);
 	else if (has_more)
-		put(&t, "tcp,udp");
+		put(&t, src->http ? "tcp" : "tcp,udp");
 	if (src->port_count)
 		put(&t, ":");
 	put_list(&t, src->ports, src->port_count, false);
+	if (src->http && is_presets_alone(src->http)) {
+		put(&t, HTTP_PART);
+		put_list(&t, src->http->presets, src->http->preset_count, false);
+	} else if (src->http) {
+		put(&t, HTTP_MARK);
+	}
 	put(&t, src->strict ? STRICT_MARK : "");
 	t.s[t.n] = 0;
 	rd->rule.text = t.s;
@@ -181,17 +199,23 @@ int rule_read(struct reader *rd, const struct policy_rule_source *src, struct ru
 {
 	rd->rule = (struct rule){.dirs = RULE_EGRESS, .strict = src->strict};
 	rd->protos = 0;
+	http_rule_free(rd->http);
+	rd->http = NULL;
 	rd->part_names = src->token ? token_parts : key_parts;
 	if ((src->token ? token_read(rd, span_of(src->token)) : read_parts(rd, src)) < 0)
 		return name_rule(rd, src);
 	if (rd->protos)
 		rd->rule.protos = rd->protos;
 	else
-		rd->rule.protos = rd->rule.port_count ? POLICY_PROTO_PORTS : POLICY_PROTO_ALL;
+		rd->rule.protos = rd->http              ? POLICY_TCP
+				  : rd->rule.port_count ? POLICY_PROTO_PORTS
+							: POLICY_PROTO_ALL;
 	if (reader_check(rd) < 0 || keep_lists(rd) < 0)
 		return name_rule(rd, src);
 	if ((src->token ? copy_text(rd, src) : write_text(rd, src)) < 0)
 		return name_rule(rd, src);
+	rd->rule.http = rd->http;
+	rd->http = NULL;
 	*ret = rd->rule;
 	return 0;
 }

@@ -2,9 +2,9 @@
 /*
  * The token form of a rule:
  *
- *	ACTION[:DIRECTION]@TARGET[:PROTOCOL[:PORTS]]
+ *	ACTION[:DIRECTION]@TARGET[:PROTOCOL[:PORTS]][:http=PRESET]
  *
- * TARGET, PROTOCOL and PORTS are comma lists. An IPv6 address holds colons, so it stands in
+ * TARGET, PROTOCOL, PORTS and PRESET are comma lists. An IPv6 address holds colons, so it stands in
  * brackets where a protocol follows; alone it needs none.
  *
  * Everything here is strict: one spelling, no blanks, no empty part. A message names the part that
@@ -170,10 +170,26 @@ static int cut_tail(struct reader *rd, struct span tail, struct span *target, st
 	return 0;
 }
 
+/* Splits ":http=LIST" off the end; false where there is none. */
+static bool cut_http(struct span *tail, struct span *ret)
+{
+	static const char mark[] = ":http=";
+	const size_t n = sizeof(mark) - 1;
+	const char *at = tail->n ? memmem(tail->p, tail->n, mark, n) : NULL;
+
+	if (!at)
+		return false;
+	*ret = (struct span){at + n, (size_t)(tail->p + tail->n - at) - n};
+	tail->n = (size_t)(at - tail->p);
+	return true;
+}
+
 static int read_tail(struct reader *rd, struct span tail)
 {
-	struct span target, proto, ports;
+	struct span target, proto, ports, http;
 
+	if (cut_http(&tail, &http) && read_http_presets(rd, http) < 0)
+		return -1;
 	if (cut_tail(rd, tail, &target, &proto, &ports) < 0)
 		return -1;
 	if (target.n == 0)
