@@ -61,6 +61,11 @@ bool needle_is_plain(const struct needle *n)
 	return !(n->classes & ~plain);
 }
 
+bool needle_may_hold(const struct needle *n, uint8_t byte)
+{
+	return n->classes >> class_of[byte] & 1;
+}
+
 /* ---- hashes ---- */
 
 /* The upper bits of a product with a secret odd number depend on all bytes of the window. */

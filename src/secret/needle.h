@@ -77,6 +77,8 @@ size_t needle_spell(struct view text, enum needle_form form, unsigned phase, uin
 /* True where the string of the needle holds letters, digits, and - _ . ~ only: it is written the
  * same in URLs, in JSON and in header fields. */
 bool needle_is_plain(const struct needle *n);
+/* Bytes of this one's class stand in it. */
+bool needle_may_hold(const struct needle *n, uint8_t byte);
 
 struct needle_set; /* compiled, immutable */
 /* `list` is copied. NULL without memory, or with more than NEEDLES_MAX. */
