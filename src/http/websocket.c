@@ -18,7 +18,7 @@ static size_t head_len(const uint8_t *head)
 
 static bool read_len(struct view *v, uint8_t first, uint64_t *ret)
 {
-	uint8_t byte;
+	uint8_t byte = 0;
 	size_t n = first == 126 ? 2 : 8;
 
 	*ret = first;

@@ -57,7 +57,7 @@ static int read_url(const char *url, struct address *ret, struct error *err)
 	if (strncmp(url, scheme, sizeof(scheme) - 1) != 0 || has_control(url) || strchr(url, '#'))
 		return error_set(err, "'%s' is no https:// address", url);
 	a.authority = strcspn(at, "/?");
-	struct view v = view_make(at, a.authority), host;
+	struct view v = view_make(at, a.authority), host = {0};
 	a.path = at + a.authority;
 	const uint8_t *end = v.len && *v.p == '[' ? memchr(v.p, ']', v.len) : NULL;
 	if (end) {
