@@ -292,13 +292,13 @@ static void broken_files_are_errors(void **state)
 	refused("no private key");
 	unlink(k);
 	mkdir(k, 0700);
-	refused("not a regular file");
+	refused("Is a directory");
 	rmdir(k);
 	tls_ca_free(tls_ca_create(true, &err));
 	put(c, "nothing");
 	refused("no certificate");
-	assert_int_equal(truncate(c, 2 * 1024 * 1024), 0);
-	refused("too large");
+	assert_int_equal(truncate(c, 17 * 1024 * 1024), 0);
+	refused("File too large");
 	free(c);
 	free(k);
 }

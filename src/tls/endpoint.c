@@ -16,6 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tls/alert.h"
+
 /* Two records and what they need around: OpenSSL moves what is left of the buffer for each record,
  * so that more would cost more than the transport's calls. */
 #define READ_BUFFER (2 * (16384 + 256 + 5))
@@ -320,12 +322,11 @@ int tls_end_shut(struct tls_end *e)
 void tls_end_fail(struct tls_end *e, int alert)
 {
 	bool clear = !e->shaken && (e->roots ? !e->got : !e->wrote);
-	/* Type, version, length, level, description: RFC 8446 5.1, 6. */
-	uint8_t record[] = {SSL3_RT_ALERT, 3, 3, 0, 2, SSL3_AL_FATAL, (uint8_t)alert};
+	uint8_t record[TLS_ALERT_LEN];
 
 	if (e->fault)
 		return;
 	end_failed(e, alert, "given up");
 	if (clear)
-		e->t.write(e->t.ctx, record, sizeof(record));
+		e->t.write(e->t.ctx, tls_alert_fatal((uint8_t)alert, record).p, sizeof(record));
 }

@@ -80,26 +80,35 @@
 	X(EVP_PKEY_get_default_digest_nid) \
 	X(EVP_PKEY_up_ref)                 \
 	X(EVP_Q_mac)                       \
+	X(EVP_sha1)                        \
 	X(EVP_sha256)                      \
 	X(OPENSSL_sk_new_null)             \
 	X(OPENSSL_sk_num)                  \
 	X(OPENSSL_sk_pop_free)             \
 	X(OPENSSL_sk_push)                 \
 	X(OPENSSL_sk_value)                \
+	X(PEM_read_bio)                    \
 	X(PEM_read_bio_PrivateKey)         \
 	X(PEM_read_bio_X509)               \
+	X(PEM_write_bio)                   \
 	X(PEM_write_bio_PrivateKey)        \
 	X(PEM_write_bio_X509)              \
+	X(PKCS12_key_gen_utf8)             \
 	X(RAND_bytes)                      \
 	X(X509V3_EXT_conf_nid)             \
 	X(X509V3_set_ctx)                  \
 	X(X509_EXTENSION_free)             \
 	X(X509_NAME_add_entry_by_txt)      \
+	X(X509_NAME_get0_der)              \
 	X(X509_OBJECT_get0_X509)           \
+	X(X509_STORE_CTX_get0_store)       \
+	X(X509_STORE_CTX_get1_issuer)      \
+	X(X509_STORE_CTX_get_ex_data)      \
 	X(X509_STORE_add_cert)             \
 	X(X509_STORE_free)                 \
 	X(X509_STORE_get0_objects)         \
 	X(X509_STORE_new)                  \
+	X(X509_STORE_set_get_issuer)       \
 	X(X509_STORE_up_ref)               \
 	X(X509_VERIFY_PARAM_set1_host)     \
 	X(X509_VERIFY_PARAM_set1_ip)       \
@@ -112,6 +121,7 @@
 	X(X509_free)                       \
 	X(X509_get0_notAfter)              \
 	X(X509_get0_notBefore)             \
+	X(X509_get_issuer_name)            \
 	X(X509_get_serialNumber)           \
 	X(X509_get_subject_name)           \
 	X(X509_getm_notAfter)              \
@@ -202,26 +212,35 @@ const char *libcrypto_fault(void);
 #define EVP_PKEY_get_default_digest_nid libcrypto.EVP_PKEY_get_default_digest_nid
 #define EVP_PKEY_up_ref                 libcrypto.EVP_PKEY_up_ref
 #define EVP_Q_mac                       libcrypto.EVP_Q_mac
+#define EVP_sha1                        libcrypto.EVP_sha1
 #define EVP_sha256                      libcrypto.EVP_sha256
 #define OPENSSL_sk_new_null             libcrypto.OPENSSL_sk_new_null
 #define OPENSSL_sk_num                  libcrypto.OPENSSL_sk_num
 #define OPENSSL_sk_pop_free             libcrypto.OPENSSL_sk_pop_free
 #define OPENSSL_sk_push                 libcrypto.OPENSSL_sk_push
 #define OPENSSL_sk_value                libcrypto.OPENSSL_sk_value
+#define PEM_read_bio                    libcrypto.PEM_read_bio
 #define PEM_read_bio_PrivateKey         libcrypto.PEM_read_bio_PrivateKey
 #define PEM_read_bio_X509               libcrypto.PEM_read_bio_X509
+#define PEM_write_bio                   libcrypto.PEM_write_bio
 #define PEM_write_bio_PrivateKey        libcrypto.PEM_write_bio_PrivateKey
 #define PEM_write_bio_X509              libcrypto.PEM_write_bio_X509
+#define PKCS12_key_gen_utf8             libcrypto.PKCS12_key_gen_utf8
 #define RAND_bytes                      libcrypto.RAND_bytes
 #define X509V3_EXT_conf_nid             libcrypto.X509V3_EXT_conf_nid
 #define X509V3_set_ctx                  libcrypto.X509V3_set_ctx
 #define X509_EXTENSION_free             libcrypto.X509_EXTENSION_free
 #define X509_NAME_add_entry_by_txt      libcrypto.X509_NAME_add_entry_by_txt
+#define X509_NAME_get0_der              libcrypto.X509_NAME_get0_der
 #define X509_OBJECT_get0_X509           libcrypto.X509_OBJECT_get0_X509
+#define X509_STORE_CTX_get0_store       libcrypto.X509_STORE_CTX_get0_store
+#define X509_STORE_CTX_get1_issuer      libcrypto.X509_STORE_CTX_get1_issuer
+#define X509_STORE_CTX_get_ex_data      libcrypto.X509_STORE_CTX_get_ex_data
 #define X509_STORE_add_cert             libcrypto.X509_STORE_add_cert
 #define X509_STORE_free                 libcrypto.X509_STORE_free
 #define X509_STORE_get0_objects         libcrypto.X509_STORE_get0_objects
 #define X509_STORE_new                  libcrypto.X509_STORE_new
+#define X509_STORE_set_get_issuer       libcrypto.X509_STORE_set_get_issuer
 #define X509_STORE_up_ref               libcrypto.X509_STORE_up_ref
 #define X509_VERIFY_PARAM_set1_host     libcrypto.X509_VERIFY_PARAM_set1_host
 #define X509_VERIFY_PARAM_set1_ip       libcrypto.X509_VERIFY_PARAM_set1_ip
@@ -234,6 +253,7 @@ const char *libcrypto_fault(void);
 #define X509_free                       libcrypto.X509_free
 #define X509_get0_notAfter              libcrypto.X509_get0_notAfter
 #define X509_get0_notBefore             libcrypto.X509_get0_notBefore
+#define X509_get_issuer_name            libcrypto.X509_get_issuer_name
 #define X509_get_serialNumber           libcrypto.X509_get_serialNumber
 #define X509_get_subject_name           libcrypto.X509_get_subject_name
 #define X509_getm_notAfter              libcrypto.X509_getm_notAfter

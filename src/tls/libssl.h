@@ -37,6 +37,7 @@
 	X(SSL_get0_param)                      \
 	X(SSL_get_error)                       \
 	X(SSL_get_ex_data)                     \
+	X(SSL_get_ex_data_X509_STORE_CTX_idx)  \
 	X(SSL_get_session)                     \
 	X(SSL_get_shutdown)                    \
 	X(SSL_get_verify_mode)                 \
@@ -99,6 +100,7 @@ int libssl_need(struct error *err);
 #define SSL_get0_param                      libssl.SSL_get0_param
 #define SSL_get_error                       libssl.SSL_get_error
 #define SSL_get_ex_data                     libssl.SSL_get_ex_data
+#define SSL_get_ex_data_X509_STORE_CTX_idx  libssl.SSL_get_ex_data_X509_STORE_CTX_idx
 #define SSL_get_session                     libssl.SSL_get_session
 #define SSL_get_shutdown                    libssl.SSL_get_shutdown
 #define SSL_get_verify_mode                 libssl.SSL_get_verify_mode

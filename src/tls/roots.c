@@ -14,17 +14,14 @@
 #include "base/pattern.h"
 #include "conf/secrets.h"
 #include "tls/endpoint_priv.h"
+#include "tls/pem.h"
+#include "tls/roots_host.h"
 
 #define STORES_MAX 32
 
-struct certs {
-	X509 **v;
-	size_t n;
-};
-
 struct scoped_ca {
 	struct name_pattern host;
-	struct certs certs;
+	struct pem_certs certs;
 };
 
 struct scoped_verify {
@@ -49,54 +46,28 @@ struct tls_roots {
 	SSL_CTX *ctx;
 	struct sessions sessions;
 	bool verify;
-	struct certs extra; /* for all hosts */
+	struct pem_certs extra; /* for all hosts */
 	struct scoped_ca *ca;
 	size_t ca_count;
 	struct scoped_verify *verifies;
 	size_t verify_count;
 	struct client_cert *clients;
 	size_t client_count;
+	struct roots_host *host; /* NULL: not looked for yet, or none */
+	bool host_sought;
 	struct store stores[STORES_MAX];
 };
 
 /* ---- the configuration ---- */
 
-static int add_certs(struct certs *to, const char *path, struct error *err)
-{
-	X509 **list;
-	size_t n;
-
-	if (roots_read_certs(path, &list, &n, err) < 0)
-		return -1;
-	X509 **more = realloc(to->v, (to->n + n) * sizeof(*more));
-	if (!more) {
-		while (n)
-			X509_free(list[--n]);
-		free(list);
-		return error_set(err, "no memory");
-	}
-	memcpy(more + to->n, list, n * sizeof(*list));
-	to->v = more;
-	to->n += n;
-	free(list);
-	return 0;
-}
-
-static void certs_done(struct certs *c)
-{
-	while (c->n)
-		X509_free(c->v[--c->n]);
-	free(c->v);
-}
-
 static int read_client(struct client_cert *to, const struct config_client_cert *c,
 		       struct error *err)
 {
-	struct certs certs = {0};
+	struct pem_certs certs = {0};
 
 	if (pattern_read(c->host, &to->host, err) < 0)
 		return error_prefix(err, "tls.client_certs: %s", c->host);
-	if (add_certs(&certs, c->cert_path, err) < 0)
+	if (pem_read_certs(c->cert_path, &certs, err) < 0)
 		return -1;
 	to->chain = sk_X509_new_null();
 	for (size_t i = 1; i < certs.n; i++)
@@ -104,8 +75,8 @@ static int read_client(struct client_cert *to, const struct config_client_cert *
 			X509_free(certs.v[i]);
 	X509_up_ref(certs.v[0]);
 	to->cert = certs.v[0];
-	certs_done(&certs);
-	to->key = roots_read_key(c->key_path, err);
+	pem_certs_done(&certs);
+	to->key = pem_read_key(c->key_path, err);
 	if (!to->key)
 		return -1;
 	bool match = X509_check_private_key(to->cert, to->key);
@@ -119,7 +90,7 @@ static int read_scoped(struct tls_roots *r, const struct config_tls *c, struct e
 		struct scoped_ca *to = &r->ca[r->ca_count++];
 		if (pattern_read(c->scoped_ca[i].host, &to->host, err) < 0)
 			return error_prefix(err, "%s", c->scoped_ca[i].host);
-		if (add_certs(&to->certs, c->scoped_ca[i].path, err) < 0)
+		if (pem_read_certs(c->scoped_ca[i].path, &to->certs, err) < 0)
 			return -1;
 	}
 	for (size_t i = 0; i < c->scoped_verify_count; i++) {
@@ -143,7 +114,7 @@ static int read_config(struct tls_roots *r, const struct config_tls *c, struct e
 	if (!r->ca || !r->verifies || !r->clients)
 		return error_set(err, "no memory");
 	for (size_t i = 0; i < c->upstream_ca.n; i++)
-		if (add_certs(&r->extra, c->upstream_ca.v[i], err) < 0)
+		if (pem_read_certs(c->upstream_ca.v[i], &r->extra, err) < 0)
 			return -1;
 	return read_scoped(r, c, err);
 }
@@ -178,11 +149,12 @@ void tls_roots_free(struct tls_roots *r)
 {
 	if (!r || --r->refs)
 		return;
+	roots_host_put(r->host);
 	sessions_done(&r->sessions);
 	SSL_CTX_free(r->ctx);
-	certs_done(&r->extra);
+	pem_certs_done(&r->extra);
 	for (size_t i = 0; i < r->ca_count; i++)
-		certs_done(&r->ca[i].certs);
+		pem_certs_done(&r->ca[i].certs);
 	for (size_t i = 0; i < r->client_count; i++) {
 		X509_free(r->clients[i].cert);
 		EVP_PKEY_free(r->clients[i].key);
@@ -210,22 +182,42 @@ struct sessions *roots_sessions(struct tls_roots *r)
 
 /* ---- a host ---- */
 
+/* The host's roots come into a store when a chain leads to them. */
+static int get_issuer(X509 **issuer, X509_STORE_CTX *ctx, X509 *x)
+{
+	SSL *ssl = X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct tls_end *e = ssl ? SSL_get_ex_data(ssl, 0) : NULL;
+	int r = X509_STORE_CTX_get1_issuer(issuer, ctx, x);
+
+	if (r != 0 || !e || !e->roots->host ||
+	    !roots_host_add_issuers(e->roots->host, x, X509_STORE_CTX_get0_store(ctx)))
+		return r;
+	return X509_STORE_CTX_get1_issuer(issuer, ctx, x);
+}
+
+static bool add_all(X509_STORE *s, const struct pem_certs *c)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (!X509_STORE_add_cert(s, c->v[i]))
+			return false;
+	return true;
+}
+
 static X509_STORE *make_store(struct tls_roots *r, const bool *scoped)
 {
-	size_t n = r->extra.n, at = 0;
+	X509_STORE *s = X509_STORE_new();
+	bool ok = s && add_all(s, &r->extra);
 
-	for (size_t i = 0; i < r->ca_count; i++)
-		n += scoped[i] ? r->ca[i].certs.n : 0;
-	X509 **list = calloc(n + 1, sizeof(*list));
-	if (!list)
+	for (size_t i = 0; ok && i < r->ca_count; i++)
+		ok = !scoped[i] || add_all(s, &r->ca[i].certs);
+	if (!ok) {
+		X509_STORE_free(s);
 		return NULL;
-	for (size_t i = 0; i < r->extra.n; i++)
-		list[at++] = r->extra.v[i];
-	for (size_t i = 0; i < r->ca_count; i++)
-		for (size_t k = 0; scoped[i] && k < r->ca[i].certs.n; k++)
-			list[at++] = r->ca[i].certs.v[k];
-	X509_STORE *s = roots_store(list, n);
-	free(list);
+	}
+	X509_STORE_set_get_issuer(s, get_issuer);
+	if (!r->host_sought)
+		r->host = roots_host_get();
+	r->host_sought = true;
 	return s;
 }
 

@@ -17,13 +17,4 @@ struct sessions *roots_sessions(struct tls_roots *r);
  * shown to it, if any. False without memory. */
 bool roots_apply(struct tls_roots *r, const struct name *host, SSL *ssl);
 
-/* ---- roots_host.c ---- */
-/* A store of the host's roots and these; NULL without memory. */
-X509_STORE *roots_store(X509 *const *more, size_t n);
-
-/* ---- roots_file.c ---- */
-/* All certificates of a PEM file; at least one. The array is the caller's. -1 and err. */
-int roots_read_certs(const char *path, X509 ***ret, size_t *ret_n, struct error *err);
-EVP_PKEY *roots_read_key(const char *path, struct error *err);
-
 #endif
