@@ -188,11 +188,12 @@ bool holder_read_leaf(struct view body, struct holder_leaf *ret)
 {
 	struct view host, spki;
 
-	if (!holder_get_bytes(&body, NAME_TEXT_MAX, &host) || !host_is_sound(host) ||
+	if (!holder_get_bytes(&body, NAME_TEXT_MAX, &host) ||
 	    !holder_get_bytes(&body, HOLDER_SPKI_MAX, &spki) || spki.len == 0 || body.len != 0)
 		return false;
 	memcpy(ret->host, host.p, host.len);
 	ret->host[host.len] = '\0';
+	ret->sound = host_is_sound(host);
 	ret->spki = spki;
 	return true;
 }

@@ -120,7 +120,6 @@ struct holder_setup {
 void holder_put_setup(struct holder_put *p, const struct config *c);
 bool holder_read_setup(struct view body, struct holder_setup *ret);
 void holder_setup_done(struct holder_setup *s);
-void holder_setup_secret_done(struct config_secret *s); /* its parts */
 
 struct holder_which {
 	uint64_t generation;
@@ -131,6 +130,7 @@ bool holder_get_which(struct view *in, struct holder_which *ret);
 
 struct holder_leaf {
 	char host[NAME_TEXT_MAX + 1];
+	bool sound; /* nothing but a name or an address, by its characters */
 	struct view spki;
 };
 bool holder_read_leaf(struct view body, struct holder_leaf *ret);

@@ -75,13 +75,9 @@ static void put_config_secret(struct holder_put *p, const struct config_secret *
 			      const struct config_secrets *all)
 {
 	enum config_violation v = s->on_violation;
-	const struct strv *passthrough = &s->passthrough;
 
 	if (v == CONFIG_VIOLATION_UNSET)
 		v = all->on_violation;
-	/* What is said for all counts where the secret itself says neither. */
-	if (s->on_violation == CONFIG_VIOLATION_UNSET && passthrough->n == 0)
-		passthrough = &all->passthrough;
 	holder_put_text(p, s->env_var);
 	holder_put_u8(p, (uint8_t)s->source);
 	holder_put_text(p, s->from ? s->from : s->env_var);
@@ -89,7 +85,7 @@ static void put_config_secret(struct holder_put *p, const struct config_secret *
 	holder_put_text(p, s->placeholder);
 	holder_put_text(p, s->format);
 	put_texts(p, &s->hosts);
-	put_texts(p, passthrough);
+	put_texts(p, &s->passthrough);
 	holder_put_u8(p, (uint8_t)places_of(&s->injection));
 	holder_put_u8(p, (uint8_t)v);
 	holder_put_u8(p,
@@ -160,26 +156,10 @@ bad:
 	return false;
 }
 
-void holder_setup_secret_done(struct config_secret *s)
-{
-	free(s->env_var);
-	free(s->from);
-	free(s->placeholder);
-	free(s->format);
-	texts_done(&s->hosts);
-	texts_done(&s->passthrough);
-	free(s->token_url);
-	free(s->scope);
-	free(s->app_id);
-	free(s->header);
-	free(s->algorithm);
-	free(s->where);
-}
-
 void holder_setup_done(struct holder_setup *s)
 {
 	for (size_t i = 0; i < s->count; i++)
-		holder_setup_secret_done(&s->list[i]);
+		config_secret_done(&s->list[i]);
 	free(s->list);
 	texts_done(&s->upstream_ca);
 	*s = (struct holder_setup){0};

@@ -144,7 +144,7 @@ static struct vault_secret *captured_new(const struct vault_secret *from, struct
 	if (inherit(from, &conf))
 		s = vault_secret_new(from->v, &conf);
 	if (!s) {
-		holder_setup_secret_done(&conf);
+		config_secret_done(&conf);
 		vault_value_unref(v);
 		error_set(err, "no memory");
 		return NULL;

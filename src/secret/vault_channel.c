@@ -87,7 +87,9 @@ static bool on_leaf(struct vault_channel *ch, uint32_t id, struct view body)
 
 	if (!holder_read_leaf(body, &l))
 		return false;
-	if (tls_ca_sign_leaf(ch->v->ca, l.host, l.spki, ch->v->valid_hours, &der, &err) == 0)
+	if (!l.sound)
+		vault_fail(ch, id, "that is no host");
+	else if (tls_ca_sign_leaf(ch->v->ca, l.host, l.spki, ch->v->valid_hours, &der, &err) == 0)
 		vault_answer(ch, id, buf_view(&der));
 	else
 		vault_fail(ch, id, err.msg);

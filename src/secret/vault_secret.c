@@ -117,7 +117,7 @@ void vault_secret_unref(struct vault_secret *s)
 {
 	if (!s || --s->refs > 0)
 		return;
-	holder_setup_secret_done(&s->conf);
+	config_secret_done(&s->conf);
 	secret_done(&s->pub);
 	vault_value_unref(s->raw);
 	vault_value_unref(s->refresh);
