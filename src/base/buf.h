@@ -35,7 +35,7 @@ static inline bool buf_append_view(struct buf *b, struct view v)
 bool buf_append_text(struct buf *b, const char *s);
 static inline struct view buf_view(const struct buf *b)
 {
-	return view_make(b->mem + b->start, b->len);
+	return view_make(b->mem ? b->mem + b->start : (const uint8_t *)"", b->len);
 }
 /* Drops n bytes from the front; n <= len. */
 void buf_take(struct buf *b, size_t n);

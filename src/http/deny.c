@@ -29,6 +29,8 @@ static const char *status_text(int status)
 		return "Misdirected Request";
 	case 431:
 		return "Request Header Fields Too Large";
+	case 502:
+		return "Bad Gateway";
 	case 505:
 		return "HTTP Version Not Supported";
 	default:
@@ -39,10 +41,14 @@ static const char *status_text(int status)
 /* Where it does not fit, a second try leaves out what has no bound. */
 static size_t make_body(const struct http_denial *d, uint8_t buf[BODY_MAX])
 {
+	const char *error = d->status == 403   ? "denied by policy"
+			    : d->status == 502 ? "bad answer"
+					       : "request refused";
+
 	for (bool full = true;; full = false) {
 		struct json j = json_make(buf, BODY_MAX - 1);
 		json_object_begin(&j, NULL);
-		json_text(&j, "error", d->status == 403 ? "denied by policy" : "request refused");
+		json_text(&j, "error", error);
 		json_text(&j, "reason", d->reason);
 		if (full && d->rule)
 			json_text(&j, "rule", d->rule);

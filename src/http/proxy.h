@@ -44,8 +44,8 @@ void http_proxy_free(struct http_proxy *p);
 
 /*
  * Bytes that came from `side`; returns how many were taken: fewer where there is no room behind, or
- * a hook waits; offer the rest again when output has been taken, or the filter has resumed. May
- * call hooks.
+ * a hook waits; offer the rest again when output has been taken, the filter has resumed, or the
+ * other side's bytes have come. May call hooks.
  */
 size_t http_proxy_input(struct http_proxy *p, enum http_side side, struct view in);
 /* The side's stream has ended in order (close_notify, FIN), behind all that was taken. */
