@@ -143,6 +143,11 @@ void decoder_free(struct decoder *d)
 	free(d);
 }
 
+bool decoder_began(const struct decoder *d)
+{
+	return d->taken > 0;
+}
+
 bool decoder_ended(const struct decoder *d)
 {
 	return d->ended || d->taken == 0;

@@ -45,6 +45,7 @@ enum decoder_result {
 /* Takes from *in, gives out up to `cap` bytes. */
 enum decoder_result decoder_run(struct decoder *d, struct view *in, uint8_t *out, size_t cap,
 				size_t *ret_n);
+bool decoder_began(const struct decoder *d); /* some bytes have come */
 /* The body may end here. */
 bool decoder_ended(const struct decoder *d);
 

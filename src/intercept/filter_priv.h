@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What the files of the filter share.
+ */
+#ifndef WEIR_INTERCEPT_FILTER_PRIV_H
+#define WEIR_INTERCEPT_FILTER_PRIV_H
+
+#include "intercept/filter.h"
+#include "intercept/filter_body.h"
+#include "observe/events.h"
+
+#define FILTER_VALUES    16          /* values in memory for one exchange; more: refused */
+#define FILTER_WHOLE_MAX (16u << 20) /* of a request's body whose head waits for it */
+
+struct filter_secrets;
+
+/* An event of that connection; kind and ends are filled in. */
+struct event filter_event(const struct filter_conn *c, enum event_kind kind);
+
+/* Overwrites what of the text is the value of a secret. */
+void filter_secrets_redact(const struct filter_conn *c, char *text);
+/* After a refusal: the reason that events give. */
+enum policy_reason filter_secrets_reason(const struct filter_secrets *s);
+
+/* ---- within filter_secrets*.c ---- */
+
+struct filter_value { /* one that was asked for */
+	struct filter_secrets *owner;
+	size_t index; /* of the secret */
+	struct secret_value *value;
+	struct holder_ask *ask;
+	bool used, failed;
+};
+
+/* What happens to the bytes of one direction. */
+struct filter_way {
+	struct filter_body body;
+	bool there; /* `body` is in use */
+	bool fixed; /* what is put in has to be as long as what it is put in for */
+	enum scrub_place spelling;
+	unsigned place; /* enum secret_place, or 0: it is put in nowhere */
+	const char *place_text;
+};
+
+struct filter_sign;    /* filter_sign.c */
+struct filter_capture; /* filter_capture.c */
+
+struct filter_secrets {
+	const struct filter_conn *c;
+	struct http_exchange *x;
+	struct secret_set *set;
+	struct name host;
+	bool concerned; /* a value may come back from this host */
+	bool carried;   /* a secret was put in */
+	bool needed;    /* and has to be, in the body at last */
+	bool websocket; /* the request asks for one */
+	bool told;      /* that a value was on its way back */
+	enum policy_reason reason;
+	uint64_t whole; /* of the request's body, where its head waits for it */
+	struct filter_value values[FILTER_VALUES];
+	struct filter_way up, down;
+	struct filter_sign *sign;
+	struct filter_capture *capture;
+};
+
+/* Whether this host may have the secret. */
+bool secrets_may_have(const struct filter_secrets *s, const struct secret *secret);
+/* The request had to carry a secret, and does not. */
+enum http_step secrets_require(struct filter_secrets *s);
+enum http_step secrets_violation(struct filter_secrets *s, size_t index, const char *place);
+enum http_step secrets_fail(struct filter_secrets *s, int status, const char *why);
+enum http_step secrets_nomem(struct filter_secrets *s);
+/* What a step of a scrub means for the exchange. `whose`: 400 for a guest's body, 502 for an
+ * upstream's. */
+enum http_step secrets_step(struct filter_secrets *s, enum scrub_step step, int bad);
+/* The value of a secret: SCRUB_GO and *ret, or SCRUB_WAIT, SCRUB_STOP (the exchange is refused). */
+enum scrub_step secrets_value(struct filter_secrets *s, size_t index, struct view *ret);
+/* All of them are wiped. */
+void secrets_forget_values(struct filter_secrets *s);
+void secrets_event(const struct filter_secrets *s, size_t index, const char *place,
+		   const char *action);
+
+/* filter_secrets_head.c */
+/* A placeholder in the text, in a place of that kind; `out` is what goes on. */
+enum scrub_step secrets_put_in(struct filter_secrets *s, struct filter_way *way, struct view in,
+			       struct buf *out);
+enum http_step secrets_request_fields(struct filter_secrets *s, struct http_head *h);
+enum http_step secrets_request_path(struct filter_secrets *s, struct http_head *h);
+enum http_step secrets_mask_fields(struct filter_secrets *s, struct http_head *h);
+
+/* filter_secrets_body.c: hits of bodies and of single texts. */
+enum scrub_step secrets_hit_up(void *arg, const struct search_hit *h, struct view spelled,
+			       struct buf *out);
+enum scrub_step secrets_hit_down(void *arg, const struct search_hit *h, struct view spelled,
+				 struct buf *out);
+/* The way of a body is chosen. */
+enum http_step secrets_choose_up(struct filter_secrets *s);
+enum http_step secrets_choose_down(struct filter_secrets *s);
+enum http_step secrets_choose_tunnel(struct filter_secrets *s);
+
+#endif
