@@ -138,10 +138,10 @@ static int judge_and_print(struct check *c, struct error *err)
 		if (c->results[i].verdict.answer != POLICY_ALLOW)
 			status = EXIT_DENIED;
 		if (c->conf.check_json)
-			check_print_json(&c->targets[i], &c->results[i], stdout);
+			check_print_json(&c->env, &c->targets[i], &c->results[i], stdout);
 	}
 	if (!c->conf.check_json)
-		check_print_table(c->targets, c->results, c->n, stdout);
+		check_print_table(&c->env, c->targets, c->results, c->n, stdout);
 	if (fflush(stdout) != 0 || ferror(stdout))
 		return error_set_errno(err, errno, "standard output");
 	return status;

@@ -24,7 +24,11 @@ static void check_whole(const struct check_target *t, int words)
 
 	check((t->name.len > 0) != (t->addr.family != 0));
 	check(has_port == (t->port != 0));
-	check(words == (t->kind == CHECK_HTTPS || t->kind == CHECK_HTTP ? 1 : 2));
+	bool url = t->kind == CHECK_HTTPS || t->kind == CHECK_HTTP;
+
+	check(words == 2 || (words == 1 && url));
+	check(url == (t->method[0] != 0));
+	check(t->path_at + t->path_len <= strlen(t->text));
 	check(t->kind != CHECK_DNS || t->name.len);
 	if (t->name.len) {
 		check(name_read(t->name.s, t->name.len, &again) == NAME_OK);

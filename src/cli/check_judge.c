@@ -22,6 +22,7 @@
 #include "host/addrs.h"
 
 #define DNS_PORT   53
+#define DOT_PORT   853
 #define HTTP_PORT  80
 #define HTTPS_PORT 443
 #define ADDRS_MAX  CONFIG_LIST_MAX /* of one name; a resolver's further ones are not judged */
@@ -263,8 +264,8 @@ static enum check_sight refusal_of_first_bytes(const struct check_target *t)
 	return is_tls(t) ? CHECK_SEES_TLS_ALERT : is_http(t) ? CHECK_SEES_HTTP_403 : CHECK_SEES_RST;
 }
 
-static void judge_address(const struct check_env *e, const struct check_target *t,
-			  const struct ipaddr *a, struct check_result *r)
+static void judge_connection(const struct check_env *e, const struct check_target *t,
+			     const struct ipaddr *a, struct check_result *r)
 {
 	const struct name *bound = t->name.len ? &t->name : NULL;
 	bool gateway_ll = e->gw6_ll.family && ipaddr_eq(a, &e->gw6_ll);
@@ -278,6 +279,9 @@ static void judge_address(const struct check_env *e, const struct check_target *
 		.bound_count = bound ? 1 : 0,
 	};
 
+	/* Where TLS can be looked into, DNS over it is DNS. */
+	if (f.proto == POLICY_TCP && f.port == DOT_PORT && config_intercepts(e->conf))
+		f.port = DNS_PORT;
 	r->stage = CHECK_STAGE_CONNECT;
 	r->addr = *a;
 	r->verdict = policy_decide(e->policy, &e->env, &f);
@@ -299,6 +303,37 @@ static void judge_address(const struct check_env *e, const struct check_target *
 	r->verdict = policy_decide(e->policy, &e->env, &f);
 	if (is_denied(r))
 		r->sight = refusal_of_first_bytes(t);
+}
+
+/* HTTP/3 would go past what is looked into; clients fall back. */
+static bool is_refused_quic(const struct check_env *e, const struct check_target *t)
+{
+	const struct config_tls *c = &e->conf->tls;
+
+	if (t->kind != CHECK_UDP || !c->enabled || !c->block_quic)
+		return false;
+	for (size_t i = 0; i < c->port_count; i++) {
+		if (c->ports[i] == t->port)
+			return true;
+	}
+	return false;
+}
+
+static void judge_address(const struct check_env *e, const struct check_target *t,
+			  const struct ipaddr *a, struct check_result *r)
+{
+	judge_connection(e, t, a, r);
+	if (is_denied(r))
+		return;
+	if (is_refused_quic(e, t)) {
+		r->verdict =
+			(struct policy_verdict){POLICY_DENY, REASON_QUIC, -1, "built in", false};
+		r->stage = CHECK_STAGE_CONNECT;
+		r->sight = CHECK_SEES_ICMP_PROHIBITED;
+		return;
+	}
+	check_look(e, t, r);
+	check_request(e, t, r);
 }
 
 /* ---- the strictest of them ------------------------------------------------------------------- */
@@ -352,6 +387,8 @@ static void note_more(const struct check_env *e, const struct check_target *t,
 			note, size,
 			"the rule is strict, and this protocol shows no name; with TLS or HTTP it may "
 			"pass");
+	else if (!is_denied(r) && t->kind == CHECK_TCP && r->look == CHECK_LOOKS_HTTP)
+		snprintf(note, size, "each HTTP request is judged by itself (weir check URL)");
 	else if (!is_denied(r) && t->port == DNS_PORT && t->kind != CHECK_DNS)
 		snprintf(note, size,
 			 "weir answers here: each question is judged by its name (weir check dns "

@@ -22,6 +22,7 @@ static const char *const stages[] = {
 	[CHECK_STAGE_DNS] = "dns",
 	[CHECK_STAGE_CONNECT] = "connect",
 	[CHECK_STAGE_NAME] = "name",
+	[CHECK_STAGE_REQUEST] = "request",
 };
 
 static const struct {
@@ -36,6 +37,15 @@ static const struct {
 	[CHECK_SEES_REFUSED] = {"refused", "DNS: REFUSED, EDE 15 (blocked)"},
 	[CHECK_SEES_TLS_ALERT] = {"tls-access-denied", "TLS alert access_denied"},
 	[CHECK_SEES_HTTP_403] = {"http-403", "HTTP 403"},
+	[CHECK_SEES_HTTP_400] = {"http-400", "HTTP 400"},
+	[CHECK_SEES_HTTP_405] = {"http-405", "HTTP 405"},
+};
+
+/* Why a connection is looked into; "" where it is not. */
+static const char *const looks[] = {
+	[CHECK_UNTOUCHED] = "",          [CHECK_BYPASSED] = "",
+	[CHECK_LOOKS_TLS] = "tls",       [CHECK_LOOKS_HTTP] = "http-rule",
+	[CHECK_LOOKS_SECRET] = "secret",
 };
 
 static bool is_denied(const struct check_result *r)
@@ -51,14 +61,36 @@ static void text_or_null(struct json *j, const char *key, const char *text)
 		json_nil(j, key);
 }
 
-/* A rule may be as long as a token may be, so the line has no fixed bound: twice the text, for
- * escapes, and room for the rest. */
-void check_print_json(const struct check_target *t, const struct check_result *r, FILE *out)
+static void secret_list(struct json *j, const struct config_secrets *all,
+			const struct check_result *r)
+{
+	json_array_begin(j, "secrets");
+	for (size_t i = 0; i < all->count; i++)
+		if (r->sent[i])
+			json_text(j, NULL, all->list[i].env_var);
+	json_array_end(j);
+}
+
+/* Bytes of all their names. */
+static size_t secrets_len(const struct config_secrets *all, const struct check_result *r)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < all->count; i++)
+		n += r->sent[i] ? strlen(all->list[i].env_var) + 2 : 0;
+	return n;
+}
+
+/* A rule may be as long as a token may be, and secrets are many, so the line has no fixed bound:
+ * twice the text, for escapes, and room for the rest. */
+void check_print_json(const struct check_env *e, const struct check_target *t,
+		      const struct check_result *r, FILE *out)
 {
 	const struct policy_verdict *v = &r->verdict;
+	size_t more = strlen(v->rule_text) + secrets_len(&e->conf->secrets, r);
 	char fixed[LINE_MAX];
-	size_t cap = sizeof(fixed) + 2 * strlen(v->rule_text);
-	char *buf = strlen(v->rule_text) > LINE_MAX / 4 ? malloc(cap) : fixed;
+	size_t cap = sizeof(fixed) + 2 * more;
+	char *buf = more > LINE_MAX / 4 ? malloc(cap) : fixed;
 	struct json j = json_make(buf, buf == fixed ? sizeof(fixed) : cap);
 
 	if (!buf)
@@ -73,6 +105,7 @@ void check_print_json(const struct check_target *t, const struct check_result *r
 		json_uint(&j, "port", t->port);
 	else
 		json_nil(&j, "port");
+	text_or_null(&j, "method", t->method);
 	json_text(&j, "verdict", is_denied(r) ? "denied" : "allowed");
 	json_text(&j, "rule", v->rule_text);
 	if (v->rule >= 0)
@@ -82,6 +115,8 @@ void check_print_json(const struct check_target *t, const struct check_result *r
 	text_or_null(&j, "reason", policy_reason_name(v->reason));
 	json_text(&j, "stage", stages[r->stage]);
 	json_text(&j, "sees", sights[r->sight].id);
+	text_or_null(&j, "intercepted", looks[r->look]);
+	secret_list(&j, &e->conf->secrets, r);
 	text_or_null(&j, "note", r->note);
 	json_object_end(&j);
 	fwrite(buf, 1, j.out.len, out);
@@ -150,8 +185,33 @@ static void print_row(const struct check_target *t, const struct check_result *r
 		fprintf(out, "%*s  (%s)\n", w->target, "", r->note);
 }
 
-void check_print_table(const struct check_target *t, const struct check_result *r, size_t n,
-		       FILE *out)
+/* What is looked into, and what may go there. */
+static void print_look(const struct check_env *e, const struct check_result *r,
+		       const struct widths *w, FILE *out)
+{
+	static const char *const texts[] = {
+		[CHECK_BYPASSED] = "not looked into: bypassed",
+		[CHECK_LOOKS_TLS] = "looked into",
+		[CHECK_LOOKS_HTTP] = "looked into, for a rule for requests",
+		[CHECK_LOOKS_SECRET] = "looked into, for a secret",
+	};
+	const struct config_secrets *all = &e->conf->secrets;
+	bool begun = false;
+
+	if (r->look == CHECK_UNTOUCHED)
+		return;
+	fprintf(out, "%*s  (%s", w->target, "", texts[r->look]);
+	for (size_t i = 0; i < all->count; i++) {
+		if (!r->sent[i])
+			continue;
+		fprintf(out, "%s%s", begun ? ", " : "; may have ", all->list[i].env_var);
+		begun = true;
+	}
+	fputs(")\n", out);
+}
+
+void check_print_table(const struct check_env *e, const struct check_target *t,
+		       const struct check_result *r, size_t n, FILE *out)
 {
 	struct widths w = measure(t, r, n);
 	bool colours = cli_colours(out), stand_in = false;
@@ -161,6 +221,7 @@ void check_print_table(const struct check_target *t, const struct check_result *
 			w.rule, "rule", w.reason, "reason");
 	for (size_t i = 0; i < n; i++) {
 		print_row(&t[i], &r[i], &w, colours, out);
+		print_look(e, &r[i], &w, out);
 		stand_in |= r[i].addr.family && r[i].source == CHECK_STAND_IN;
 	}
 	if (stand_in)

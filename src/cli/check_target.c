@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What `weir check` is asked about: "tcp HOST:PORT", "udp HOST:PORT", "icmp HOST", "dns NAME", or
- * an URL. A complaint names the target and says what was expected.
+ * What `weir check` is asked about: "tcp HOST:PORT", "udp HOST:PORT", "icmp HOST", "dns NAME", an
+ * URL, or "METHOD URL". A complaint names the target and says what was expected.
  */
 #include <stdio.h>
 #include <string.h>
@@ -91,7 +91,7 @@ static int read_host_port(const char *text, uint16_t dflt, struct check_target *
 	return read_host(host, false, t, err);
 }
 
-/* SCHEME://HOST[:PORT][/...]; what is behind the host decides nothing here. */
+/* SCHEME://HOST[:PORT][/...]; `url` stands at the end of t->text. */
 static int read_url(const char *url, struct check_target *t, struct error *err)
 {
 	const char *host = strstr(url, "://") + 3;
@@ -108,6 +108,8 @@ static int read_url(const char *url, struct check_target *t, struct error *err)
 		return error_set(err, "expected a name or an IP address: it is too long");
 	memcpy(authority, host, n);
 	authority[n] = 0;
+	t->path_len = (uint16_t)strcspn(host + n, "#");
+	t->path_at = (uint16_t)(strlen(t->text) - strlen(host + n));
 	if (strchr(authority, '@'))
 		return error_set(err, "expected a URL without a user name");
 	return read_host_port(authority, t->kind == CHECK_HTTPS ? 443 : 80, t, err);
@@ -137,8 +139,16 @@ static int unknown_kind(const char *word, struct error *err)
 		return error_set(err, "options stand before the targets");
 	if (near)
 		return error_set(err, "did you mean '%s'?", near);
-	return error_set(err, "expected tcp HOST:PORT, udp HOST:PORT, icmp HOST, dns NAME, or a "
-			      "URL");
+	return error_set(err, "expected tcp HOST:PORT, udp HOST:PORT, icmp HOST, dns NAME, a "
+			      "URL, or METHOD URL");
+}
+
+/* Letters in capitals in front of an URL. */
+static bool is_method(const char *word)
+{
+	size_t n = strspn(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-");
+
+	return n > 0 && n <= CHECK_METHOD_MAX && !word[n];
 }
 
 static int kind_of(const char *word)
@@ -162,21 +172,23 @@ int check_target_read(const char *kind, const char *what, struct check_target *r
 		      struct error *err)
 {
 	struct check_target t = {0};
-	bool url = strstr(kind, "://") != NULL;
+	const char *address = what && is_method(kind) && strstr(what, "://") ? what : kind;
+	bool url = strstr(address, "://") != NULL;
 	int k = url ? CHECK_HTTP : kind_of(kind), n;
 
-	if (url || k < 0 || !what)
+	strcpy(t.method, !url ? "" : address == what ? kind : "GET");
+	if ((url && address == kind) || k < 0 || !what)
 		n = snprintf(t.text, sizeof(t.text), "%s", kind);
 	else
 		n = snprintf(t.text, sizeof(t.text), "%s %s", kind, what);
 	if (n >= (int)sizeof(t.text) || has_odd_bytes(t.text))
 		return error_set(err, "a target is longer than %d bytes, or not printable",
 				 CHECK_TEXT_MAX);
-	*ret_words = url ? 1 : 2;
+	*ret_words = address == what || !url ? 2 : 1;
 	t.kind = (enum check_kind)k;
 	if (k < 0)
 		unknown_kind(kind, err);
-	else if (url ? read_url(kind, &t, err) == 0 : what && read_what(what, &t, err) == 0)
+	else if (url ? read_url(address, &t, err) == 0 : what && read_what(what, &t, err) == 0)
 		goto ok;
 	else if (!url && !what)
 		error_set(err, k == CHECK_DNS    ? "expected a name behind it"

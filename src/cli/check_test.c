@@ -65,8 +65,8 @@ static void wrong_targets_are_named_with_what_was_expected(void **state)
 	} cases[] = {
 		{"tcpp", "a:1", "'tcpp': did you mean 'tcp'?"},
 		{"example.com", NULL,
-		 "'example.com': expected tcp HOST:PORT, udp HOST:PORT, icmp HOST, dns NAME, or a "
-		 "URL"},
+		 "'example.com': expected tcp HOST:PORT, udp HOST:PORT, icmp HOST, dns NAME, a URL, "
+		 "or METHOD URL"},
 		{"--json", NULL, "'--json': options stand before the targets"},
 		{"tcp", NULL, "'tcp': expected HOST:PORT behind it"},
 		{"icmp", NULL, "'icmp': expected a host behind it"},
@@ -433,6 +433,105 @@ static void names_that_weir_answers_have_their_addresses(void **state)
 	rig_done(&r);
 }
 
+#define REQUEST CHECK_STAGE_REQUEST
+
+static void requests_are_judged_by_the_rule(void **state)
+{
+	static const char rule[] = "allow@api.github.com:http=github-read-only";
+	static const struct want want[] = {
+		{"https://api.github.com/user", NULL, ALLOWED(rule, NAME)},
+		{"GET", "https://api.github.com", ALLOWED(rule, NAME)},
+		{"POST", "https://api.github.com/graphql", POLICY_DENY, REASON_HTTP_RULE, rule,
+		 REQUEST, CHECK_SEES_HTTP_403},
+		{"DELETE", "http://api.github.com/x", POLICY_DENY, REASON_HTTP_RULE, rule, REQUEST,
+		 CHECK_SEES_HTTP_403},
+		{"TRACE", "https://api.github.com/", POLICY_DENY, REASON_HTTP_RULE, rule, REQUEST,
+		 CHECK_SEES_HTTP_405},
+		{"POST", "https://other.example/", POLICY_DENY, REASON_DEFAULT, "default", DNS,
+		 CHECK_SEES_NXDOMAIN},
+		{"tcp", "api.github.com:443", ALLOWED(rule, NAME)},
+		{"udp", "api.github.com:443", POLICY_DENY, REASON_DEFAULT, "default", CONNECT,
+		 CHECK_SEES_ICMP_PROHIBITED},
+	};
+	static const struct want paths[] = {
+		{"https://g.example/a/info/refs?service=git-upload-pack#x", NULL,
+		 ALLOWED("allow@g.example:http=git-fetch-only", NAME)},
+		{"https://g.example/a/info/refs?service=git-receive-pack", NULL, POLICY_DENY,
+		 REASON_HTTP_RULE, "allow@g.example:http=git-fetch-only", REQUEST,
+		 CHECK_SEES_HTTP_403},
+		{"POST", "https://g.example/x/%2e%2e/git-upload-pack", POLICY_DENY,
+		 REASON_HTTP_RULE, "allow@g.example:http=git-fetch-only", REQUEST,
+		 CHECK_SEES_HTTP_400},
+	};
+
+	JUDGED(want, "--allow", "api.github.com:http=github-read-only");
+	JUDGED(paths, "--allow", "g.example:http=git-fetch-only");
+}
+
+static void quic_falls_back_where_tls_is_looked_into(void **state)
+{
+	static const struct want want[] = {
+		{"udp", "192.0.2.1:443", POLICY_DENY, REASON_QUIC, "built in", CONNECT,
+		 CHECK_SEES_ICMP_PROHIBITED},
+		{"udp", "192.0.2.1:444", ALLOWED("allow@public", CONNECT)},
+	};
+	static const struct want open[] = {
+		{"udp", "192.0.2.1:443", ALLOWED("allow@public", CONNECT)},
+	};
+
+	JUDGED(want, "--tls-intercept");
+	JUDGED(open, "--tls-intercept", "--no-block-quic");
+}
+
+static void dns_over_tls_is_dns_where_it_is_looked_into(void **state)
+{
+	static const struct want want[] = {
+		{"tcp", "172.16.0.1:853", ALLOWED("allow@dns", CONNECT)},
+	};
+
+	JUDGED(want, "--tls-intercept");
+}
+
+/* Options, a target, and what is looked into there. */
+static void looks(const char *const *options, const char *kind, const char *what,
+		  enum check_look look, bool first, bool second)
+{
+	struct rig r;
+
+	rig_init(&r, options);
+	struct check_result got = judge(&r, kind, what);
+	if (got.look != look || got.sent[0] != first || got.sent[1] != second)
+		fail_msg("%s: %d, %d %d", kind, got.look, got.sent[0], got.sent[1]);
+	rig_done(&r);
+}
+#define LOOKS(kind, what, look, first, second, ...) \
+	looks((const char *const[]){__VA_ARGS__, NULL}, kind, what, look, first, second)
+#define SECRETS "--secret", "A@a.example,*.b.example", "--secret", "B@any"
+
+static void what_is_looked_into_is_told(void **state)
+{
+	LOOKS("https://x.example/", NULL, CHECK_UNTOUCHED, false, false, "--net", "public");
+	LOOKS("https://x.example/", NULL, CHECK_LOOKS_TLS, false, false, "--tls-intercept");
+	LOOKS("https://x.example:8443/", NULL, CHECK_UNTOUCHED, false, false, "--tls-intercept");
+	LOOKS("https://x.example/", NULL, CHECK_BYPASSED, false, false, "--tls-intercept",
+	      "--tls-bypass", ".x.example");
+	LOOKS("https://a.example/", NULL, CHECK_LOOKS_SECRET, true, true, SECRETS);
+	LOOKS("https://x.b.example:8443/", NULL, CHECK_LOOKS_SECRET, true, true, SECRETS);
+	LOOKS("https://c.example/", NULL, CHECK_LOOKS_SECRET, false, true, SECRETS);
+	LOOKS("tcp", "a.example:443", CHECK_LOOKS_SECRET, true, true, SECRETS);
+	/* In the clear nobody shows who it is. */
+	LOOKS("http://a.example/", NULL, CHECK_LOOKS_SECRET, false, false, SECRETS);
+	LOOKS("https://a.example/", NULL, CHECK_LOOKS_SECRET, false, false, SECRETS,
+	      "--tls-no-verify", "a.example");
+	LOOKS("https://c.example/", NULL, CHECK_BYPASSED, false, false, SECRETS, "--tls-bypass",
+	      "c.example");
+	LOOKS("https://a.example/x", NULL, CHECK_LOOKS_HTTP, false, false, "--allow",
+	      "a.example:http=git-fetch-only");
+	LOOKS("tcp", "a.example:9999", CHECK_LOOKS_HTTP, false, false, "--allow",
+	      "a.example:http=git-fetch-only");
+	LOOKS("dns", "a.example", CHECK_UNTOUCHED, false, false, SECRETS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -450,6 +549,10 @@ int main(void)
 		cmocka_unit_test(the_other_family_is_left_out),
 		cmocka_unit_test(names_that_weir_answers_have_their_addresses),
 		cmocka_unit_test(the_gateway_is_meant_by_its_link_local_address_too),
+		cmocka_unit_test(requests_are_judged_by_the_rule),
+		cmocka_unit_test(quic_falls_back_where_tls_is_looked_into),
+		cmocka_unit_test(dns_over_tls_is_dns_where_it_is_looked_into),
+		cmocka_unit_test(what_is_looked_into_is_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

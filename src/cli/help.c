@@ -150,7 +150,8 @@ void help_check(FILE *out)
 	fputs("Usage: weir check [OPTION...] TARGET...\n\n"
 	      "Says what the policy answers for each TARGET, by which rule, why, and what the\n"
 	      "command would see; sends nothing. A TARGET is one of\n"
-	      "  tcp HOST:PORT    udp HOST:PORT    icmp HOST    dns NAME    http[s]://HOST/...\n"
+	      "  tcp HOST:PORT    udp HOST:PORT    icmp HOST    dns NAME\n"
+	      "  [METHOD] http[s]://HOST/...\n"
 	      "where HOST is a name, an IPv4 address, or an IPv6 address in brackets. With the\n"
 	      "only TARGET -, or none, they are read from standard input, one a line. The exit\n"
 	      "status is 0 where all are allowed, 1 where one is denied, 125 where weir failed.\n",

@@ -12,8 +12,8 @@ from harness import test
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-MEMBERS = ["target", "kind", "name", "address", "address_from", "port", "verdict", "rule", "rule_number", "reason",
-           "stage", "sees", "note"]
+MEMBERS = ["target", "kind", "name", "address", "address_from", "port", "method", "verdict", "rule",
+           "rule_number", "reason", "stage", "sees", "intercepted", "secrets", "note"]
 
 
 LAB = ["--dns-rebind-allow", "198.51.100.0/24", "--dns-rebind-allow", "2001:db8:51::/48"]
@@ -48,12 +48,13 @@ def test_json_lines_have_every_member_always(t):
     assert [list(g) for g in got] == [MEMBERS] * 3, got
     assert got[0] == {
         "target": "https://api.example.com/x", "kind": "https", "name": "api.example.com", "address": "203.0.113.254",
-        "address_from": "stand-in", "port": 443, "verdict": "allowed", "rule": "allow@api.example.com:tcp:443",
-        "rule_number": 1, "reason": None, "stage": "name", "sees": "upstream", "note": None}, got[0]
+        "address_from": "stand-in", "port": 443, "method": "GET", "verdict": "allowed", "rule": "allow@api.example.com:tcp:443",
+        "rule_number": 1, "reason": None, "stage": "name", "sees": "upstream", "intercepted": None, "secrets": [],
+        "note": None}, got[0]
     assert got[1] == {
         "target": "dns www.example.com", "kind": "dns", "name": "www.example.com", "address": None,
-        "address_from": None, "port": None, "verdict": "denied", "rule": "default", "rule_number": None,
-        "reason": "default", "stage": "dns", "sees": "nxdomain", "note": None}, got[1]
+        "address_from": None, "port": None, "method": None, "verdict": "denied", "rule": "default", "rule_number": None,
+        "reason": "default", "stage": "dns", "sees": "nxdomain", "intercepted": None, "secrets": [], "note": None}, got[1]
     assert (got[2]["name"], got[2]["address"], got[2]["address_from"], got[2]["port"]) == (
         None, "10.0.0.1", "target", None), got[2]
 
