@@ -104,6 +104,7 @@ struct h2p_stream {
 	bool over;             /* and was told that it is over; bytes that come are dropped */
 	bool final;            /* the final answer's head has come */
 	bool answered;         /* and was given to the guest's session, or our own was */
+	bool delivered;        /* the last frame of the answer was sent */
 	bool head;             /* HEAD: no body comes back */
 	struct h2p_way way[2]; /* by the side that it comes from */
 	struct h2p_block *blocks, **blocks_end;
@@ -114,8 +115,8 @@ struct h2p_stream {
 struct h2p_side {
 	nghttp2_session *session;
 	struct buf out;
-	bool started;     /* our SETTINGS were submitted */
-	uint32_t initial; /* SETTINGS_INITIAL_WINDOW_SIZE in them */
+	bool started;     /* something is sent */
+	uint32_t initial; /* SETTINGS_INITIAL_WINDOW_SIZE in ours */
 	bool heard;       /* the peer's first SETTINGS have come */
 	bool going;       /* its GOAWAY has come */
 	bool input_ended; /* its stream of bytes */
@@ -153,7 +154,7 @@ static inline enum http_side h2p_other(enum http_side side)
 
 /* ---- proxy_h2_session.c ---- */
 bool h2p_sessions_new(struct h2p *p);
-/* Our SETTINGS. */
+/* The other side's SETTINGS are known, or must be done without: sending begins with ours. */
 void h2p_start(struct h2p *p, enum http_side side);
 /* GOAWAY; nothing more is read. */
 void h2p_end(struct h2p *p, enum http_side side, uint32_t code);

@@ -126,10 +126,13 @@ static int on_frame_not_send(nghttp2_session *session, const nghttp2_frame *fram
 	if (frame->hd.type != NGHTTP2_HEADERS)
 		return 0;
 	struct h2p_stream *s = stream_of(session, frame->hd.stream_id);
-	if (s && error == NGHTTP2_ERR_START_STREAM_NOT_ALLOWED)
-		s->too_late = true;
-	else if (s && s->open[side_of(p, session)])
-		h2p_stream_reset(p, s, side_of(p, session), NGHTTP2_INTERNAL_ERROR);
+	if (!s)
+		return 0;
+	/* A request that was not sent is closed by nghttp2, an answer is not. */
+	if (side_of(p, session) == HTTP_GUEST)
+		h2p_stream_reset(p, s, HTTP_GUEST, NGHTTP2_INTERNAL_ERROR);
+	else
+		s->too_late |= error == NGHTTP2_ERR_START_STREAM_NOT_ALLOWED;
 	return 0;
 }
 
@@ -180,6 +183,86 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 	return 0;
 }
 
+/* ---- SETTINGS ---- */
+
+/*
+ * They come in two frames, which are sent together: nghttp2 wants the first before anything has
+ * come, and the second says what the other side's have brought.
+ */
+static bool submit_first(struct h2p *p)
+{
+	const nghttp2_settings_entry guest[] = {
+		{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, p->limit},
+		{NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, HTTP_TEXT_MAX},
+		{NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+	};
+	const nghttp2_settings_entry upstream[] = {
+		{NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+		{NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, HTTP_TEXT_MAX},
+	};
+
+	return nghttp2_submit_settings(p->side[HTTP_GUEST].session, NGHTTP2_FLAG_NONE, guest, 3) ==
+		       0 &&
+	       nghttp2_submit_settings(p->side[HTTP_UPSTREAM].session, NGHTTP2_FLAG_NONE, upstream,
+				       2) == 0;
+}
+
+static size_t put_streams(struct h2p *p, nghttp2_settings_entry *e)
+{
+	uint32_t theirs =
+		nghttp2_session_get_remote_settings(p->side[HTTP_UPSTREAM].session,
+						    NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+
+	/* An upstream that allows none now may later; the requests wait for that here. */
+	if (!p->side[HTTP_UPSTREAM].heard || theirs == 0 || theirs >= p->limit)
+		return 0;
+	*e = (nghttp2_settings_entry){NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, theirs};
+	return 1;
+}
+
+static size_t put_connect(struct h2p *p, nghttp2_settings_entry *e)
+{
+	if (p->connect ||
+	    !nghttp2_session_get_remote_settings(p->side[HTTP_UPSTREAM].session,
+						 NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL))
+		return 0;
+	p->connect = true;
+	*e = (nghttp2_settings_entry){NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1};
+	return 1;
+}
+
+static void submit_settings(struct h2p *p, enum http_side side, const nghttp2_settings_entry *e,
+			    size_t n)
+{
+	if (n && nghttp2_submit_settings(p->side[side].session, NGHTTP2_FLAG_NONE, e, n) != 0)
+		p->no_memory = true;
+}
+
+void h2p_start(struct h2p *p, enum http_side side)
+{
+	nghttp2_settings_entry e[3];
+	size_t n = 0;
+
+	p->side[side].started = true;
+	p->side[side].initial = h2p_flow_initial(p, side);
+	if (p->side[side].initial != NGHTTP2_INITIAL_WINDOW_SIZE)
+		e[n++] = (nghttp2_settings_entry){NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE,
+						  p->side[side].initial};
+	if (side == HTTP_GUEST) {
+		n += put_streams(p, e + n);
+		n += put_connect(p, e + n);
+	}
+	submit_settings(p, side, e, n);
+}
+
+/* Those of the upstream that follow its first. */
+static void settings_again(struct h2p *p)
+{
+	nghttp2_settings_entry e[1];
+
+	submit_settings(p, HTTP_GUEST, e, put_connect(p, e));
+}
+
 /* ---- frames that came ---- */
 
 /* Windows that the peer has changed for all streams. */
@@ -191,17 +274,11 @@ static void look_at_all(struct h2p *p)
 
 static void settings_came(struct h2p *p, enum http_side from)
 {
-	static const nghttp2_settings_entry connect = {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1};
-	struct h2p_side *side = &p->side[from], *guest = &p->side[HTTP_GUEST];
-
-	side->heard = true;
-	if (!p->side[h2p_other(from)].started) {
+	p->side[from].heard = true;
+	if (!p->side[h2p_other(from)].started)
 		h2p_start(p, h2p_other(from));
-	} else if (from == HTTP_UPSTREAM && !p->connect &&
-		   nghttp2_session_get_remote_settings(side->session, connect.settings_id)) {
-		p->connect = true;
-		nghttp2_submit_settings(guest->session, NGHTTP2_FLAG_NONE, &connect, 1);
-	}
+	else if (from == HTTP_UPSTREAM)
+		settings_again(p);
 	look_at_all(p);
 }
 
@@ -348,49 +425,12 @@ bool h2p_sessions_new(struct h2p *p)
 		ok = nghttp2_session_server_new2(&p->side[HTTP_GUEST].session, cb, p, options) ==
 			     0 &&
 		     nghttp2_session_client_new3(&p->side[HTTP_UPSTREAM].session, cb, p, options,
-						 &mem) == 0;
+						 &mem) == 0 &&
+		     submit_first(p);
 	}
 	nghttp2_session_callbacks_del(cb);
 	nghttp2_option_del(options);
 	return ok;
-}
-
-static uint32_t streams_allowed(const struct h2p *p)
-{
-	uint32_t theirs =
-		nghttp2_session_get_remote_settings(p->side[HTTP_UPSTREAM].session,
-						    NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
-
-	/* An upstream that allows none now may later; the requests wait for that here. */
-	return !p->side[HTTP_UPSTREAM].heard || theirs == 0 || theirs > p->limit ? p->limit
-										 : theirs;
-}
-
-void h2p_start(struct h2p *p, enum http_side side)
-{
-	nghttp2_session *session = p->side[side].session;
-	nghttp2_settings_entry e[8];
-	size_t n = 0;
-
-	p->side[side].started = true;
-	p->side[side].initial = h2p_flow_initial(p, side);
-	e[n++] = (nghttp2_settings_entry){NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE,
-					  p->side[side].initial};
-	e[n++] = (nghttp2_settings_entry){NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, HTTP_TEXT_MAX};
-	if (side == HTTP_UPSTREAM) {
-		e[n++] = (nghttp2_settings_entry){NGHTTP2_SETTINGS_ENABLE_PUSH, 0};
-	} else {
-		e[n++] = (nghttp2_settings_entry){NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS,
-						  streams_allowed(p)};
-		e[n++] = (nghttp2_settings_entry){NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1};
-		p->connect = nghttp2_session_get_remote_settings(
-			p->side[HTTP_UPSTREAM].session, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL);
-		if (p->connect)
-			e[n++] = (nghttp2_settings_entry){NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL,
-							  1};
-	}
-	if (nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, e, n) != 0)
-		p->no_memory = true;
 }
 
 void h2p_end(struct h2p *p, enum http_side side, uint32_t code)

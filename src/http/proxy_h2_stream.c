@@ -203,12 +203,20 @@ static void guest_closed(struct h2p *p, struct h2p_stream *s, uint32_t code)
 	finish(p, s);
 }
 
+/* Behind the whole answer nobody will read the rest of the request (RFC 9113 8.1). */
+static void end_upload(struct h2p *p, struct h2p_stream *s)
+{
+	if (s->delivered && !s->open[HTTP_UPSTREAM] && !s->way[HTTP_GUEST].in_end)
+		h2p_stream_reset(p, s, HTTP_GUEST, NGHTTP2_NO_ERROR);
+}
+
 static void upstream_closed(struct h2p *p, struct h2p_stream *s, uint32_t code)
 {
 	if (s->over || !s->open[HTTP_GUEST])
 		return;
 	if (s->way[HTTP_UPSTREAM].in_end) {
 		drop_way(p, s, HTTP_GUEST);
+		end_upload(p, s);
 		return;
 	}
 	if (s->too_late)
@@ -235,9 +243,8 @@ void h2p_stream_closed(struct h2p *p, struct h2p_stream *s, enum http_side side,
 
 void h2p_stream_answered(struct h2p *p, struct h2p_stream *s)
 {
-	/* Nobody will read the rest of the request (RFC 9113 8.1). */
-	if (!s->open[HTTP_UPSTREAM] && !s->way[HTTP_GUEST].in_end)
-		h2p_stream_reset(p, s, HTTP_GUEST, NGHTTP2_NO_ERROR);
+	s->delivered = true;
+	end_upload(p, s);
 }
 
 /* ---- heads go on ---- */
