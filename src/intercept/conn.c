@@ -41,12 +41,12 @@ static ssize_t guest_write(void *ctx, const void *buf, size_t n)
 
 static ssize_t upstream_read(void *ctx, void *buf, size_t n)
 {
-	return sock_in(&((struct conn *)ctx)->sock, buf, n);
+	return upsock_in(&((struct conn *)ctx)->sock, buf, n);
 }
 
 static ssize_t upstream_write(void *ctx, const void *buf, size_t n)
 {
-	return sock_out(&((struct conn *)ctx)->sock, buf, n);
+	return upsock_out(&((struct conn *)ctx)->sock, buf, n);
 }
 
 /* ---- ends ---- */
@@ -81,7 +81,7 @@ void conn_over(struct conn *x, enum stream_end guest, enum stream_end upstream)
 		tls_end_shut(x->side[HTTP_UPSTREAM].tls);
 	if (guest == STREAM_END && x->side[HTTP_GUEST].tls)
 		tls_end_shut(x->side[HTTP_GUEST].tls);
-	sock_end(&x->sock, upstream);
+	upsock_end(&x->sock, upstream);
 	wire_end(&x->wire, guest);
 	x->wire.deaf = true;
 	x->state = CONN_OVER;
@@ -98,9 +98,7 @@ void conn_refuse(struct conn *x, enum policy_reason why)
 	x->wire.ic->cnt.refused++;
 	if (x->flow)
 		flow_refuse(x->wire.ic->sb, x->flow, &v);
-	if (x->side[HTTP_GUEST].tls)
-		tls_end_fail(x->side[HTTP_GUEST].tls, TLS_ALERT_ACCESS_DENIED);
-	conn_over(x, x->side[HTTP_GUEST].tls ? STREAM_ROUGH : STREAM_CUT, STREAM_CUT);
+	conn_over(x, STREAM_CUT, STREAM_CUT);
 }
 
 /* ---- the upstream's handshake ---- */
@@ -224,7 +222,7 @@ void conn_run(struct conn *x)
 		run_guest(x);
 	if (x->flow && x->state >= CONN_FIRST && x->state < CONN_OVER && !pump_run(x))
 		wire_due(&x->wire, WIRE_WORK);
-	sock_flush(&x->sock);
+	upsock_flush(&x->sock);
 	x->running = false;
 	if (x->wire.refused && takes(x)) {
 		x->wire.refused = false;
@@ -237,7 +235,7 @@ static void run_wire(struct wire *w)
 	conn_run(conn_of(w));
 }
 
-static void sock_ready(struct sock *k)
+static void upsock_ready(struct sock *k)
 {
 	struct conn *x = container_of(k, struct conn, sock);
 
@@ -245,8 +243,8 @@ static void sock_ready(struct sock *k)
 		conn_run(x);
 		return;
 	}
-	sock_flush(k);
-	if (sock_drained(k))
+	upsock_flush(k);
+	if (upsock_drained(k))
 		conn_free(x);
 }
 
@@ -269,7 +267,7 @@ static void patience_over(struct timer *t)
 	if (x->orphan && still_moves(x))
 		return;
 	if (x->orphan) {
-		sock_done(&x->sock, true);
+		upsock_done(&x->sock, true);
 		conn_free(x);
 		return;
 	}
@@ -302,7 +300,7 @@ void conn_free(struct conn *x)
 	pump_done(x);
 	for (int i = 0; i < 2; i++)
 		tls_end_free(x->side[i].tls);
-	sock_done(&x->sock, false);
+	upsock_done(&x->sock, false);
 	if (x->flow)
 		x->flow->forget = NULL;
 	settings_unref(x->set);
@@ -321,16 +319,16 @@ static void gone(struct wire *w, bool in_order)
 	if (in_order && !x->orphan) {
 		if (x->sock.ends == STREAM_OPEN && x->side[HTTP_UPSTREAM].tls)
 			tls_end_shut(x->side[HTTP_UPSTREAM].tls);
-		sock_end(&x->sock, STREAM_END);
-		sock_flush(&x->sock);
-		if (!sock_drained(&x->sock)) {
+		upsock_end(&x->sock, STREAM_END);
+		upsock_flush(&x->sock);
+		if (!upsock_drained(&x->sock)) {
 			x->orphan = true;
 			x->left = SIZE_MAX;
 			conn_patience(x, LINGER_US);
 			return;
 		}
 	}
-	sock_done(&x->sock, !in_order);
+	upsock_done(&x->sock, !in_order);
 	conn_free(x);
 }
 
@@ -386,7 +384,7 @@ struct flow_end *conn_new(struct intercept *ic, struct flow *f, struct flow_end 
 	x->side[HTTP_GUEST].held.secret = x->side[HTTP_UPSTREAM].held.secret = true;
 	timer_init(&x->patience, patience_over);
 	set_name(x, h);
-	if ((h && !begin_upstream(x, h)) || !sock_take(&x->sock, ic, inner, sock_ready)) {
+	if ((h && !begin_upstream(x, h)) || !upsock_take(&x->sock, ic, inner, upsock_ready)) {
 		x->flow = NULL;
 		conn_free(x);
 		return NULL;

@@ -127,17 +127,17 @@ struct sock {
 };
 
 /* Takes the socket out of `inner`, which is gone then. False: all is as it was. */
-bool sock_take(struct sock *k, struct intercept *ic, struct flow_end *inner,
-	       void (*event)(struct sock *k));
-ssize_t sock_in(struct sock *k, void *buf, size_t n);
-ssize_t sock_out(struct sock *k, const void *buf, size_t n);
+bool upsock_take(struct sock *k, struct intercept *ic, struct flow_end *inner,
+		 void (*event)(struct sock *k));
+ssize_t upsock_in(struct sock *k, void *buf, size_t n);
+ssize_t upsock_out(struct sock *k, const void *buf, size_t n);
 /* The first word counts, but for STREAM_CUT. */
-void sock_end(struct sock *k, enum stream_end how);
+void upsock_end(struct sock *k, enum stream_end how);
 /* Sends what it takes of `out`, and its end. */
-void sock_flush(struct sock *k);
+void upsock_flush(struct sock *k);
 /* Everything that is to go has gone. */
-bool sock_drained(const struct sock *k);
-void sock_done(struct sock *k, bool reset); /* harmless where it is closed already */
+bool upsock_drained(const struct sock *k);
+void upsock_done(struct sock *k, bool reset); /* harmless where it is closed already */
 
 /* ---- conn.c, pump.c ---- */
 

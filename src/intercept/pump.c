@@ -53,7 +53,7 @@ static size_t side_read(struct conn *x, enum http_side side, uint8_t *buf, size_
 	else if (side == HTTP_GUEST)
 		got = wire_read(&x->wire, buf, n);
 	else
-		got = sock_in(&x->sock, buf, n);
+		got = upsock_in(&x->sock, buf, n);
 	if (got > 0)
 		return (size_t)got;
 	if (got == 0)
@@ -82,7 +82,7 @@ static bool side_write(struct conn *x, enum http_side side, const uint8_t *p, si
 		else if (side == HTTP_GUEST)
 			k = wire_write(&x->wire, p, n);
 		else
-			k = sock_out(&x->sock, p, n);
+			k = upsock_out(&x->sock, p, n);
 		if (k <= 0)
 			return false;
 		p += k;
@@ -101,7 +101,7 @@ static void side_end(struct conn *x, enum http_side side, enum stream_end how)
 	if (side == HTTP_GUEST)
 		wire_end(&x->wire, how);
 	else
-		sock_end(&x->sock, how);
+		upsock_end(&x->sock, how);
 }
 
 /* A side that broke the rules, or broke off, takes the other one with it. */

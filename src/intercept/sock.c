@@ -16,7 +16,7 @@
 
 #include "flow/tcp_host.h"
 
-static void sock_event(struct loop_source *src, uint32_t events)
+static void upsock_event(struct loop_source *src, uint32_t events)
 {
 	struct sock *k = container_of(src, struct sock, src);
 
@@ -29,12 +29,12 @@ static void sock_event(struct loop_source *src, uint32_t events)
 	k->event(k);
 }
 
-bool sock_take(struct sock *k, struct intercept *ic, struct flow_end *inner,
-	       void (*event)(struct sock *k))
+bool upsock_take(struct sock *k, struct intercept *ic, struct flow_end *inner,
+		 void (*event)(struct sock *k))
 {
 	int one = 1, fd;
 
-	k->src = (struct loop_source){.fd = -1, .fn = sock_event};
+	k->src = (struct loop_source){.fd = -1, .fn = upsock_event};
 	k->ic = ic;
 	k->event = event;
 	k->readable = k->writable = true;
@@ -45,7 +45,7 @@ bool sock_take(struct sock *k, struct intercept *ic, struct flow_end *inner,
 	return true;
 }
 
-ssize_t sock_in(struct sock *k, void *buf, size_t n)
+ssize_t upsock_in(struct sock *k, void *buf, size_t n)
 {
 	ssize_t got;
 
@@ -79,7 +79,7 @@ static void go_deaf(struct sock *k)
 	buf_done(&k->out);
 }
 
-ssize_t sock_out(struct sock *k, const void *buf, size_t n)
+ssize_t upsock_out(struct sock *k, const void *buf, size_t n)
 {
 	if (k->deaf || k->ends != STREAM_OPEN || k->src.fd < 0)
 		return (ssize_t)n;
@@ -110,7 +110,7 @@ static void send_out(struct sock *k)
 		buf_done(&k->out);
 }
 
-void sock_flush(struct sock *k)
+void upsock_flush(struct sock *k)
 {
 	if (k->src.fd < 0)
 		return;
@@ -119,12 +119,12 @@ void sock_flush(struct sock *k)
 		return;
 	k->shut = true;
 	if (k->ends == STREAM_CUT)
-		sock_done(k, true);
+		upsock_done(k, true);
 	else
 		shutdown(k->src.fd, SHUT_WR);
 }
 
-void sock_end(struct sock *k, enum stream_end how)
+void upsock_end(struct sock *k, enum stream_end how)
 {
 	if (k->ends == STREAM_OPEN) {
 		k->ends = (uint8_t)how;
@@ -134,12 +134,12 @@ void sock_end(struct sock *k, enum stream_end how)
 	}
 }
 
-bool sock_drained(const struct sock *k)
+bool upsock_drained(const struct sock *k)
 {
 	return k->src.fd < 0 || (k->out.len == 0 && (k->shut || k->ends == STREAM_OPEN));
 }
 
-void sock_done(struct sock *k, bool reset)
+void upsock_done(struct sock *k, bool reset)
 {
 	struct linger now = {.l_onoff = 1, .l_linger = 0};
 	int fd = k->src.fd;
