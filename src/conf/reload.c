@@ -30,6 +30,9 @@ static const struct fixed {
 	FIELD("limits.udp_sessions", max_udp_sessions),
 	FIELD("limits.icmp_sessions", max_icmp_sessions),
 	FIELD("limits.half_open", max_half_open),
+	FIELD("tls.cache.capacity", tls.cache_capacity),
+	FIELD("tls.cache.validity_hours", tls.validity_hours),
+	FIELD("trust_host_cas", trust_host_cas),
 };
 
 static bool same_publish(const struct config_publish *a, const struct config_publish *b)
@@ -47,6 +50,21 @@ static bool same_ports(const struct config *a, const struct config *b)
 			return false;
 	}
 	return true;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* What the key holder was started with, and what was said to the guest. */
+static const char *changed_tls(const struct config_tls *a, const struct config_tls *b)
+{
+	if (!same_text(a->ca_cert, b->ca_cert))
+		return "tls.intercept_ca.cert_path";
+	if (!same_text(a->ca_key, b->ca_key))
+		return "tls.intercept_ca.key_path";
+	return same_text(a->keylog, b->keylog) ? NULL : "tls.keylog";
 }
 
 static int refuse(const struct config *next, const char *key, struct error *err)
@@ -79,5 +97,15 @@ int config_reload_check(const struct config *running, const struct config *next,
 	}
 	if (!same_ports(running, next))
 		return refuse(next, "ports", err);
+	const char *tls = changed_tls(&running->tls, &next->tls);
+	if (tls)
+		return refuse(next, tls, err);
+	if (config_intercepts(next) && !config_intercepts(running))
+		return error_set(
+			err,
+			"%s: nothing was looked into when the gateway was started, so that "
+			"its guest trusts no authority of weir's: tls.enabled, a secret and "
+			"a rule with http need a new start",
+			next->path ? next->path : "command line");
 	return 0;
 }

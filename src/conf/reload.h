@@ -2,9 +2,11 @@
 /*
  * What a running gateway can take over from a new configuration.
  *
- * Policy and DNS can change at any time. The guest's interface, the published ports and the sizes
- * of the tables are what the gateway was started with: a file in which they differ is refused as a
- * whole, so that what it says and what runs never differ.
+ * Policy and DNS can change at any time, and so can what is looked into, whom upstreams are
+ * verified by, and secrets. The guest's interface, the published ports, the sizes of the tables,
+ * the authority that interception signs with and the log of its keys are what the gateway was
+ * started with, and so is whether it can look into anything at all: a file in which they differ is
+ * refused as a whole, so that what it says and what runs never differ.
  */
 #ifndef WEIR_CONF_RELOAD_H
 #define WEIR_CONF_RELOAD_H

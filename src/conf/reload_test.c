@@ -67,12 +67,22 @@ static void what_the_gateway_was_built_with_stays(void **state)
 		{"limits", "udp_sessions", "1"},
 		{"limits", "icmp_sessions", "1"},
 		{"limits", "half_open", "1"},
+		{"tls", "keylog", "a"},
+		{"tls.cache", "capacity", "1"},
+		{"tls.cache", "validity_hours", "1"},
+		{"tls.intercept_ca", "cert_path", "a"},
+		{"tls.intercept_ca", "key_path", "a"},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		char doc[128], path[64];
-		snprintf(doc, sizeof(doc), "%s: {%s: %s}", rows[i].section, rows[i].key,
-			 rows[i].value);
+		const char *below = strchr(rows[i].section, '.');
+		if (below)
+			snprintf(doc, sizeof(doc), "tls: {%s: {%s: %s}}", below + 1, rows[i].key,
+				 rows[i].value);
+		else
+			snprintf(doc, sizeof(doc), "%s: {%s: %s}", rows[i].section, rows[i].key,
+				 rows[i].value);
 		snprintf(path, sizeof(path), "%s.%s", rows[i].section, rows[i].key);
 		replaces("{}", doc, path);
 		replaces(doc, "{}", path);
@@ -88,6 +98,45 @@ static void no_key_of_interface_and_limits_is_forgotten(void **state)
 	for (const struct schema_key *k = schema_keys; k->path; k++)
 		n += strncmp(k->path, "interface.", 10) == 0 || strncmp(k->path, "limits.", 7) == 0;
 	assert_int_equal(n, 10);
+}
+
+static void interception_changes_where_there_is_some(void **state)
+{
+	static const char secret[] = "secrets: {secrets: [{env_var: A, allowed_hosts: [a.b]}]}";
+
+	replaces(secret,
+		 "secrets: {secrets: [{env_var: A, allowed_hosts: [c.d]}, {env_var: B, "
+		 "allowed_hosts: [a.b]}], on_violation: block}\n"
+		 "tls: {enabled: true, intercepted_ports: [8443], bypass: [x.y], verify_upstream: "
+		 "false, block_quic_on_intercept: false, upstream_ca_cert: [a], "
+		 "scoped_upstream_ca_cert: [{host: a.b, path: c}], scoped_verify_upstream: [{host: "
+		 "a.b, verify: true}], client_certs: [{host: a.b, cert_path: c, key_path: d}]}",
+		 NULL);
+	replaces(secret, "{}", NULL);
+	replaces("trust_host_cas: true", "{}", "trust_host_cas");
+}
+
+static void interception_does_not_begin_late(void **state)
+{
+	static const char *const begin[] = {
+		"secrets: {secrets: [{env_var: A, allowed_hosts: [a.b]}]}",
+		"tls: {enabled: true}",
+		"policy: {rules: [allow@a.b:http=npm-install]}",
+		"policy: {rules: [{destination: a.b, action: allow, http: {methods: [GET]}}]}",
+	};
+
+	for (size_t i = 0; i < sizeof(begin) / sizeof(begin[0]); i++) {
+		struct config a, b;
+		struct error err = {0};
+		make("{}", &a);
+		make(begin[i], &b);
+		assert_int_equal(config_reload_check(&a, &b, &err), -1);
+		assert_non_null(strstr(err.msg, "weir.yaml: nothing was looked into when"));
+		assert_int_equal(config_reload_check(&b, &a, &err), 0);
+		assert_int_equal(config_reload_check(&b, &b, &err), 0);
+		config_done(&a);
+		config_done(&b);
+	}
 }
 
 static void published_ports_stay(void **state)
@@ -146,6 +195,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_the_gateway_was_built_with_stays),
 		cmocka_unit_test(no_key_of_interface_and_limits_is_forgotten),
+		cmocka_unit_test(interception_changes_where_there_is_some),
+		cmocka_unit_test(interception_does_not_begin_late),
 		cmocka_unit_test(published_ports_stay),
 		cmocka_unit_test(policy_and_dns_may_change),
 		cmocka_unit_test(only_a_file_can_be_read_again),
