@@ -11,42 +11,40 @@
 
 static BIO_METHOD *method;
 
-static int wire_read(BIO *b, char *buf, size_t n, size_t *ret)
+/* -1 and no other failure: OpenSSL's close_notify takes 0 for success. */
+static int wire_read(BIO *b, char *buf, int n)
 {
 	struct tls_end *e = BIO_get_data(b);
-	ssize_t r = e->t.read(e->t.ctx, buf, n);
+	ssize_t r = e->t.read(e->t.ctx, buf, (size_t)n);
 
 	BIO_clear_retry_flags(b);
+	e->read_short = r < n;
 	if (r > 0) {
 		e->got = true;
-		e->read_short = (size_t)r < n;
-		*ret = (size_t)r;
-		return 1;
+		return (int)r;
 	}
-	e->read_short = true;
 	if (r == 0)
 		e->read_eof = true;
 	else if (r != -EAGAIN)
 		e->io = (int)r;
 	BIO_set_retry_read(b);
-	return 0;
+	return -1;
 }
 
-static int wire_write(BIO *b, const char *buf, size_t n, size_t *ret)
+static int wire_write(BIO *b, const char *buf, int n)
 {
 	struct tls_end *e = BIO_get_data(b);
-	ssize_t r = e->t.write(e->t.ctx, buf, n);
+	ssize_t r = e->t.write(e->t.ctx, buf, (size_t)n);
 
 	BIO_clear_retry_flags(b);
 	if (r > 0) {
 		e->wrote = true;
-		*ret = (size_t)r;
-		return 1;
+		return (int)r;
 	}
 	if (r != -EAGAIN)
 		e->io = r < 0 ? (int)r : -EPIPE;
 	BIO_set_retry_write(b);
-	return 0;
+	return -1;
 }
 
 static long wire_ctrl(BIO *b, int cmd, long n, void *p)
@@ -58,7 +56,7 @@ static void make_method(void)
 {
 	BIO_METHOD *m = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "weir transport");
 
-	if (m && BIO_meth_set_read_ex(m, wire_read) && BIO_meth_set_write_ex(m, wire_write) &&
+	if (m && BIO_meth_set_read(m, wire_read) && BIO_meth_set_write(m, wire_write) &&
 	    BIO_meth_set_ctrl(m, wire_ctrl))
 		method = m;
 }

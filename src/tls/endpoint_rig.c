@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tls/ca_priv.h"
+
 static char home[] = "/tmp/weir-tls-test-XXXXXX";
 
 /* ---- the wire ---- */
@@ -131,6 +133,69 @@ void rig_answer(struct rig_source *s)
 		buf_done(&a->der);
 		free(a);
 	}
+}
+
+/* ---- certificates ---- */
+
+static void extend(X509 *x, X509 *issuer, int nid, const char *value)
+{
+	if (!ca_add_extension(x, issuer, nid, value))
+		abort();
+}
+
+struct rig_cert rig_cert(const struct rig_cert *issuer, const char *cn, const char *alt, long from,
+			 long to, bool ca)
+{
+	struct rig_cert c = {X509_new(), EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256")};
+	const struct rig_cert *by = issuer ? issuer : &c;
+	X509_NAME *n = X509_get_subject_name(c.x);
+
+	X509_set_version(c.x, X509_VERSION_3);
+	ca_set_serial(c.x);
+	X509_NAME_add_entry_by_txt(n, "CN", MBSTRING_ASC, (const uint8_t *)cn, -1, -1, 0);
+	X509_set_issuer_name(c.x, X509_get_subject_name(by->x));
+	X509_gmtime_adj(X509_getm_notBefore(c.x), from);
+	X509_gmtime_adj(X509_getm_notAfter(c.x), to);
+	X509_set_pubkey(c.x, c.key);
+	extend(c.x, by->x, NID_basic_constraints, ca ? "critical,CA:TRUE" : "CA:FALSE");
+	extend(c.x, by->x, NID_subject_key_identifier, "hash");
+	if (alt)
+		extend(c.x, by->x, NID_subject_alt_name, alt);
+	if (!ca_sign(c.x, by->key))
+		abort();
+	return c;
+}
+
+void rig_cert_done(struct rig_cert *c)
+{
+	X509_free(c->x);
+	EVP_PKEY_free(c->key);
+}
+
+static char *text_of(BIO *b)
+{
+	char *p;
+	long n = BIO_get_mem_data(b, &p);
+	char *text = strndup(p, (size_t)n);
+
+	BIO_free(b);
+	return text;
+}
+
+char *rig_cert_pem(const struct rig_cert *c)
+{
+	BIO *b = BIO_new(BIO_s_mem());
+
+	PEM_write_bio_X509(b, c->x);
+	return text_of(b);
+}
+
+char *rig_key_pem(const struct rig_cert *c)
+{
+	BIO *b = BIO_new(BIO_s_mem());
+
+	PEM_write_bio_PrivateKey(b, c->key, NULL, NULL, 0, NULL, NULL);
+	return text_of(b);
 }
 
 /* ---- files ---- */

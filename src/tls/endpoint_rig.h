@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "tls/ca.h"
 #include "tls/endpoint.h"
+#include "tls/libssl.h"
 
 /* One direction of the wire. */
 struct rig_pipe {
@@ -46,6 +47,19 @@ struct rig_source {
 };
 struct tls_leaf_source rig_leaf_source(struct rig_source *s);
 void rig_answer(struct rig_source *s); /* all open ones */
+
+/* Certificates of other authorities, made by hand. */
+struct rig_cert {
+	X509 *x;
+	EVP_PKEY *key;
+};
+/* issuer NULL: its own; alt: as in openssl's configuration ("DNS:a.com,IP:192.0.2.1"), NULL: none;
+ * valid from .. to seconds from now. */
+struct rig_cert rig_cert(const struct rig_cert *issuer, const char *cn, const char *alt, long from,
+			 long to, bool ca);
+void rig_cert_done(struct rig_cert *c);
+char *rig_cert_pem(const struct rig_cert *c); /* to be freed */
+char *rig_key_pem(const struct rig_cert *c);
 
 /* A directory of the test's own, which SSL_CERT_FILE and XDG_STATE_HOME point into: the host's
  * roots are the file "roots" in it. */

@@ -37,8 +37,8 @@
 	X(BIO_get_data)                    \
 	X(BIO_meth_new)                    \
 	X(BIO_meth_set_ctrl)               \
-	X(BIO_meth_set_read_ex)            \
-	X(BIO_meth_set_write_ex)           \
+	X(BIO_meth_set_read)               \
+	X(BIO_meth_set_write)              \
 	X(BIO_new)                         \
 	X(BIO_new_mem_buf)                 \
 	X(BIO_s_mem)                       \
@@ -169,8 +169,8 @@ const char *libcrypto_fault(void);
 #define BIO_get_data                    libcrypto.BIO_get_data
 #define BIO_meth_new                    libcrypto.BIO_meth_new
 #define BIO_meth_set_ctrl               libcrypto.BIO_meth_set_ctrl
-#define BIO_meth_set_read_ex            libcrypto.BIO_meth_set_read_ex
-#define BIO_meth_set_write_ex           libcrypto.BIO_meth_set_write_ex
+#define BIO_meth_set_read               libcrypto.BIO_meth_set_read
+#define BIO_meth_set_write              libcrypto.BIO_meth_set_write
 #define BIO_new                         libcrypto.BIO_new
 #define BIO_new_mem_buf                 libcrypto.BIO_new_mem_buf
 #define BIO_s_mem                       libcrypto.BIO_s_mem
