@@ -4,12 +4,15 @@
  */
 #include "cli/reload.h"
 
-int reload(struct sandbox *sb, int argc, char **argv, struct config *conf, struct error *err)
+#include "gateway/renew.h"
+
+int reload(struct sandbox *sb, struct holder_channel *ch, int argc, char **argv,
+	   struct config *conf, struct error *err)
 {
 	struct config next;
 	int r = options_reload(conf, argc, argv, &next, err);
 
-	if (r == 0 && (r = sandbox_reload(sb, &next, err)) < 0)
+	if (r == 0 && (r = sandbox_renew(sb, ch, conf, &next, err)) < 0)
 		config_done(&next);
 	if (r < 0) {
 		log_error("the configuration is not taken over, the old one stays: %s", err->msg);

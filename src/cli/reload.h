@@ -8,11 +8,14 @@
 
 #include "cli/options.h"
 #include "flow/sandbox.h"
+#include "secret/holder.h"
 
 /*
  * Reads the command line and its file again. `conf` is the configuration in force, and is replaced
- * by the new one. 0, or -1 and err; either is told in the log and as a policy event.
+ * by the new one. ch: of its secrets, NULL where nothing is looked into. 0, or -1 and err; either
+ * is told in the log and as a policy event.
  */
-int reload(struct sandbox *sb, int argc, char **argv, struct config *conf, struct error *err);
+int reload(struct sandbox *sb, struct holder_channel *ch, int argc, char **argv,
+	   struct config *conf, struct error *err);
 
 #endif

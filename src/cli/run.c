@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "cli/keys.h"
 #include "cli/options.h"
 #include "cli/reload.h"
 #include "conf/derive.h"
@@ -36,6 +37,7 @@
 #include "flow/sandbox.h"
 #include "host/addrs.h"
 #include "host/keeper.h"
+#include "intercept/intercept.h"
 #include "link/behind.h"
 #include "observe/events.h"
 #include "observe/stats.h"
@@ -56,10 +58,11 @@ struct run {
 	char **command;                       /* NULL: only serve */
 	const char *aliases[ALIASES_MAX + 2]; /* of the host, for the hosts file; NULL-terminated */
 	struct keeper_signals signals;
+	struct keys keys;
 	struct keeper keeper;
 	struct loop loop;
 	struct sandbox *sb;
-	struct events *events; /* NULL: none wanted */
+	struct events *events;       /* NULL: none wanted */
 	struct loop_source keeper_src, signal_src, target_src;
 	int signal_fd, target_fd; /* target: pidfd of --pid without a command; -1 */
 	int status;
@@ -203,8 +206,10 @@ static void run_keeper_config(const struct run *r, struct keeper_config *ret)
 				.prefix4 = sc->prefix4,
 			},
 		.resolv = {.aliases = r->aliases},
+		.environment = (const char *const *)r->keys.environment,
 		.signals = &r->signals,
 	};
+	keys_trust(&r->keys, &ret->trust);
 	memcpy(ret->interface.mac, sc->guest_mac, 6);
 	if (sc->has_v4)
 		ret->resolv.nameservers[0] = sc->gw4;
@@ -367,7 +372,7 @@ static void on_signal(struct loop_source *src, uint32_t events)
 		/* With a file it says that the file has changed, unless the terminal has gone. */
 		if (signo == SIGHUP && r->conf.path && si.ssi_code != SI_KERNEL) {
 			struct error err = {0};
-			reload(r->sb, r->argc, r->argv, &r->conf, &err);
+			reload(r->sb, r->keys.channel, r->argc, r->argv, &r->conf, &err);
 			continue;
 		}
 		if (r->command && !r->exited) {
@@ -411,6 +416,16 @@ static int run_watch(struct run *r, struct error *err)
 	return e < 0 ? error_set_errno(err, e, "cannot watch the command") : 0;
 }
 
+/* block-and-terminate: the command ends as if it had been killed, and the exit status is ours. */
+static void terminate(struct sandbox *sb, const char *why)
+{
+	struct run *r = sb->owner;
+
+	fprintf(stderr, "weir: the sandbox is ended: %s\n", why);
+	r->status = CLI_EXIT_FAILURE;
+	r->loop.stop = true;
+}
+
 static int run_gateway(struct run *r, struct error *err)
 {
 	struct link *link = r->keeper.link_kind == GUESTIF_TAP
@@ -423,6 +438,11 @@ static int run_gateway(struct run *r, struct error *err)
 	if (!r->sb)
 		return -1;
 	r->sb->events = r->events;
+	r->sb->owner = r;
+	r->sb->terminate = terminate;
+	if (r->keys.holder &&
+	    !intercept_new(r->sb, r->keys.holder, r->keys.channel, &r->conf, err))
+		return -1;
 	r->loop.turn_end = turn_end;
 	r->loop.turn_ctx = r;
 	timer_init(&r->linger_timer, linger_check);
@@ -440,6 +460,10 @@ static void run_warn(const struct run *r)
 			"this host has no %s to bind over, so names may not resolve in the command; "
 			"an empty file is enough (as root: touch %s)",
 			r->keeper.resolv_missing, r->keeper.resolv_missing);
+	if (r->keeper.bundle_missing)
+		log_warning("this host has no bundle of trusted certificates to bind over, so the "
+			    "command's programs will not trust what is intercepted; install "
+			    "ca-certificates");
 	size_t n = r->conf.quiet ? 0 : policy_warning_count(r->sb->policy);
 	for (size_t i = 0; i < n; i++)
 		log_warning("%s", policy_warning_text(r->sb->policy, i));
@@ -471,7 +495,8 @@ static int run_main(struct run *r)
 	int signo, e;
 
 	cli_raise_file_limit(); /* the command keeps the caller's */
-	if (loop_init(&r->loop, &err) < 0 || open_events(r, &err) < 0)
+	keys_guard_process(&r->keys);
+	if (open_events(r, &err) < 0)
 		return cli_fail(&err);
 	drop_inherited(r);
 	if (!r->command)
@@ -519,6 +544,10 @@ int cmd_run(int argc, char **argv)
 		goto out;
 	}
 	keeper_signals_take(&r->signals);
+	if (loop_init(&r->loop, &err) < 0 || keys_start(&r->keys, &r->loop, &r->conf, &err) < 0) {
+		status = cli_fail(&err);
+		goto out;
+	}
 	run_aliases(r);
 	run_keeper_config(r, &kc);
 	if (keeper_start(&r->keeper, &kc, &err) < 0) {
@@ -534,10 +563,11 @@ int cmd_run(int argc, char **argv)
 		close(r->signal_fd);
 	if (r->target_fd >= 0)
 		close(r->target_fd);
-	loop_done(&r->loop);
 	if (r->command)
 		keeper_done(&r->keeper);
 out:
+	keys_done(&r->keys);
+	loop_done(&r->loop);
 	config_done(&r->conf);
 	free(r);
 	return status;

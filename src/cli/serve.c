@@ -18,6 +18,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -30,6 +31,7 @@
 #include "gateway/gateway.h"
 #include "host/addrs.h"
 #include "observe/stats.h"
+#include "secret/holder.h"
 
 #define DENIAL_ROWS 10
 
@@ -41,6 +43,7 @@ struct serve {
 	bool reloaded;         /* next is in force */
 	struct derive_routes routes;
 	struct gateway *gateway;
+	struct holder *holder; /* NULL: no sandbox needs one */
 	int signal_fd;
 };
 
@@ -144,12 +147,36 @@ static int start_one(struct serve *s, struct serve_sandbox *b, struct error *err
 	return r < 0 ? error_prefix(err, "%s", b->name) : 0;
 }
 
+/* One for all, with the authority of the common configuration; values of secrets are then nowhere
+ * in this process. */
+static int start_holder(struct serve *s, struct error *err)
+{
+	const struct config *needs = NULL;
+
+	for (size_t i = 0; i < s->set.n && !needs; i++) {
+		if (config_intercepts(s->set.v[i].conf))
+			needs = s->set.v[i].conf;
+	}
+	if (!needs)
+		return 0;
+	s->holder = holder_start(needs, err);
+	if (!s->holder)
+		return -1;
+	for (size_t i = 0; i < s->set.n; i++)
+		holder_wipe_environment(s->set.v[i].conf);
+	prctl(PR_SET_DUMPABLE, 0);
+	return 0;
+}
+
 static int start_all(struct serve *s, struct error *err)
 {
 	struct gateway_options o = {.workers = s->set.common.workers,
 				    .notify = on_notice,
 				    .ctx = s};
 
+	if (start_holder(s, err) < 0)
+		return -1;
+	o.holder = s->holder;
 	s->routes = (struct derive_routes){.v4 = host_has_route(4), .v6 = host_has_route(6)};
 	s->gateway = gateway_new(&o, err);
 	if (!s->gateway)
@@ -346,6 +373,7 @@ int cmd_serve(int argc, char **argv)
 	cli_hold_standard_fds();
 	int r = serve_main(s, argc, argv, &err);
 	gateway_free(s->gateway);
+	holder_stop(s->holder);
 	if (s->reloaded)
 		serve_set_done(&s->next);
 	serve_set_done(&s->set);

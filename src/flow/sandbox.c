@@ -41,6 +41,11 @@ static void sandbox_link_lost(struct sandbox *sb, int err)
 			    strerror(-err));
 }
 
+void sandbox_end(struct sandbox *sb, int err)
+{
+	sandbox_link_lost(sb, -err);
+}
+
 static void sandbox_active(struct sandbox *sb)
 {
 	sb->active_us = sb->loop->now_us;

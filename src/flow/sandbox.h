@@ -101,6 +101,8 @@ void sandbox_note_policy(struct sandbox *sb, const char *text);
 void sandbox_hang_up(struct sandbox *sb);
 /* Another guest is behind the link, with the same addresses: what was the last one's ends. */
 void sandbox_new_guest(struct sandbox *sb);
+/* Takes no more frames of the guest's, as if its link had ended with `err` (a positive errno). */
+void sandbox_end(struct sandbox *sb, int err);
 /* In place of a link that has gone (link_gone); takes over `link`. 0, or -1 and err. */
 int sandbox_relink(struct sandbox *sb, struct link *link, struct error *err);
 

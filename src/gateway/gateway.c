@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "gateway/member.h"
+#include "gateway/renew.h"
 #include "gateway/worker.h"
 #include "policy/policy.h"
 
@@ -317,7 +318,7 @@ int gateway_counters(struct gateway *g, uint32_t id, struct gateway_counters *re
 
 struct renew {
 	struct member *m;
-	const struct config *conf;
+	const struct config *conf, *running;
 	struct error *err;
 	int result;
 };
@@ -326,12 +327,13 @@ static void call_renew(struct worker *w, void *arg)
 {
 	struct renew *r = arg;
 
-	r->result = sandbox_reload(r->m->sb, r->conf, r->err);
+	r->result = sandbox_renew(r->m->sb, r->m->channel, r->running, r->conf, r->err);
 }
 
-static int renew(struct entry *e, const struct config *c, struct error *err)
+static int renew(struct entry *e, const struct config *running, const struct config *c,
+		 struct error *err)
 {
-	struct renew r = {.m = e->member, .conf = c, .err = err};
+	struct renew r = {.m = e->member, .running = running, .conf = c, .err = err};
 
 	worker_call(e->worker, call_renew, &r);
 	return r.result;
@@ -362,11 +364,12 @@ static int changes_apply(struct gateway *g, const struct gateway_change *changes
 		struct entry *e = entry_by_id(g, changes[i].id);
 		struct error ignored;
 
-		if (renew(e, changes[i].conf, err) == 0)
+		if (renew(e, changes[i].running, changes[i].conf, err) == 0)
 			continue;
 		error_prefix(err, "sandbox '%s'", e->name);
 		while (i--)
-			renew(entry_by_id(g, changes[i].id), changes[i].running, &ignored);
+			renew(entry_by_id(g, changes[i].id), changes[i].conf, changes[i].running,
+			      &ignored);
 		return -1;
 	}
 	return 0;

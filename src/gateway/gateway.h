@@ -52,6 +52,9 @@ struct gateway_options {
 	void *ctx;
 	/* The log lines of the workers; NULL: stderr. Stays the caller's until gateway_free(). */
 	const struct log_sink *log;
+	/* Where keys and secrets are kept; NULL: sandboxes that would need it cannot be added.
+	 * Stays the caller's until gateway_free(). */
+	struct holder *holder;
 	bool embedded; /* in a program of somebody else's, whose pages are not ours to give back */
 };
 

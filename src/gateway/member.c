@@ -2,11 +2,13 @@
 /* One sandbox on its worker: its life, its link's return, and its part of each turn. */
 #include "gateway/member.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
 #include "flow/denials.h"
+#include "intercept/intercept.h"
 
 #define REOPEN_US 1000000u
 
@@ -89,6 +91,37 @@ static bool events_of(struct member *m, struct worker *w, const struct gateway_s
 	return m->events;
 }
 
+/* A guest that breaks the rules for secrets has no network any more. */
+static void terminate(struct sandbox *sb, const char *why)
+{
+	struct member *m = sb->owner;
+
+	log_error("sandbox %u is ended: %s", m->id, why);
+	timer_set(&sb->loop->wheel, &m->end_timer, 0);
+}
+
+static void end_now(struct timer *t)
+{
+	struct member *m = container_of(t, struct member, end_timer);
+
+	m->reopen = NULL;
+	sandbox_end(m->sb, EACCES);
+}
+
+/* Where its configuration wants connections looked into. */
+static int look_into(struct member *m, struct worker *w, const struct config *c, struct error *err)
+{
+	if (!config_intercepts(c))
+		return 0;
+	if (!m->options->holder)
+		return error_set(err, "TLS interception, HTTP rules and secrets need a key holder, "
+				      "which this program has not started");
+	m->channel = holder_channel_new(m->options->holder, &w->loop, c, NULL, NULL, err);
+	if (!m->channel)
+		return -1;
+	return intercept_new(m->sb, m->options->holder, m->channel, c, err) ? 0 : -1;
+}
+
 struct member *member_new(struct worker *w, const struct gateway_spec *spec, uint32_t id,
 			  const struct gateway_options *options, struct error *err)
 {
@@ -105,6 +138,7 @@ struct member *member_new(struct worker *w, const struct gateway_spec *spec, uin
 	m->reopen = spec->reopen;
 	m->arg = spec->arg;
 	timer_init(&m->reopen_timer, reopen_tick);
+	timer_init(&m->end_timer, end_now);
 	m->on_lost = spec->on_lost;
 	m->owner = spec->owner;
 	if (!events_of(m, w, spec, err)) {
@@ -120,6 +154,11 @@ struct member *member_new(struct worker *w, const struct gateway_spec *spec, uin
 	}
 	m->sb->events = m->events;
 	m->sb->owner = m;
+	m->sb->terminate = terminate;
+	if (look_into(m, w, c, err) < 0) {
+		member_free(m);
+		return NULL;
+	}
 	m->sb->touched = &w->touched;
 	/* What its start has made already. */
 	sandbox_touch(m->sb);
@@ -130,9 +169,11 @@ struct member *member_new(struct worker *w, const struct gateway_spec *spec, uin
 void member_free(struct member *m)
 {
 	timer_cancel(&m->sb->loop->wheel, &m->reopen_timer);
+	timer_cancel(&m->sb->loop->wheel, &m->end_timer);
 	sandbox_hang_up(m->sb);
 	sandbox_flush(m->sb);
 	sandbox_free(m->sb);
+	holder_channel_free(m->channel);
 	events_close(m->events);
 	free(m);
 }

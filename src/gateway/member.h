@@ -11,8 +11,9 @@
 
 struct member {
 	struct sandbox *sb;
-	struct events *events; /* NULL: none wanted */
-	struct timer reopen_timer;
+	struct holder_channel *channel; /* of its secrets; NULL: nothing is looked into */
+	struct events *events;          /* NULL: none wanted */
+	struct timer reopen_timer, end_timer;
 	struct link *(*reopen)(void *arg, struct error *err);
 	void *arg;
 	void (*on_lost)(void *owner, int err);

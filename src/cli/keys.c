@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Starts the key holder of `weir run`, and gathers what the command gets of it. */
+#include "cli/keys.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "tls/trust.h"
+
+static int make_trust(struct keys *k, struct error *err)
+{
+	const char *ca = holder_ca_pem(k->holder);
+	struct trustbind_paths paths;
+
+	if (trust_combined_pem(ca, true, &k->bundle, err) < 0 ||
+	    trust_subject_hash(ca, k->subject_hash, err) < 0 || !buf_append(&k->bundle, "", 1))
+		return -1;
+	trustbind_find(&paths);
+	/* Made only for those who have Java: it takes some milliseconds. */
+	int r = paths.stores[0]
+			? trust_java_store((const char *)buf_view(&k->bundle).p, &k->java, err)
+			: 0;
+	trustbind_paths_done(&paths);
+	return r;
+}
+
+static int make_environment(struct keys *k, struct error *err)
+{
+	const struct secret_set *set = holder_secrets(k->channel);
+
+	k->environment = calloc(set->count + 1, sizeof(char *));
+	if (!k->environment)
+		return error_set(err, "out of memory");
+	for (size_t i = 0; i < set->count; i++) {
+		const struct secret *s = &set->list[i];
+		if (asprintf(&k->environment[i], "%s=%s", s->env_var, s->placeholder) < 0) {
+			k->environment[i] = NULL;
+			return error_set(err, "out of memory");
+		}
+	}
+	return 0;
+}
+
+int keys_start(struct keys *k, struct loop *l, const struct config *c, struct error *err)
+{
+	*k = (struct keys){0};
+	if (!config_intercepts(c))
+		return 0;
+	k->holder = holder_start(c, err);
+	if (k->holder)
+		k->channel = holder_channel_new(k->holder, l, c, NULL, NULL, err);
+	if (!k->channel || make_trust(k, err) < 0 || make_environment(k, err) < 0) {
+		keys_done(k);
+		return -1;
+	}
+	holder_wipe_environment(c);
+	return 0;
+}
+
+void keys_trust(const struct keys *k, struct trustbind *ret)
+{
+	if (!k->holder)
+		return;
+	*ret = (struct trustbind){
+		.pem = (const char *)buf_view(&k->bundle).p,
+		.pem_len = k->bundle.len - 1, /* without the NUL */
+		.ca_pem = holder_ca_pem(k->holder),
+		.java = buf_view(&k->java).p,
+		.java_len = k->java.len,
+	};
+	memcpy(ret->subject_hash, k->subject_hash, sizeof(ret->subject_hash));
+}
+
+void keys_guard_process(const struct keys *k)
+{
+	if (k->holder)
+		prctl(PR_SET_DUMPABLE, 0);
+}
+
+void keys_done(struct keys *k)
+{
+	for (char **e = k->environment; e && *e; e++)
+		free(*e);
+	free(k->environment);
+	buf_done(&k->bundle);
+	buf_done(&k->java);
+	holder_channel_free(k->channel);
+	holder_stop(k->holder);
+	*k = (struct keys){0};
+}
