@@ -385,7 +385,7 @@ static size_t some(struct rig *r, size_t n)
 }
 
 /* What the end says, into its buffer. */
-static void collect(struct rig_end *e)
+void rig_flush(struct rig_end *e)
 {
 	const uint8_t *p;
 	ssize_t n;
@@ -408,7 +408,7 @@ void rig_frame(struct rig_end *e, uint8_t type, uint8_t flags, int32_t stream, c
 {
 	uint8_t head[9] = {(uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n, type, flags};
 
-	collect(e);
+	rig_flush(e);
 	put_be32(head + 5, (uint32_t)stream);
 	rig_raw(e, head, sizeof(head));
 	rig_raw(e, p, n);
@@ -416,7 +416,7 @@ void rig_frame(struct rig_end *e, uint8_t type, uint8_t flags, int32_t stream, c
 
 static bool say(struct rig *r, struct rig_end *e, enum http_side side)
 {
-	collect(e);
+	rig_flush(e);
 	if (!e->raw_len || http_proxy_state(r->proxy, side) != HTTP_PROXY_OPEN)
 		return false;
 	/* Offered from memory of just that size, so that a look beyond is seen. */

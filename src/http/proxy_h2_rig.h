@@ -112,6 +112,8 @@ void rig_interim(struct rig *r, struct rig_stream *s, const char *head);
 /* Reads what was held back. */
 void rig_unpause(struct rig_end *e, struct rig_stream *s);
 void rig_more(struct rig_end *e, struct rig_stream *s, uint64_t len, bool end);
+/* Frames that were submitted are as good as sent. */
+void rig_flush(struct rig_end *e);
 /* Bytes behind what the end has said so far. */
 void rig_raw(struct rig_end *e, const void *p, size_t n);
 void rig_frame(struct rig_end *e, uint8_t type, uint8_t flags, int32_t stream, const void *p,
