@@ -349,6 +349,8 @@ static bool begin_upstream(struct conn *x, const struct hello *h)
 	struct tls_client c = {.name = &x->name, .addr = x->flow->remote, .port = x->flow->port};
 
 	c.alpn = view_make(h->alpn, h->alpn_len);
+	c.wipe = conn_has_secrets(x);
+	x->side[HTTP_UPSTREAM].held.secret = c.wipe;
 	x->side[HTTP_UPSTREAM].tls = tls_client_new(x->set->roots, &c, &t);
 	return x->side[HTTP_UPSTREAM].tls;
 }

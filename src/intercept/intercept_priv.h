@@ -188,6 +188,11 @@ struct flow_end *conn_new(struct intercept *ic, struct flow *f, struct flow_end 
 void conn_free(struct conn *x);
 /* Goes on with whatever can go on. */
 void conn_run(struct conn *x);
+/* The upstream may say a secret's value: what it says is wiped behind its use. */
+static inline bool conn_has_secrets(const struct conn *x)
+{
+	return x->wire.ic->channel && holder_secrets(x->wire.ic->channel)->count;
+}
 /* Both sides end; what was said to them before still goes. */
 void conn_over(struct conn *x, enum stream_end guest, enum stream_end upstream);
 void conn_refuse(struct conn *x, enum policy_reason why);

@@ -183,6 +183,8 @@ static bool feed(struct conn *x, enum http_side from, size_t *budget)
 		*budget -= n < *budget ? n : *budget;
 		if (took < n && !buf_append(&s->held, piece + took, n - took))
 			broken(x, from);
+		if (s->held.secret)
+			explicit_bzero(piece, n);
 		return true;
 	}
 	if (s->over && !s->over_told) {

@@ -46,6 +46,7 @@ struct tls_client {
 	struct ipaddr addr;
 	uint16_t port;    /* sessions are kept by host and port */
 	struct view alpn; /* the guest's list, in wire format; empty: none is offered */
+	bool wipe;        /* secrets may be in what it says: nothing of it is left in memory */
 };
 struct tls_end *tls_client_new(struct tls_roots *r, const struct tls_client *c,
 			       const struct tls_transport *t);

@@ -86,6 +86,8 @@ struct tls_end *tls_client_new(struct tls_roots *r, const struct tls_client *c,
 		return NULL;
 	e->roots = roots_ref(r);
 	SSL_set_connect_state(e->ssl);
+	if (c->wipe)
+		SSL_set_options(e->ssl, SSL_OP_CLEANSE_PLAINTEXT);
 	if (set_identity(e->ssl, c) && roots_apply(r, c->name, e->ssl) && set_session(e, c) &&
 	    (!c->alpn.len || SSL_set_alpn_protos(e->ssl, c->alpn.p, (unsigned)c->alpn.len) == 0))
 		return e;

@@ -53,6 +53,7 @@
 	X(SSL_set_bio)                         \
 	X(SSL_set_connect_state)               \
 	X(SSL_set_ex_data)                     \
+	X(SSL_set_options)                     \
 	X(SSL_set_session)                     \
 	X(SSL_set_session_id_context)          \
 	X(SSL_set_shutdown)                    \
@@ -116,6 +117,7 @@ int libssl_need(struct error *err);
 #define SSL_set_bio                         libssl.SSL_set_bio
 #define SSL_set_connect_state               libssl.SSL_set_connect_state
 #define SSL_set_ex_data                     libssl.SSL_set_ex_data
+#define SSL_set_options                     libssl.SSL_set_options
 #define SSL_set_session                     libssl.SSL_set_session
 #define SSL_set_session_id_context          libssl.SSL_set_session_id_context
 #define SSL_set_shutdown                    libssl.SSL_set_shutdown
