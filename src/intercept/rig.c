@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "dns/dns.h"
 #include "flow/tcp_host.h"
 #include "observe/events.h"
 
