@@ -26,21 +26,36 @@ static int make_trust(struct keys *k, struct error *err)
 	return r;
 }
 
+/* AWS's programs want a pair. What they sign with is of no account, since it is signed anew. */
+#define AWS_ID  "_ACCESS_KEY_ID"
+#define AWS_KEY "_SECRET_ACCESS_KEY"
+
+static bool is_half_of_pair(const struct secret *s)
+{
+	size_t n = strlen(s->env_var), id = strlen(AWS_ID);
+
+	return s->signer == SECRET_SIGV4 && n > id && strcmp(s->env_var + n - id, AWS_ID) == 0;
+}
+
 static int make_environment(struct keys *k, struct error *err)
 {
 	const struct secret_set *set = holder_secrets(k->channel);
+	char **e = k->environment = calloc(2 * set->count + 1, sizeof(char *));
+	bool ok = e;
 
-	k->environment = calloc(set->count + 1, sizeof(char *));
-	if (!k->environment)
-		return error_set(err, "out of memory");
-	for (size_t i = 0; i < set->count; i++) {
+	for (size_t i = 0; ok && i < set->count; i++) {
 		const struct secret *s = &set->list[i];
-		if (asprintf(&k->environment[i], "%s=%s", s->env_var, s->placeholder) < 0) {
-			k->environment[i] = NULL;
-			return error_set(err, "out of memory");
-		}
+		int stem = (int)(strlen(s->env_var) - strlen(AWS_ID));
+
+		ok = asprintf(e, "%s=%s", s->env_var, s->placeholder) >= 0;
+		if (ok && is_half_of_pair(s))
+			ok = asprintf(++e, "%.*s" AWS_KEY "=%s", stem, s->env_var,
+				      s->placeholder) >= 0;
+		if (!ok)
+			*e = NULL;
+		e++;
 	}
-	return 0;
+	return ok ? 0 : error_set(err, "out of memory");
 }
 
 int keys_start(struct keys *k, struct loop *l, const struct config *c, struct error *err)
