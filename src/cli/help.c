@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli/options.h"
+#include "http/rules.h"
 
 #define WIDTH  80 /* columns of help text */
 #define COLUMN 28 /* where explanations begin */
@@ -197,12 +198,28 @@ static void man_option(FILE *out, const struct option_def *d)
 	fputs("\n\n", out);
 }
 
+/* Rules for requests that have a name, with what each allows. */
+static void man_presets(FILE *out)
+{
+	for (size_t i = 0; http_preset_name(i); i++) {
+		fputc('*', out);
+		help_scdoc_text(out, http_preset_name(i));
+		fputs("*\n\t", out);
+		help_scdoc_text(out, http_preset_help(i));
+		fprintf(out, ".\n\n```\n%s```\n\n", http_preset_text(i));
+	}
+}
+
 int help_man_options(FILE *out, const char *command)
 {
 	enum option_command cmd = OPTION_FOR_RUN;
 
 	if (strcmp(command, "config") == 0) {
 		help_man_keys(out);
+		return 0;
+	}
+	if (strcmp(command, "policy") == 0) {
+		man_presets(out);
 		return 0;
 	}
 	if (strcmp(command, option_command_name(OPTION_FOR_CHECK)) == 0)
@@ -238,13 +255,17 @@ int cmd_help(int argc, char **argv)
 		help_serve(stdout);
 	else if (strcmp(argv[1], "check") == 0)
 		help_check(stdout);
+	else if (strcmp(argv[1], "ca") == 0)
+		help_ca(stdout);
 	else if (strcmp(argv[1], "version") == 0)
 		puts("Usage: weir version\n\nPrints the version, and what of weir this host can use.");
 	else if (strcmp(argv[1], "--man-options") == 0 &&
 		 argc == 3) { /* for the build of the manual pages */
 		if (help_man_options(stdout, argv[2]) < 0) {
-			error_set(&err, "--man-options: '%s': expected run, serve, check or config",
-				  argv[2]);
+			error_set(
+				&err,
+				"--man-options: '%s': expected run, serve, check, config or policy",
+				argv[2]);
 			return cli_fail(&err);
 		}
 	} else if (strcmp(argv[1], "--completion") == 0 &&

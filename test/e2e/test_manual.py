@@ -31,7 +31,7 @@ def blocks_of(text):
 
 
 def policy_blocks():
-    return [b.replace("\\\\", "\\") for b in blocks_of(text_of("man/weir-policy.5.scd"))]
+    return [b.replace("\\\\", "\\") for b in blocks_of(text_of("man/weir-policy.5.scd.in"))]
 
 
 def conversation(block):
