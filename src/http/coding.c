@@ -271,6 +271,7 @@ enum decoder_result decoder_run(struct decoder *d, struct view *in, uint8_t *out
 
 struct encoder {
 	enum coding coding;
+	bool unflushed;
 	struct zlib_stream z;
 	void *other;
 };
@@ -387,9 +388,9 @@ static bool zstd_encode(struct encoder *e, struct view in, enum encoder_flush fl
 
 bool encoder_run(struct encoder *e, struct view in, enum encoder_flush flush, struct buf *out)
 {
-	/* A flush of nothing would say the same again. */
-	if (in.len == 0 && flush != ENCODER_END)
+	if (in.len == 0 && flush != ENCODER_END && (flush == ENCODER_GO_ON || !e->unflushed))
 		return true;
+	e->unflushed = flush == ENCODER_GO_ON;
 	switch (e->coding) {
 	case CODING_BR:
 		return brotli_encode(e, in, flush, out);

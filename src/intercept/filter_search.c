@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Searching in two spellings at once. Both searches only ever go forward, and the one that has
+ * Searching in several readings at once. All searches only ever go forward, and one that has
  * found something further on is not asked again, so that the whole costs as much as its bytes.
  */
 #include "intercept/filter_search.h"
@@ -18,129 +18,131 @@ void search_init(struct search *s, const struct needle_set *set)
 	}
 }
 
+static void drop_text(struct search_side *side)
+{
+	if (side->text)
+		explicit_bzero(side->text, side->cap);
+	free(side->text);
+	side->text = NULL;
+	side->cap = 0;
+}
+
 void search_done(struct search *s)
 {
-	if (s->text)
-		explicit_bzero(s->text, s->text_cap);
-	free(s->text);
-	*s = (struct search){.set = s->set};
+	for (int i = 0; i < READINGS; i++)
+		drop_text(&s->side[i]);
 }
 
-static bool undo(struct search *s)
+static bool undo(struct search *s, enum search_reading reading)
 {
-	if (s->text_cap < s->in.len) {
-		uint8_t *text = malloc(s->in.len);
-		if (!text)
+	struct search_side *side = &s->side[reading];
+
+	if (side->cap < s->in.len) {
+		drop_text(side);
+		side->text = malloc(s->in.len);
+		if (!side->text)
 			return false;
-		if (s->text)
-			explicit_bzero(s->text, s->text_cap);
-		free(s->text);
-		s->text = text;
-		s->text_cap = s->in.len;
+		side->cap = s->in.len;
 	}
-	s->text_len = spelling_undo(s->in, s->plus, s->end, s->text, &s->used);
+	side->len = spelling_undo(s->in, reading == READ_FORM, s->end, side->text, &side->used);
 	return true;
-}
-
-static bool may_be_spelled(const struct search *s, struct view in)
-{
-	return spelling_has_escapes(in) || (s->plus && in.len && memchr(in.p, '+', in.len));
 }
 
 bool search_begin(struct search *s, struct view in, bool end)
 {
+	bool escapes = spelling_has_escapes(in);
+
 	s->in = in;
 	s->end = end;
-	s->src = s->dst = 0;
-	s->raw = s->undone = (struct search_side){0};
-	s->two = may_be_spelled(s, in);
-	return !s->two || undo(s);
-}
-
-/* Goes on to the unit that begins at `src` of the bytes, or at `dst` of the text. */
-static void walk(struct search *s, size_t src, size_t dst)
-{
-	while (s->src < s->used && s->src < src && s->dst < dst) {
-		uint8_t unit[3];
-		size_t n = 0;
-		s->src += spelling_unit(view_make(s->in.p + s->src, s->in.len - s->src), s->plus,
-					s->end, unit, &n);
-		s->dst += n;
+	for (int i = 0; i < READINGS; i++) {
+		struct search_side *side = &s->side[i];
+		*side = (struct search_side){.text = side->text, .cap = side->cap};
 	}
+	s->side[READ_AS_IS].there = true;
+	s->side[READ_UNDONE].there = escapes;
+	s->side[READ_FORM].there = s->plus && in.len && memchr(in.p, '+', in.len);
+	return (!escapes || undo(s, READ_UNDONE)) &&
+	       (!s->side[READ_FORM].there || undo(s, READ_FORM));
 }
 
 static void look_raw(struct search *s, size_t from)
 {
+	struct search_side *side = &s->side[READ_AS_IS];
 	struct needle_hit hit;
 
-	if (s->raw.looked && (!s->raw.found || s->raw.at >= from))
+	side->found = needle_find(s->set, s->in, from, s->end, &hit, &side->safe);
+	if (!side->found)
 		return;
-	s->raw.looked = true;
-	s->raw.found = needle_find(s->set, s->in, from, s->end, &hit, &s->raw.safe);
-	if (!s->raw.found)
-		return;
-	s->raw.at = hit.at;
-	s->raw.len = hit.needle->len;
-	s->raw.needle = hit.needle;
+	side->at = hit.at;
+	side->size = hit.needle->len;
+	side->needle = hit.needle;
 }
 
-static void look_undone(struct search *s, size_t from)
+/* Goes on to the unit that begins at `src` of the bytes, or at `dst` of the text. */
+static void walk(const struct search *s, struct search_side *side, size_t src, size_t dst)
+{
+	bool plus = side == &s->side[READ_FORM];
+
+	while (side->src < side->used && side->src < src && side->dst < dst) {
+		uint8_t unit[3];
+		size_t n = 0;
+		side->src += spelling_unit(view_make(s->in.p + side->src, s->in.len - side->src),
+					   plus, s->end, unit, &n);
+		side->dst += n;
+	}
+}
+
+static void look_undone(struct search *s, struct search_side *side, size_t from)
 {
 	struct needle_hit hit;
 	size_t safe;
 
-	if (s->undone.looked && (!s->undone.found || s->undone.at >= from))
-		return;
-	s->undone.looked = true;
-	walk(s, from, SIZE_MAX);
-	s->undone.found =
-		needle_find(s->set, view_make(s->text, s->text_len), s->dst, s->end, &hit, &safe);
-	if (s->undone.found) {
-		walk(s, SIZE_MAX, hit.at);
-		s->undone.at = s->src;
-		walk(s, SIZE_MAX, hit.at + hit.needle->len);
-		s->undone.len = s->src - s->undone.at;
-		s->undone.needle = hit.needle;
-	} else if (safe == s->text_len) {
-		s->undone.safe = s->used;
+	walk(s, side, from, SIZE_MAX);
+	side->found = needle_find(s->set, view_make(side->text, side->len), side->dst, s->end, &hit,
+				  &safe);
+	if (side->found) {
+		walk(s, side, SIZE_MAX, hit.at);
+		side->at = side->src;
+		walk(s, side, SIZE_MAX, hit.at + hit.needle->len);
+		side->size = side->src - side->at;
+		side->needle = hit.needle;
+	} else if (safe == side->len) {
+		side->safe = side->used;
 	} else {
-		walk(s, SIZE_MAX, safe);
-		s->undone.safe = s->src;
+		walk(s, side, SIZE_MAX, safe);
+		side->safe = side->src;
 	}
-}
-
-static void tell(const struct search_side *side, struct search_hit *ret)
-{
-	ret->at = side->at;
-	ret->len = side->len;
-	ret->needle = side->needle;
-	ret->spelled = side->len != side->needle->len;
 }
 
 /* Behind a place that is not decided yet nothing is told: a hit there could be part of it. */
 bool search_next(struct search *s, size_t from, struct search_hit *ret, size_t *ret_safe)
 {
-	const struct search_side *first = &s->raw, *second = &s->undone;
-	size_t at, other;
+	const struct search_side *first = NULL;
 
-	look_raw(s, from);
-	if (!s->two) {
-		*ret_safe = s->raw.safe;
-		if (s->raw.found)
-			tell(&s->raw, ret);
-		return s->raw.found;
+	*ret_safe = s->in.len;
+	for (int i = 0; i < READINGS; i++) {
+		struct search_side *side = &s->side[i];
+		if (!side->there)
+			continue;
+		if (!side->looked || (side->found && side->at < from)) {
+			side->looked = true;
+			if (i == READ_AS_IS)
+				look_raw(s, from);
+			else
+				look_undone(s, side, from);
+		}
+		size_t at = side->found ? side->at : side->safe;
+		if (at < *ret_safe ||
+		    (at == *ret_safe && side->found && !(first && first->found))) {
+			*ret_safe = at;
+			first = side;
+		}
 	}
-	look_undone(s, from);
-	at = first->found ? first->at : first->safe;
-	other = second->found ? second->at : second->safe;
-	if (other < at || (other == at && !first->found)) {
-		const struct search_side *side = first;
-		first = second;
-		second = side;
-		at = other;
-	}
-	*ret_safe = at;
-	if (first->found)
-		tell(first, ret);
-	return first->found;
+	if (!first || !first->found)
+		return false;
+	*ret = (struct search_hit){.at = first->at,
+				   .len = first->size,
+				   .needle = first->needle,
+				   .spelled = first->size != first->needle->len};
+	return true;
 }

@@ -3,7 +3,7 @@
  * Looking for needles (secret/needle.h) in bytes in which they may be written with escapes
  * (http/spelling.h), and putting something else in their places, as the bytes come.
  *
- * The bytes are searched as they are; where some of them may be an escape, a second time with the
+ * The bytes are searched as they are; where some of them may be an escape, once more with the
  * escapes undone. A hit is told where it stands in the bytes as they came.
  *
  * Bounds: a stream holds back no more than the longest needle in its longest spelling.
@@ -20,20 +20,30 @@ struct search_hit {
 	bool spelled; /* with escapes */
 };
 
+/* One reading of the bytes. */
+struct search_side {
+	bool there;
+	uint8_t *text; /* the bytes with their escapes undone; owned, wiped; NULL: as they are */
+	size_t cap, len, used;
+	size_t src, dst; /* a place in the bytes, and the same one in `text` */
+	bool looked, found;
+	size_t at, size, safe; /* in the bytes */
+	const struct needle *needle;
+};
+
+enum search_reading {
+	READ_AS_IS,
+	READ_UNDONE,
+	READ_FORM, /* the same, and a plus sign is a space: where some needle has one */
+	READINGS,
+};
+
 struct search { /* all zero but for `set`: ready */
 	const struct needle_set *set;
 	struct view in;
 	bool end;
-	uint8_t *text; /* `in` with its escapes undone; owned, wiped */
-	size_t text_cap, text_len, used;
-	size_t src, dst; /* a place in `in`, and the same one in `text` */
-	struct search_side {
-		bool looked, found;
-		size_t at, len, safe;
-		const struct needle *needle;
-	} raw, undone;
-	bool two;  /* `text` is there */
-	bool plus; /* a plus sign may stand for a space */
+	struct search_side side[READINGS];
+	bool plus;
 };
 
 void search_init(struct search *s, const struct needle_set *set);
