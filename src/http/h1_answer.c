@@ -97,7 +97,7 @@ static bool status_line(struct h1_answer *a, struct view v)
 		return fail(a, "an answer begins with no status line");
 	a->reply.minor = v.p[7] - '0';
 	a->reply.status = (v.p[9] - '0') * 100 + (v.p[10] - '0') * 10 + (v.p[11] - '0');
-	a->reason = v.len > 13 ? 13 : 12;
+	a->reason = v.len > 12 ? 13 : 12;
 	a->reason_len = v.len - a->reason;
 	a->state = A_FIELDS;
 	return true;
