@@ -28,6 +28,7 @@ extern const struct cli_command cli_commands[];
 int cmd_run(int argc, char **argv);       /* run.c */
 int cmd_serve(int argc, char **argv);     /* serve.c */
 int cmd_check(int argc, char **argv);     /* check.c */
+int cmd_ca(int argc, char **argv);        /* ca.c */
 int cmd_version(int argc, char **argv);   /* version.c */
 int cmd_help(int argc, char **argv);      /* help.c */
 int cmd_keyholder(int argc, char **argv); /* keyholder.c */
@@ -51,6 +52,7 @@ void help_main(FILE *out);
 void help_run(FILE *out);
 void help_serve(FILE *out);
 void help_check(FILE *out);
+void help_ca(FILE *out); /* ca.c */
 int help_man_options(FILE *out, const char *command);
 /* Text as scdoc takes it literally. */
 void help_scdoc_text(FILE *out, const char *text);

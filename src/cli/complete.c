@@ -11,6 +11,9 @@
 
 /* What a target of `weir check` may begin with. */
 #define TARGET_WORDS "tcp udp icmp dns http:// https://"
+/* What `weir ca` does, and its options. */
+#define CA_WORDS   "show path create"
+#define CA_OPTIONS "--json --text --force"
 /* In zsh a colon would end the list. */
 #define TARGET_WORDS_ZSH "tcp udp icmp dns http\\:// https\\://"
 
@@ -81,6 +84,10 @@ static void bash_print(FILE *out)
 	      out);
 	command_names(out);
 	fputs("' -- \"$cur\")\n"
+	      "\t\treturn\n"
+	      "\tfi\n"
+	      "\tif [ \"${COMP_WORDS[1]}\" = ca ]; then\n"
+	      "\t\tmapfile -t COMPREPLY < <(compgen -W '" CA_WORDS " " CA_OPTIONS "' -- \"$cur\")\n"
 	      "\t\treturn\n"
 	      "\tfi\n"
 	      "\tcase ${COMP_WORDS[1]} in run | serve | check) ;; *) return ;; esac\n"
@@ -216,6 +223,10 @@ static void zsh_print(FILE *out)
 	fputs("\n"
 	      "\t\treturn\n"
 	      "\tfi\n"
+	      "\tif [[ $words[2] == ca ]]; then\n"
+	      "\t\tcompadd -- " CA_WORDS " " CA_OPTIONS "\n"
+	      "\t\treturn\n"
+	      "\tfi\n"
 	      "\t[[ $words[2] == (run|serve|check) ]] || return\n"
 	      "\tshift words\n"
 	      "\t(( CURRENT-- ))\n"
@@ -291,7 +302,9 @@ static void fish_print(FILE *out)
 	fish_options(out, OPTION_FOR_SERVE);
 	fish_options(out, OPTION_FOR_CHECK);
 	fputs("complete -c weir -n '__fish_seen_subcommand_from run' -a '(__fish_complete_subcommand)'\n"
-	      "complete -c weir -n '__fish_seen_subcommand_from check' -a '" TARGET_WORDS "'\n",
+	      "complete -c weir -n '__fish_seen_subcommand_from check' -a '" TARGET_WORDS "'\n"
+	      "complete -c weir -n '__fish_seen_subcommand_from ca' -a '" CA_WORDS "'\n"
+	      "complete -c weir -n '__fish_seen_subcommand_from ca' -l json -l text -l force\n",
 	      out);
 }
 

@@ -27,6 +27,10 @@ const struct cli_command cli_commands[] = {
 	 .args = "[OPTION...] TARGET...",
 	 .summary = "say what the policy answers, by which rule, and why",
 	 .fn = cmd_check},
+	{.name = "ca",
+	 .args = "show|path|create [OPTION...]",
+	 .summary = "show or make the authority that TLS interception signs with",
+	 .fn = cmd_ca},
 	{.name = "version",
 	 .args = "",
 	 .summary = "say which version this is, and what this host can do",
@@ -46,7 +50,7 @@ static const struct cli_command hidden_commands[] = {
 
 /* Commands that other versions have: naming one is no typing error. */
 static const char *const later_commands[] = {
-	"ca", "ps", "flows", "events", "policy", "ports", "secrets", "metrics", NULL,
+	"ps", "flows", "events", "policy", "ports", "secrets", "metrics", NULL,
 };
 
 int cli_fail(const struct error *err)

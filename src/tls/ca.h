@@ -30,6 +30,18 @@ const char *tls_ca_pem(const struct tls_ca *ca); /* the certificate */
 /* Where the default one lies; ret is to be freed. NULL and err where no home is known. */
 char *tls_ca_default_path(bool key, struct error *err);
 
+#define TLS_CA_FINGERPRINT 96 /* SHA-256 as 32 pairs of digits with colons between */
+
+struct tls_ca_info {
+	char subject[512];
+	char fingerprint[TLS_CA_FINGERPRINT];
+	char not_before[32], not_after[32]; /* "2026-11-21T10:00:00Z" */
+	bool in_force;
+};
+/* What a certificate's file says, in PEM and in text, too; the key is not looked at. */
+int tls_ca_describe(const char *cert_path, struct tls_ca_info *ret, struct buf *ret_pem,
+		    struct buf *ret_text, struct error *err);
+
 /* A leaf for a host name or an address, over `spki` (DER): SAN, serverAuth, from an hour ago on for
  * `valid_hours`. Appends DER. */
 int tls_ca_sign_leaf(const struct tls_ca *ca, const char *host, struct view spki,

@@ -63,7 +63,7 @@ static bool name_it(X509_NAME *n)
 	for (char *p = host; *p; p++)
 		if (*p < '!' || *p > '~')
 			*p = '?';
-	snprintf(cn, sizeof(cn), "weir CA, %.40s, %02x%02x%02x%02x", host[0] ? host : "localhost",
+	snprintf(cn, sizeof(cn), "weir CA %.40s %02x%02x%02x%02x", host[0] ? host : "localhost",
 		 r[0], r[1], r[2], r[3]);
 	return X509_NAME_add_entry_by_txt(n, "O", MBSTRING_ASC, (const uint8_t *)"weir", -1, -1,
 					  0) &&

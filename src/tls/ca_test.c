@@ -497,6 +497,42 @@ static void what_is_no_name_or_no_key_gets_no_leaf(void **state)
 	tls_ca_free(ca);
 }
 
+static void what_a_certificate_says(void **state)
+{
+	struct buf pem = {0}, text = {0};
+	struct tls_ca_info info;
+	struct error err;
+	char *c = path_of(false), hex[128] = "";
+	uint8_t md[32];
+	unsigned n;
+
+	struct tls_ca *ca = tls_ca_create(false, &err);
+	X509 *x = cert_of(tls_ca_pem(ca));
+	assert_int_equal(tls_ca_describe(c, &info, &pem, &text, &err), 0);
+	assert_int_equal(pem.len, strlen(tls_ca_pem(ca)));
+	assert_memory_equal(buf_view(&pem).p, tls_ca_pem(ca), pem.len);
+	assert_true(text.len > 100);
+	X509_digest(x, EVP_sha256(), md, &n);
+	for (unsigned i = 0; i < 32; i++)
+		sprintf(hex + 3 * i, "%02X%s", md[i], i < 31 ? ":" : "");
+	assert_string_equal(info.fingerprint, hex);
+	assert_non_null(strstr(info.subject, "O=weir"));
+	assert_int_equal(strlen(info.not_after), strlen("2026-11-21T10:00:00Z"));
+	assert_true(strcmp(info.not_before, info.not_after) < 0);
+	assert_true(info.in_force);
+	rewrite(-7200, -3600, true);
+	assert_int_equal(tls_ca_describe(c, &info, &pem, &text, &err), 0);
+	assert_false(info.in_force);
+	unlink(c);
+	assert_int_equal(tls_ca_describe(c, &info, &pem, &text, &err), -1);
+	assert_non_null(strstr(err.msg, "ca.crt"));
+	buf_done(&pem);
+	buf_done(&text);
+	X509_free(x);
+	tls_ca_free(ca);
+	free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -510,6 +546,7 @@ int main(void)
 		cmocka_unit_test_setup(broken_files_are_errors, fresh),
 		cmocka_unit_test_setup(an_encrypted_key_is_named_as_such, fresh),
 		cmocka_unit_test_setup(out_of_force_or_no_authority_is_an_error, fresh),
+		cmocka_unit_test_setup(what_a_certificate_says, fresh),
 		cmocka_unit_test_setup(leaves_verify, fresh),
 		cmocka_unit_test_setup(leaves_end_with_their_authority, fresh),
 		cmocka_unit_test_setup(what_is_no_name_or_no_key_gets_no_leaf, fresh),

@@ -31,6 +31,7 @@
 	X(ASN1_STRING_set)                 \
 	X(ASN1_TIME_compare)               \
 	X(ASN1_TIME_diff)                  \
+	X(ASN1_TIME_to_tm)                 \
 	X(BIO_clear_flags)                 \
 	X(BIO_ctrl)                        \
 	X(BIO_free)                        \
@@ -100,6 +101,7 @@
 	X(X509_EXTENSION_free)             \
 	X(X509_NAME_add_entry_by_txt)      \
 	X(X509_NAME_get0_der)              \
+	X(X509_NAME_print_ex)              \
 	X(X509_OBJECT_get0_X509)           \
 	X(X509_STORE_CTX_get0_store)       \
 	X(X509_STORE_CTX_get1_issuer)      \
@@ -118,6 +120,7 @@
 	X(X509_check_ca)                   \
 	X(X509_check_private_key)          \
 	X(X509_cmp_time)                   \
+	X(X509_digest)                     \
 	X(X509_free)                       \
 	X(X509_get0_notAfter)              \
 	X(X509_get0_notBefore)             \
@@ -128,6 +131,7 @@
 	X(X509_getm_notBefore)             \
 	X(X509_gmtime_adj)                 \
 	X(X509_new)                        \
+	X(X509_print)                      \
 	X(X509_set1_notAfter)              \
 	X(X509_set_issuer_name)            \
 	X(X509_set_pubkey)                 \
@@ -163,6 +167,7 @@ const char *libcrypto_fault(void);
 #define ASN1_STRING_set                 libcrypto.ASN1_STRING_set
 #define ASN1_TIME_compare               libcrypto.ASN1_TIME_compare
 #define ASN1_TIME_diff                  libcrypto.ASN1_TIME_diff
+#define ASN1_TIME_to_tm                 libcrypto.ASN1_TIME_to_tm
 #define BIO_clear_flags                 libcrypto.BIO_clear_flags
 #define BIO_ctrl                        libcrypto.BIO_ctrl
 #define BIO_free                        libcrypto.BIO_free
@@ -232,6 +237,7 @@ const char *libcrypto_fault(void);
 #define X509_EXTENSION_free             libcrypto.X509_EXTENSION_free
 #define X509_NAME_add_entry_by_txt      libcrypto.X509_NAME_add_entry_by_txt
 #define X509_NAME_get0_der              libcrypto.X509_NAME_get0_der
+#define X509_NAME_print_ex              libcrypto.X509_NAME_print_ex
 #define X509_OBJECT_get0_X509           libcrypto.X509_OBJECT_get0_X509
 #define X509_STORE_CTX_get0_store       libcrypto.X509_STORE_CTX_get0_store
 #define X509_STORE_CTX_get1_issuer      libcrypto.X509_STORE_CTX_get1_issuer
@@ -250,6 +256,7 @@ const char *libcrypto_fault(void);
 #define X509_check_ca                   libcrypto.X509_check_ca
 #define X509_check_private_key          libcrypto.X509_check_private_key
 #define X509_cmp_time                   libcrypto.X509_cmp_time
+#define X509_digest                     libcrypto.X509_digest
 #define X509_free                       libcrypto.X509_free
 #define X509_get0_notAfter              libcrypto.X509_get0_notAfter
 #define X509_get0_notBefore             libcrypto.X509_get0_notBefore
@@ -260,6 +267,7 @@ const char *libcrypto_fault(void);
 #define X509_getm_notBefore             libcrypto.X509_getm_notBefore
 #define X509_gmtime_adj                 libcrypto.X509_gmtime_adj
 #define X509_new                        libcrypto.X509_new
+#define X509_print                      libcrypto.X509_print
 #define X509_set1_notAfter              libcrypto.X509_set1_notAfter
 #define X509_set_issuer_name            libcrypto.X509_set_issuer_name
 #define X509_set_pubkey                 libcrypto.X509_set_pubkey
