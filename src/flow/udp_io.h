@@ -56,6 +56,7 @@ struct udp_sock {
 	bool df;             /* sock_set_df() as it is */
 	bool no_gso;         /* the way out cannot do UDP_SEGMENT */
 	uint8_t ttl;         /* what the socket sends without a control message; 0: not set yet */
+	unsigned lone;       /* calls in a row that brought one datagram */
 	struct list pending; /* in io.pending while datagrams are gathered for it */
 	struct udp_out *first, *last;
 };

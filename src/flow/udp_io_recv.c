@@ -15,6 +15,9 @@
 #define ERRORS_A_WAKE \
 	64 /* entries of an error queue, so that a flood of them cannot hold the loop */
 #define ROUNDS_A_WAKE 4 /* recvmmsg() calls, for the same reason */
+#define LONE          4 /* calls that brought one small datagram, in a row, are a habit, */
+#define LONE_CHECK    8 /* and of so many of these one asks for more */
+#define LONE_BYTES    2048
 
 /* ---- the shared buffers ---- */
 
@@ -168,17 +171,24 @@ static void hand_over(struct udp_sock *us, struct mmsghdr *mm, uint16_t gso_size
 	us->ops->datagram(us, &in);
 }
 
-/* One recvmmsg(). Returns how many datagrams or trains came, or -errno. */
-static int receive(struct udp_sock *us)
+/* How many datagrams to ask for: where they come one at a time, one, but now and then. */
+static unsigned receive_size(const struct udp_sock *us)
+{
+	return us->lone >= LONE && us->lone % LONE_CHECK ? 1 : UDP_RX_SLOTS;
+}
+
+/* One recvmmsg() of at most `max`. Returns how many datagrams or trains came, or -errno. */
+static int receive(struct udp_sock *us, unsigned max)
 {
 	struct udp_io *io = us->io;
-	for (unsigned i = 0; i < UDP_RX_SLOTS; i++) {
+	for (unsigned i = 0; i < max; i++) {
 		io->rx[i].msg_hdr.msg_namelen = sizeof(io->rx_name[i]);
 		io->rx[i].msg_hdr.msg_controllen = sizeof(io->rx_control[i]);
 	}
-	int n = recvmmsg(us->src.fd, io->rx, UDP_RX_SLOTS, MSG_DONTWAIT, NULL);
+	int n = recvmmsg(us->src.fd, io->rx, max, MSG_DONTWAIT, NULL);
 	if (n < 0)
 		return -errno;
+	us->lone = n == 1 && io->rx[0].msg_len <= LONE_BYTES ? us->lone + 1 : 0;
 	for (int i = 0; i < n;) {
 		uint16_t size = (uint16_t)io->rx[i].msg_len;
 		int pieces = sock_info_of(&io->rx[i].msg_hdr).gso_size ? 1 : join_train(io, i, n);
@@ -201,7 +211,7 @@ static void sock_event(struct loop_source *src, uint32_t events)
 	if (!timer_armed(&io->trim))
 		timer_set(&io->sb->loop->wheel, &io->trim, io->sb->loop->now_us + TRIM_AFTER_US);
 	for (int round = 0; round < ROUNDS_A_WAKE; round++) {
-		int n = receive(us);
+		int n = receive(us, receive_size(us));
 		if (n < 0 && n != -EAGAIN && n != -EINTR)
 			udp_sock_errors(
 				us); /* an earlier datagram's error; the next call gets data */

@@ -10,6 +10,10 @@
  * as they are touched, so that a burst of small frames stays in a few pages of cache and one of
  * large frames ends at about 1 MiB. trim() gives the pages back.
  *
+ * A burst ends with a read that finds nothing. Where frames come one at a time, as in a
+ * conversation, that would be every second read: then one frame is a burst (the fd stays readable
+ * where there are more), and only now and then it is looked whether that still holds.
+ *
  * A write into a tap runs the guest's receive path and never has to wait; what the interface does
  * not take (it is down, or the frame is malformed) is lost there as it would be on a wire, and
  * counted. The tap lives in a namespace that the guest may own: it can be taken down, or away, at
@@ -41,11 +45,15 @@
 /* A burst of frames stops here: more would only push the first ones out of the cache. */
 #define TAP_BURST_BYTES (384 * 1024) /* stays in the cache until the sockets have it */
 #define TAP_ARENA       (TAP_BURST_BYTES + TAP_FRAME_MAX)
+#define TAP_LONE        4 /* bursts of one small frame in a row that are a habit, */
+#define TAP_LONE_CHECK  8 /* and of so many of these one is read to its end */
+#define TAP_LONE_BYTES  2048
 
 struct tap {
 	struct link link;
 	uint8_t *arena;      /* TAP_ARENA bytes, mapped on demand */
 	uint64_t rx_dropped; /* frames with an impossible header */
+	unsigned lone;       /* bursts of one frame in a row */
 };
 
 static struct tap *tap_of(struct link *l)
@@ -59,12 +67,19 @@ static bool frame_only(int err)
 	return err == EINVAL || err == EINTR;
 }
 
+/* How many frames to ask for. */
+static int burst_size(const struct tap *t, int max)
+{
+	return t->lone >= TAP_LONE && t->lone % TAP_LONE_CHECK ? 1 : max;
+}
+
 static int tap_recv(struct link *l, struct frame *ret, int max)
 {
 	struct tap *t = tap_of(l);
 	size_t used = 0;
 	int n = 0;
 
+	max = burst_size(t, max);
 	for (int tries = 0; tries < max && used < TAP_BURST_BYTES; tries++) {
 		uint8_t *hdr = t->arena + used + TAP_LEAD;
 		ssize_t len = read(l->fd, hdr, VNET_HLEN + FRAME_MAX);
@@ -91,6 +106,7 @@ static int tap_recv(struct link *l, struct frame *ret, int max)
 		n++;
 		used += ((size_t)len + TAP_LEAD + TAP_ALIGN - 1) & ~(size_t)(TAP_ALIGN - 1);
 	}
+	t->lone = n == 1 && ret[0].len <= TAP_LONE_BYTES ? t->lone + 1 : 0;
 	return n;
 }
 

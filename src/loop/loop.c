@@ -81,11 +81,35 @@ static int loop_timeout_ms(const struct loop *l)
 	return ms > 3600000 ? 3600000 : (int)ms;
 }
 
+/* Polls for a moment. 0: nothing came. */
+static int loop_poll(struct loop *l)
+{
+	uint64_t began = l->now_us, last = began, now;
+
+	do {
+		int n = epoll_wait(l->epoll_fd, l->events, LOOP_EVENTS, 0);
+		if (n != 0)
+			return n;
+		now = clock_now_us();
+		if (now - last > SPIN_GAP_US) {
+			spin_robbed(&l->spin, now);
+			return 0;
+		}
+		last = now;
+	} while (now - began < SPIN_US);
+	return 0;
+}
+
 /* Waits for events. The first rest is also the time to give back what only the start needed. */
 static int loop_wait(struct loop *l)
 {
 	int ms = loop_timeout_ms(l);
 
+	if (ms != 0 && spin_now(&l->spin)) {
+		int n = loop_poll(l);
+		if (n != 0)
+			return n;
+	}
 	if (!l->rested && (ms < 0 || ms > PAGES_REST_MS)) {
 		int n = epoll_wait(l->epoll_fd, l->events, LOOP_EVENTS, PAGES_REST_MS);
 		if (n != 0)
@@ -101,11 +125,12 @@ static int loop_wait(struct loop *l)
 int loop_run(struct loop *l)
 {
 	while (!l->stop) {
-		l->now_us = clock_now_us();
+		uint64_t began = l->now_us = clock_now_us();
 		int n = loop_wait(l);
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		l->now_us = clock_now_us();
+		spin_waited(&l->spin, began, l->now_us);
 		l->turns++;
 		l->event_n = n < 0 ? 0 : n;
 		l->event_i = 0; /* timers may take sources out already */

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/list.h"
 #include "base/wheel.h"
+#include "loop/spin.h"
 
 struct loop_source {
 	int fd;                                               /* -1: not in a loop; not owned */
@@ -26,7 +27,9 @@ struct loop_source {
 struct loop {
 	int epoll_fd;
 	struct wheel wheel;
-	uint64_t now_us; /* CLOCK_MONOTONIC, read once a turn after waiting, before timers and sources */
+	struct spin spin;
+	uint64_t now_us; /* CLOCK_MONOTONIC, read once a turn after waiting, before timers and
+			    sources */
 	bool stop;
 	bool rested; /* it has waited for long once, and forgotten its start */
 	/* called at the end of every turn, after sources and timers: flush bursts */

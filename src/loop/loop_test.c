@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -162,6 +163,36 @@ static void the_first_rest_gives_code_back_and_delays_nothing(void **state)
 	assert_true(file_pages() < before);
 }
 
+static uint64_t processor_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
+}
+
+static void polling_ends_in_sleep(void **state)
+{
+	uint64_t used = processor_us(), began = clock_now_us();
+
+	loop.spin.state = SPIN_POLLING;
+	timer_init(&killer, note_and_stop);
+	timer_set(&loop.wheel, &killer, began + 100000);
+	assert_int_equal(loop_run(&loop), 0);
+	assert_int_equal(loop.turns, 1);
+	assert_true(fired_us >= began + 100000);
+	assert_true(processor_us() - used < 50000);
+}
+
+static void what_is_polled_for_is_delivered(void **state)
+{
+	loop.spin.state = SPIN_POLLING;
+	pipe_open(&first, stop);
+	pipe_write(&first);
+	assert_int_equal(loop_run(&loop), 0);
+	assert_int_equal(first.calls, 1);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -170,6 +201,8 @@ int main(void)
 		TEST(a_source_that_another_took_out_is_not_called_in_that_turn),
 		TEST(forgotten_and_closed_a_source_is_not_called),
 		TEST(the_first_rest_gives_code_back_and_delays_nothing),
+		TEST(polling_ends_in_sleep),
+		TEST(what_is_polled_for_is_delivered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+/* When polling pays: see spin.h. */
+#include "loop/spin.h"
+
+#define FRACTION 16 /* means are kept in sixteenths */
+
+static void spin_enter(struct spin *s, enum spin_state state)
+{
+	s->state = state;
+	s->windows = s->wait = s->turn = 0;
+}
+
+static void spin_failed(struct spin *s)
+{
+	s->hold = s->hold ? s->hold * 2 : SPIN_SETTLE;
+	if (s->hold > SPIN_HOLD_MAX)
+		s->hold = SPIN_HOLD_MAX;
+	spin_enter(s, SPIN_SLEEPING);
+}
+
+static void sleeping(struct spin *s, uint64_t now_us)
+{
+	s->slept = s->turn;
+	if (s->windows >= SPIN_SETTLE && s->windows >= s->hold &&
+	    s->wait >= SPIN_MIN_US * FRACTION && now_us >= s->rest_until_us)
+		spin_enter(s, SPIN_TRYING);
+}
+
+static void trying(struct spin *s)
+{
+	if (s->turn * 4 > s->slept * 3) {
+		spin_failed(s);
+		return;
+	}
+	s->hold = 0;
+	spin_enter(s, SPIN_POLLING);
+}
+
+static unsigned moved(unsigned mean, unsigned sum_us, unsigned n, unsigned windows)
+{
+	unsigned now = sum_us * FRACTION / n;
+
+	return windows ? mean + now / SPIN_SLOW - mean / SPIN_SLOW : now;
+}
+
+static void window_over(struct spin *s, uint64_t now_us)
+{
+	bool talk = s->near >= SPIN_NEAR_MIN;
+
+	if (talk) {
+		s->wait = moved(s->wait, s->wait_us, s->near, s->windows);
+		s->turn = moved(s->turn, s->turn_us, s->near, s->windows);
+		s->windows++;
+	}
+	s->n = s->near = s->wait_us = s->turn_us = 0;
+	if (s->state == SPIN_SLEEPING) {
+		if (talk)
+			sleeping(s, now_us);
+	} else if (!talk) {
+		spin_enter(s, SPIN_SLEEPING);
+	} else if (s->state == SPIN_TRYING) {
+		trying(s);
+	} else if (s->turn > s->slept || s->windows >= SPIN_RUN) {
+		spin_enter(s, SPIN_SLEEPING);
+	}
+}
+
+void spin_waited(struct spin *s, uint64_t began_us, uint64_t now_us)
+{
+	uint64_t turn = now_us - s->last_us;
+
+	s->last_us = now_us;
+	if (turn < SPIN_FAR_US) {
+		s->near++;
+		s->turn_us += (unsigned)turn;
+		s->wait_us += (unsigned)(now_us - began_us);
+	}
+	if (++s->n == SPIN_WINDOW)
+		window_over(s, now_us);
+}
+
+void spin_robbed(struct spin *s, uint64_t now_us)
+{
+	s->rest_until_us = now_us + SPIN_REST_US;
+	s->n = s->near = s->wait_us = s->turn_us = 0;
+	spin_failed(s);
+}
