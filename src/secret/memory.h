@@ -34,7 +34,7 @@ uint8_t *secret_buf_room(struct secret_buf *b, size_t n, size_t *ret_cap);
 bool secret_buf_append(struct secret_buf *b, struct view v);
 static inline struct view secret_buf_view(const struct secret_buf *b)
 {
-	return view_make(b->mem + b->start, b->len);
+	return view_make(b->mem ? b->mem + b->start : NULL, b->len);
 }
 /* Drops and wipes n bytes of the front; n <= len. */
 void secret_buf_take(struct secret_buf *b, size_t n);
