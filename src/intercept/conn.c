@@ -205,6 +205,7 @@ static bool takes(struct conn *x)
 	case CONN_HTTP:
 	case CONN_RAW:
 		return pump_room(x, HTTP_UPSTREAM) && pump_room(x, HTTP_GUEST);
+	case CONN_LEFT:
 	case CONN_OVER:
 		break;
 	}
@@ -284,6 +285,9 @@ static void patience_over(struct timer *t)
 	case CONN_HTTP:
 	case CONN_RAW:
 		return;
+	case CONN_LEFT:
+		conn_over(x, STREAM_END, STREAM_END);
+		break;
 	case CONN_OVER:
 		if (!still_moves(x))
 			wire_due(&x->wire, WIRE_FAILED);

@@ -33,7 +33,8 @@ struct dot {
 	struct tls_end *tls;
 	struct timer patience;
 	struct ipaddr at;
-	uint8_t state; /* enum dot_state */
+	char host[NAME_TEXT_MAX + 1]; /* what the guest's certificate is for */
+	uint8_t state;                /* enum dot_state */
 	bool running, shut;
 	struct buf held; /* of a question, for which there is no room */
 };
@@ -93,7 +94,9 @@ static void begin(struct dot *d, const struct hello *h)
 	struct tls_server s = {.wake = leaf_came, .wake_ctx = d};
 	char text[IPADDR_STRLEN];
 
-	s.host = h->sni == HELLO_SNI_NAME ? h->name.s : ipaddr_str(&d->at, text);
+	snprintf(d->host, sizeof(d->host), "%s",
+		 h->sni == HELLO_SNI_NAME ? h->name.s : ipaddr_str(&d->at, text));
+	s.host = d->host;
 	if (h->alpn_len == 4 && memcmp(h->alpn, "\003dot", 4) == 0)
 		s.alpn = view_make("dot", 3);
 	d->tls = tls_server_new(d->set->leaves, &s, &t);
@@ -127,6 +130,7 @@ static void tell_error(struct dot *d)
 	char text[256];
 
 	snprintf(text, sizeof(text), "TLS with the guest (DNS): %s", tls_end_error(d->tls));
+	e.name = d->host;
 	e.text = text;
 	events_emit(d->wire.ic->sb->events, &e);
 }

@@ -147,6 +147,8 @@ enum conn_state {
 	CONN_FIRST,    /* the guest's first plain bytes are looked at; the server's pass */
 	CONN_HTTP,
 	CONN_RAW,
+	CONN_LEFT, /* the guest has ended in order, and so will it hear: as soon as the upstream has
+		    */
 	CONN_OVER, /* what is on its way to either side still goes; nothing more comes of it */
 };
 

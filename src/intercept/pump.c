@@ -20,8 +20,9 @@
 #include "http/guess.h"
 #include "http/text.h"
 
-#define TURN_BYTES 262144 /* plain bytes of a connection in a turn, both ways together */
-#define PIECE      65536  /* taken at a time: four records */
+#define TURN_BYTES 262144  /* plain bytes of a connection in a turn, both ways together */
+#define PIECE      65536   /* taken at a time: four records */
+#define LEAVE_US   5000000 /* for the upstream to end as well */
 
 /* Between a read and the write behind it. */
 static _Thread_local uint8_t piece[PIECE];
@@ -169,6 +170,30 @@ static bool may_feed(const struct conn *x, enum http_side from)
 	       http_proxy_output(x->proxy, other(from)).len < HTTP_PROXY_HIGH;
 }
 
+/*
+ * The guest is done, and has all that it asked for. It may be gone altogether, so nothing is said
+ * to it any more but what the upstream makes of that.
+ */
+static void leave(struct conn *x)
+{
+	x->state = CONN_LEFT;
+	x->wire.deaf = true;
+	side_end(x, HTTP_UPSTREAM, x->side[HTTP_GUEST].over);
+	conn_patience(x, LEAVE_US);
+}
+
+static bool left_run(struct conn *x, size_t budget)
+{
+	struct side *s = &x->side[HTTP_UPSTREAM];
+	size_t n;
+
+	while (budget && (n = side_read(x, HTTP_UPSTREAM, piece, sizeof(piece))))
+		budget -= n < budget ? n : budget;
+	if (s->over)
+		conn_over(x, s->over, s->over == STREAM_CUT ? STREAM_CUT : STREAM_END);
+	return budget;
+}
+
 /* True where something has moved. */
 static bool feed(struct conn *x, enum http_side from, size_t *budget)
 {
@@ -187,12 +212,14 @@ static bool feed(struct conn *x, enum http_side from, size_t *budget)
 			explicit_bzero(piece, n);
 		return true;
 	}
-	if (s->over && !s->over_told) {
-		s->over_told = true;
+	if (!s->over || s->over_told)
+		return false;
+	s->over_told = true;
+	if (from == HTTP_GUEST && http_proxy_idle(x->proxy))
+		leave(x);
+	else
 		http_proxy_input_end(x->proxy, from);
-		return true;
-	}
-	return false;
+	return true;
 }
 
 /* How the guest's stream ends when the proxy says that it does: no better than the upstream's. */
@@ -455,6 +482,8 @@ bool pump_run(struct conn *x)
 
 	if (x->state == CONN_FIRST)
 		first_run(x);
+	if (x->state == CONN_LEFT)
+		return left_run(x, budget);
 	if (x->state == CONN_HTTP)
 		return http_run(x, &budget);
 	if (x->state == CONN_RAW)

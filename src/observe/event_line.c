@@ -44,7 +44,7 @@ static const struct {
 	[EVENT_SECRET] = {"secret", FLOW | ENDS | NAME | SECRET},
 	[EVENT_LIMIT] = {"limit", FLOW | DIR | PROTO | ENDS | NAME | REASON | TEXT},
 	[EVENT_POLICY] = {"policy", TEXT},
-	[EVENT_ERROR] = {"error", TEXT | LOST},
+	[EVENT_ERROR] = {"error", FLOW | NAME | TEXT | LOST},
 };
 
 /* How much of what may be long is written. */
