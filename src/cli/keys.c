@@ -2,6 +2,7 @@
 /* Starts the key holder of `weir run`, and gathers what the command gets of it. */
 #include "cli/keys.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,15 @@ static int make_environment(struct keys *k, struct error *err)
 	return ok ? 0 : error_set(err, "out of memory");
 }
 
+/* Queues of plain and encrypted bytes come and go with each turn; without this the heap would grow
+ * and shrink with them, and be filled with zeros anew each time. What is left of it goes back when a
+ * sandbox has gone quiet. */
+void keys_tune_heap(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 4 << 20);
+	mallopt(M_TRIM_THRESHOLD, 16 << 20);
+}
+
 int keys_start(struct keys *k, struct loop *l, const struct config *c, struct error *err)
 {
 	*k = (struct keys){0};
@@ -71,6 +81,7 @@ int keys_start(struct keys *k, struct loop *l, const struct config *c, struct er
 		return -1;
 	}
 	holder_wipe_environment(c);
+	keys_tune_heap();
 	return 0;
 }
 

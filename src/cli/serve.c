@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "cli/keys.h"
 #include "cli/sd.h"
 #include "cli/serve.h"
 #include "conf/derive.h"
@@ -165,6 +166,7 @@ static int start_holder(struct serve *s, struct error *err)
 	for (size_t i = 0; i < s->set.n; i++)
 		holder_wipe_environment(s->set.v[i].conf);
 	prctl(PR_SET_DUMPABLE, 0);
+	keys_tune_heap();
 	return 0;
 }
 
