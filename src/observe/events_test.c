@@ -143,7 +143,7 @@ static void each_kind_writes_its_members_and_no_others(void **state)
 			"\"text\":\"for people\"}\n",
 		[EVENT_ERROR] =
 			"{\"ts\":\"2026-11-21T06:43:50.012345Z\",\"sandbox\":\"box\",\"event\":\"error\","
-			"\"lost\":3,\"text\":\"for people\"}\n",
+			"\"flow\":17,\"name\":\"api.example.com\",\"lost\":3,\"text\":\"for people\"}\n",
 	};
 
 	for (int k = 0; k < KINDS; k++) {
