@@ -290,9 +290,9 @@ static void upstream_is_going(struct h2p *p, const nghttp2_goaway *g)
 	int32_t last = p->served;
 
 	list_for_each (n, &p->streams) {
-		const struct h2p_stream *s = container_of(n, struct h2p_stream, all);
-		bool served = s->id[HTTP_UPSTREAM] ? s->id[HTTP_UPSTREAM] <= g->last_stream_id
-						   : s->answered;
+		struct h2p_stream *s = container_of(n, struct h2p_stream, all);
+		s->too_late |= s->id[HTTP_UPSTREAM] > g->last_stream_id;
+		bool served = s->id[HTTP_UPSTREAM] ? !s->too_late : s->answered;
 		if (served && s->id[HTTP_GUEST] > last)
 			last = s->id[HTTP_GUEST];
 	}

@@ -63,9 +63,17 @@ static void free_block(struct h2p_block *b)
 	free(b);
 }
 
+static void note_served(struct h2p *p, const struct h2p_stream *s)
+{
+	if (s->id[HTTP_GUEST] > p->served)
+		p->served = s->id[HTTP_GUEST];
+}
+
 void h2p_stream_free(struct h2p *p, struct h2p_stream *s)
 {
 	finish(p, s);
+	if (s->id[HTTP_UPSTREAM] && !s->too_late)
+		note_served(p, s);
 	for (int from = 0; from < 2; from++) {
 		drop_way(p, s, from);
 		h2p_head_done(&s->way[from].trailers);
@@ -107,12 +115,6 @@ void h2p_stream_reset(struct h2p *p, struct h2p_stream *s, enum http_side side, 
 		p->no_memory = true;
 	if (side == HTTP_GUEST)
 		p->must_speak = true;
-}
-
-static void note_served(struct h2p *p, const struct h2p_stream *s)
-{
-	if (s->id[HTTP_GUEST] > p->served)
-		p->served = s->id[HTTP_GUEST];
 }
 
 static ssize_t read_denial(nghttp2_session *session, int32_t id, uint8_t *buf, size_t length,
@@ -299,6 +301,14 @@ static ssize_t submit(struct h2p *p, struct h2p_stream *s, enum http_side from,
 				       empty ? NULL : &source);
 }
 
+static bool was_changed(const struct http_head *h)
+{
+	for (size_t i = 0; i < h->fields.count; i++)
+		if (h->fields.list[i].changed)
+			return true;
+	return h->path_changed;
+}
+
 static void send_head(struct h2p *p, struct h2p_stream *s, enum http_side from)
 {
 	struct h2p_way *w = &s->way[from];
@@ -322,7 +332,8 @@ static void send_head(struct h2p *p, struct h2p_stream *s, enum http_side from)
 	if (from == HTTP_GUEST) {
 		s->id[HTTP_UPSTREAM] = (int32_t)id;
 		s->open[HTTP_UPSTREAM] = true;
-		p->side[HTTP_UPSTREAM].out.secret |= s->x.request.path_changed;
+		p->side[HTTP_UPSTREAM].out.secret |=
+			w->mode != HTTP_BODY_PASS || was_changed(&s->x.request);
 	} else if (s->x.answer.status >= 200) {
 		s->answered = true;
 	}
@@ -381,6 +392,24 @@ static enum http_body_mode tunnel_mode(enum http_body_mode mode)
 	return mode == HTTP_BODY_WHOLE ? HTTP_BODY_STREAM : mode;
 }
 
+/* Who waits to be asked for the body would wait for an upstream that is waiting for us. */
+static void ask_for_body(struct h2p *p, struct h2p_stream *s)
+{
+	static const char *const name = ":status", *const value = "100";
+	struct http_head *h = &s->x.request;
+	struct http_field *f = http_head_find(h, "expect", NULL);
+	const nghttp2_nv nv = {(uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value,
+			       strlen(name), strlen(value), NGHTTP2_NV_FLAG_NONE};
+
+	if (!f || !http_text_is(f->value, "100-continue"))
+		return;
+	http_head_remove(h, (size_t)(f - h->fields.list));
+	p->must_speak = true;
+	if (nghttp2_submit_headers(p->side[HTTP_GUEST].session, NGHTTP2_FLAG_NONE,
+				   s->id[HTTP_GUEST], NULL, &nv, 1, NULL) != 0)
+		p->no_memory = true;
+}
+
 /* The head may go on: now, or with the body. */
 static bool accept_head(struct h2p *p, struct h2p_stream *s, enum http_side from)
 {
@@ -388,7 +417,8 @@ static bool accept_head(struct h2p *p, struct h2p_stream *s, enum http_side from
 	struct http_head *h = head_of(s, from);
 
 	w->mode = h->connect || s->x.tunnel ? tunnel_mode(h->mode) : h->mode;
-	w->in.secret = w->out.secret = w->mode != HTTP_BODY_PASS;
+	/* Values are put in on the way out, and taken out on the way back. */
+	(from == HTTP_GUEST ? &w->out : &w->in)->secret = w->mode != HTTP_BODY_PASS;
 	w->state = H2P_BODY;
 	if (w->mode == HTTP_BODY_PASS && w->in_end && !w->in.len && !w->has_trailers)
 		w->state = H2P_DONE;
@@ -399,6 +429,8 @@ static bool accept_head(struct h2p *p, struct h2p_stream *s, enum http_side from
 		w->mode = HTTP_BODY_WHOLE;
 	else
 		send_head(p, s, from);
+	if (later && from == HTTP_GUEST && !w->in_end)
+		ask_for_body(p, s);
 	h2p_way_count(p, s, from);
 	return true;
 }
@@ -423,8 +455,12 @@ static bool run_answer_head(struct h2p *p, struct h2p_stream *s)
 		s->way[HTTP_UPSTREAM].state = H2P_IDLE;
 		return true;
 	}
-	if (s->x.tunnel)
-		s->way[HTTP_GUEST].mode = tunnel_mode(s->x.request.mode);
+	if (s->x.tunnel) {
+		struct h2p_way *w = &s->way[HTTP_GUEST];
+		w->mode = tunnel_mode(s->x.request.mode);
+		w->out.secret = w->mode != HTTP_BODY_PASS;
+		p->side[HTTP_UPSTREAM].out.secret |= w->out.secret;
+	}
 	accept_head(p, s, HTTP_UPSTREAM);
 	/* What was sent into a tunnel that was not there yet. */
 	h2p_stream_work(p, s);
@@ -475,7 +511,6 @@ static bool hook_body(struct h2p *p, struct h2p_stream *s, enum http_side from)
 	buf_take(&w->in, n);
 	w->came += n;
 	w->gave += w->out.len - had;
-	p->side[h2p_other(from)].out.secret = true;
 	if (from == HTTP_UPSTREAM && forbids_body(s))
 		buf_done(&w->out);
 	if (end)

@@ -400,6 +400,28 @@ static void a_filter_that_changes_bodies(void **state)
 	}
 }
 
+static void a_body_that_is_collected_is_asked_for(void **state)
+{
+	struct rig *r = fresh();
+
+	r->request_mode = r->answer_mode = HTTP_BODY_WHOLE;
+	r->answer_len = 9;
+	r->answer_trailers = "t: 1\n";
+	rig_begin(r, NULL, 0, NULL, 0, NULL);
+	struct rig_stream *s = rig_request(r, POST "expect: 100-continue\n", 0, "q: 1\n");
+	s->endless = true;
+	rig_run(r);
+	assert_string_equal(s->head, ":status: 100\n");
+	rig_more(&r->client, s, 70000, true);
+	rig_run(r);
+	assert_lacks(rig_served(r, 0), "expect");
+	assert_has(rig_served(r, 0), "content-length !: 70000\nq: 1\n");
+	assert_whole(rig_served(r, 0), 70000);
+	assert_has(s, "content-length !: 9\nt: 1\n");
+	assert_whole(s, 9);
+	rig_end_all(r);
+}
+
 static void a_filter_is_told_the_end_of_an_empty_body(void **state)
 {
 	struct rig *r = fresh();
@@ -568,16 +590,20 @@ static void the_upstreams_goodbye_reaches_the_guest(void **state)
 
 	r->when = RIG_NEVER;
 	rig_begin(r, NULL, 0, NULL, 0, NULL);
-	struct rig_stream *a = rig_get(r, "/"), *b = rig_get(r, "/");
+	struct rig_stream *a = rig_get(r, "/"), *b = rig_get(r, "/"), *c = rig_get(r, "/");
 	rig_run(r);
-	nghttp2_submit_goaway(r->server.session, 0, rig_served(r, 0)->id, NGHTTP2_NO_ERROR, NULL,
+	/* Over, and so served. */
+	rig_answer(r, rig_served(r, 1), ":status: 200\n", 0, NULL);
+	rig_run(r);
+	nghttp2_submit_goaway(r->server.session, 0, rig_served(r, 1)->id, NGHTTP2_NO_ERROR, NULL,
 			      0);
 	rig_run(r);
+	assert_true(b->end && b->code == 0);
+	assert_true(c->closed);
+	assert_int_equal(c->code, NGHTTP2_REFUSED_STREAM);
 	assert_true(r->client.goaway);
 	assert_int_equal(r->client.goaway_code, NGHTTP2_NO_ERROR);
-	assert_int_equal(r->client.goaway_last, a->id);
-	assert_true(b->closed);
-	assert_int_equal(b->code, NGHTTP2_REFUSED_STREAM);
+	assert_int_equal(r->client.goaway_last, b->id);
 	assert_int_equal(http_proxy_state(r->proxy, HTTP_GUEST), HTTP_PROXY_OPEN);
 	rig_answer(r, rig_served(r, 0), ":status: 200\n", 50, NULL);
 	rig_run(r);
@@ -782,6 +808,7 @@ int main(void)
 		cmocka_unit_test(a_large_answer_head_is_502),
 		cmocka_unit_test(a_body_of_another_length_than_was_said_breaks_off),
 		cmocka_unit_test(a_filter_that_changes_bodies),
+		cmocka_unit_test(a_body_that_is_collected_is_asked_for),
 		cmocka_unit_test(a_filter_is_told_the_end_of_an_empty_body),
 		cmocka_unit_test(each_hook_can_wait_and_others_go_on),
 		cmocka_unit_test(each_hook_can_refuse_and_others_go_on),
