@@ -4,6 +4,8 @@
  */
 #include "http/spelling.h"
 
+#include <endian.h>
+
 #include "http/text.h"
 
 bool spelling_has_escapes(struct view in)
@@ -121,24 +123,52 @@ size_t spelling_unit(struct view in, bool plus, bool end, uint8_t ret[3], size_t
 	}
 }
 
+#define EACH_BYTE(x) (0x0101010101010101u * (uint64_t)(x))
+
+/* The lowest set bit is the high one of the first byte that is c; those above it say nothing. */
+static uint64_t find_byte(uint64_t x, uint8_t c)
+{
+	x ^= EACH_BYTE(c);
+	return (x - EACH_BYTE(1)) & ~x & EACH_BYTE(0x80);
+}
+
+size_t spelling_run(struct view in, bool plus)
+{
+	size_t n = 0;
+
+	while (in.len - n >= sizeof(uint64_t)) {
+		uint64_t x, found;
+		memcpy(&x, in.p + n, sizeof(x));
+		x = le64toh(x);
+		found = find_byte(x, '%') | find_byte(x, '\\') | (plus ? find_byte(x, '+') : 0);
+		if (found)
+			return n + (size_t)__builtin_ctzll(found) / 8;
+		n += sizeof(x);
+	}
+	while (n < in.len && in.p[n] != '%' && in.p[n] != '\\' && !(plus && in.p[n] == '+'))
+		n++;
+	return n;
+}
+
 size_t spelling_undo(struct view in, bool plus, bool end, uint8_t *out, size_t *ret_used)
 {
 	size_t at = 0, n = 0;
 
 	while (at < in.len) {
-		uint8_t unit[3], c = in.p[at];
-		size_t len;
-		if (c != '%' && c != '\\' && c != '+') {
-			out[n++] = c;
-			at++;
-			continue;
-		}
-		size_t used =
-			spelling_unit(view_make(in.p + at, in.len - at), plus, end, unit, &len);
+		struct view left = view_make(in.p + at, in.len - at);
+		uint8_t unit[3];
+		size_t len = spelling_run(left, plus), used;
+		memcpy(out + n, left.p, len);
+		n += len;
+		at += len;
+		if (len == left.len)
+			break;
+		view_skip(&left, len);
+		used = spelling_unit(left, plus, end, unit, &len);
 		if (used == 0)
 			break;
-		memcpy(out + n, unit, len);
-		n += len;
+		for (size_t i = 0; i < len; i++)
+			out[n++] = unit[i];
 		at += used;
 	}
 	*ret_used = at;

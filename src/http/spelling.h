@@ -19,6 +19,8 @@
 /* Some byte of it may begin an escape. */
 bool spelling_has_escapes(struct view in);
 
+/* How many bytes at its start stand for themselves. */
+size_t spelling_run(struct view in, bool plus);
 /*
  * How many bytes at the start of `in` (not empty) stand for one unit, and which bytes that is:
  * *ret_n of ret, up to 3. 0: an escape that does not end within `in`, and may go on behind it,

@@ -420,7 +420,7 @@ enum http_step rig_body(struct rig *r, bool up, struct view in, size_t (*cut)(vo
 		return HTTP_GO;
 	}
 	do {
-		struct view part;
+		struct view part = {0};
 		size_t n = cut ? cut() : in.len;
 		view_take(&in, n < in.len ? n : in.len, &part);
 		/* A copy, so that what is kept of it is seen. */

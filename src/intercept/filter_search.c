@@ -84,10 +84,17 @@ static void walk(const struct search *s, struct search_side *side, size_t src, s
 	bool plus = side == &s->side[READ_FORM];
 
 	while (side->src < side->used && side->src < src && side->dst < dst) {
+		struct view left = view_make(s->in.p + side->src, side->used - side->src);
 		uint8_t unit[3];
-		size_t n = 0;
-		side->src += spelling_unit(view_make(s->in.p + side->src, s->in.len - side->src),
-					   plus, s->end, unit, &n);
+		size_t n = spelling_run(left, plus);
+		n = n < src - side->src ? n : src - side->src;
+		n = n < dst - side->dst ? n : dst - side->dst;
+		side->src += n;
+		side->dst += n;
+		if (n || side->src >= side->used)
+			continue;
+		left.len = s->in.len - side->src;
+		side->src += spelling_unit(left, plus, s->end, unit, &n);
 		side->dst += n;
 	}
 }
