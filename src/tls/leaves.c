@@ -253,6 +253,17 @@ void leaf_wait_cancel(struct leaf_wait *w)
 		leaf_free(f);
 }
 
+void leaves_age(struct tls_leaves *l, const char *host, time_t seconds)
+{
+	uint64_t hash = siphash(&l->hash_key, host, strlen(host));
+	struct leaf *f = table_find(&l->leaves, hash, same_host, host);
+
+	if (f) {
+		f->renew -= seconds;
+		f->end -= seconds;
+	}
+}
+
 /* ---- all of a sandbox ---- */
 
 SSL_CTX *leaves_ctx(const struct tls_leaves *l)

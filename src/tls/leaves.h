@@ -9,6 +9,8 @@
 #ifndef WEIR_TLS_LEAVES_H
 #define WEIR_TLS_LEAVES_H
 
+#include <time.h>
+
 #include "base/list.h"
 #include "tls/endpoint.h"
 #include "tls/libssl.h"
@@ -31,5 +33,7 @@ struct tls_leaves *leaves_ref(struct tls_leaves *l);
  * waits; or nothing can be asked: w->leaf is NULL then. */
 X509 *leaves_ask(struct tls_leaves *l, const char *host, struct leaf_wait *w);
 void leaf_wait_cancel(struct leaf_wait *w);
+/* For tests: what is kept for this host ends that much sooner. */
+void leaves_age(struct tls_leaves *l, const char *host, time_t seconds);
 
 #endif
