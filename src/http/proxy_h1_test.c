@@ -173,6 +173,22 @@ static void early_answers_go_before_the_request_has_ended(void **state)
 	     .client = OK2 OK2);
 }
 
+static void an_early_answer_that_closes_cuts_the_request(void **state)
+{
+	FLOW(.guest = POST "Content-Length: 9\r\n\r\nhalf",
+	     .answer = {OK "Connection: close\r\n"
+			   "Content-Length: 0\r\n\r\n"},
+	     .rig.early = true, .upstream = NULL,
+	     .client = OK "Connection: close\r\nContent-Length: 0\r\n\r\n" END);
+	struct flow f = {.guest = POST "Content-Length: 9\r\n\r\nhalf",
+			 .answer = {OK "Connection: close\r\nContent-Length: 0\r\n\r\n"},
+			 .rig.early = true};
+	struct proxy_rig r;
+	run(&f, &r, 0);
+	assert_int_equal(r.state[HTTP_UPSTREAM], HTTP_PROXY_CUT);
+	proxy_rig_done(&r);
+}
+
 /* ---- hop by hop ---- */
 
 static void fields_of_one_hop_stay_behind(void **state)
@@ -200,6 +216,20 @@ static void fields_of_one_hop_stay_behind(void **state)
 	     .answer = {OK2, OK2}, .upstream = GET GET, .client = OK2 OK2);
 	FLOW(.guest = "GET / HTTP/1.1\r\n" HOST "Upgrade: websocket\r\n\r\n" GET,
 	     .answer = {OK2, OK2}, .upstream = GET GET, .client = OK2 OK2);
+}
+
+static void fields_that_have_no_sense_any_more(void **state)
+{
+	FLOW(.guest = "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+	     .answer = {OK "Content-Length: 0\r\n\r\n"},
+	     .client = OK "Content-Length: 0\r\nConnection: close\r\n\r\n" END);
+	FLOW(.guest = GET,
+	     .answer = {OK "Connection: close, keep-alive\r\nKeep-Alive: 5\r\n"
+			   "Content-Length: 0\r\n\r\n"},
+	     .client = OK "Connection: close\r\nContent-Length: 0\r\n\r\n" END);
+	FLOW(.guest = POST "Trailer: X\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: y\r\n\r\n",
+	     .rig.request_mode = HTTP_BODY_WHOLE, .upstream = POST "Content-Length: 0\r\n\r\n",
+	     .client = "");
 }
 
 static void too_many_names_in_connection(void **state)
@@ -315,10 +345,95 @@ static void bad_answers_become_502(void **state)
 	FLOW(.guest = "GET", .answer = {OK2}, .rig.eager = true, .upstream = CUT, .client = END);
 }
 
+/* ---- answers out of their place ---- */
+
+static enum http_step collect(struct http_filter *f, struct http_exchange *x)
+{
+	if (x->request.length)
+		x->request.mode = HTTP_BODY_WHOLE;
+	return HTTP_GO;
+}
+
+static void give(struct http_proxy *p, enum http_side side, const char *s)
+{
+	http_proxy_input(p, side, text(s));
+}
+
+static void send_all(struct http_proxy *p, enum http_side side)
+{
+	http_proxy_sent(p, side, http_proxy_output(p, side).len);
+}
+
+static void assert_guest(struct http_proxy *p, const char *start, enum http_proxy_state want)
+{
+	struct view v = http_proxy_output(p, HTTP_GUEST);
+
+	assert_true(v.len >= strlen(start) && memcmp(v.p, start, strlen(start)) == 0);
+	assert_int_equal(http_proxy_state(p, HTTP_GUEST), want);
+	assert_int_equal(http_proxy_state(p, HTTP_UPSTREAM), HTTP_PROXY_CUT);
+	http_proxy_free(p);
+}
+
+/* A server that answers what it cannot have read yet would have its answer taken for another's. */
+static void answers_before_their_request_are_refused(void **state)
+{
+	static const struct http_filter_ops ops = {.request = collect};
+	struct http_filter filter = {.ops = &ops};
+	struct http_proxy *p = http_proxy_h1_new(&filter, "http", NULL);
+
+	/* It is written, but has not gone. */
+	give(p, HTTP_GUEST, GET);
+	give(p, HTTP_UPSTREAM, OK2);
+	assert_guest(p, "HTTP/1.1 502", HTTP_PROXY_END);
+	/* The second one has not gone, while the first one is answered. */
+	p = http_proxy_h1_new(&filter, "http", NULL);
+	give(p, HTTP_GUEST, GET);
+	send_all(p, HTTP_UPSTREAM);
+	give(p, HTTP_GUEST, GET);
+	give(p, HTTP_UPSTREAM, OK2 OK2);
+	send_all(p, HTTP_GUEST);
+	assert_int_equal(http_proxy_state(p, HTTP_GUEST), HTTP_PROXY_END);
+	http_proxy_free(p);
+	/* It is not even written, for its body is collected. */
+	p = http_proxy_h1_new(&filter, "http", NULL);
+	give(p, HTTP_GUEST, GET);
+	send_all(p, HTTP_UPSTREAM);
+	give(p, HTTP_UPSTREAM, OK2);
+	send_all(p, HTTP_GUEST);
+	give(p, HTTP_GUEST, POST "Content-Length: 5\r\n\r\nhalf");
+	give(p, HTTP_UPSTREAM, OK2);
+	http_proxy_run(p);
+	struct view v = http_proxy_output(p, HTTP_GUEST);
+	assert_true(v.len > 12 && memcmp(v.p, "HTTP/1.1 502", 12) == 0);
+	assert_int_equal(http_proxy_output(p, HTTP_UPSTREAM).len, 0);
+	http_proxy_free(p);
+}
+
+static void a_second_answer_to_one_request_is_refused(void **state)
+{
+	static const struct http_filter_ops none = {0};
+	struct http_filter filter = {.ops = &none};
+	struct http_proxy *p = http_proxy_h1_new(&filter, "http", NULL);
+
+	give(p, HTTP_GUEST, POST "Content-Length: 5\r\n\r\nhalf");
+	send_all(p, HTTP_UPSTREAM);
+	give(p, HTTP_UPSTREAM, OK2);
+	assert_int_equal(http_proxy_state(p, HTTP_GUEST), HTTP_PROXY_OPEN);
+	give(p, HTTP_UPSTREAM, OK2);
+	assert_guest(p, OK2, HTTP_PROXY_CUT);
+}
+
 /* ---- the filter refuses ---- */
 
 static void refused_by_each_hook(void **state)
 {
+	static const struct flow head = {.guest = "HEAD / HTTP/1.1\r\n" HOST "\r\n",
+					 .rig.refuse = RIG_REQUEST};
+	struct proxy_rig r;
+	run(&head, &r, 0);
+	struct view v = buf_view(&r.out[HTTP_GUEST]);
+	assert_memory_equal(v.p + v.len - 4, "\r\n\r\n", 4);
+	proxy_rig_done(&r);
 #define BODY "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX: y\r\n\r\n"
 #define NO   "HTTP/1.1 403 Forbidden\r\n" END
 	FLOW(.guest = GET POST BODY, .answer = {OK2, OK2}, .rig.refuse = RIG_REQUEST,
@@ -434,8 +549,8 @@ static void streamed_bodies_are_chunked(void **state)
 
 static void switched_connections_are_tunnels(void **state)
 {
-	FLOW(.guest = GET WS "GET / not HTTP", .answer = {OK2, WS_101},
-	     .rig.guest_end = true, .upstream = GET WS "GET / not HTTP" END, .client = OK2 WS_101);
+	FLOW(.guest = GET WS "GET / not HTTP", .answer = {OK2, WS_101}, .rig.guest_end = true,
+	     .upstream = GET WS "GET / not HTTP" END, .client = OK2 WS_101);
 	FLOW(.guest = WS "hello", .answer = {WS_101 "world"}, .rig.server_end = true,
 	     .rig.request_mode = HTTP_BODY_SAME, .rig.answer_mode = HTTP_BODY_STREAM,
 	     .upstream = WS "HELLO", .client = WS_101 "wwoorrlldd" END);
@@ -504,7 +619,11 @@ int main(void)
 		cmocka_unit_test(answers_without_a_body),
 		cmocka_unit_test(interim_answers_are_passed),
 		cmocka_unit_test(early_answers_go_before_the_request_has_ended),
+		cmocka_unit_test(an_early_answer_that_closes_cuts_the_request),
 		cmocka_unit_test(fields_of_one_hop_stay_behind),
+		cmocka_unit_test(fields_that_have_no_sense_any_more),
+		cmocka_unit_test(answers_before_their_request_are_refused),
+		cmocka_unit_test(a_second_answer_to_one_request_is_refused),
 		cmocka_unit_test(too_many_names_in_connection),
 		cmocka_unit_test(connections_close_where_a_side_says_so),
 		cmocka_unit_test(bodies_until_the_end_of_the_connection),
