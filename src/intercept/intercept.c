@@ -94,6 +94,7 @@ struct intercept *intercept_new(struct sandbox *sb, struct holder *h, struct hol
 	list_init(&ic->conns);
 	list_init(&ic->due);
 	timer_init(&ic->turn, turn_follows);
+	queue_spares_init(ic);
 	if (!(ic->set = settings_new(ic, c, err))) {
 		free(ic);
 		return NULL;
@@ -112,6 +113,7 @@ void intercept_free(struct sandbox *sb)
 		w->ops->gone(w, false);
 	}
 	timer_cancel(&ic->sb->loop->wheel, &ic->turn);
+	queue_spares_done(ic);
 	settings_unref(ic->set);
 	sb->intercept = NULL;
 	sb->taker = NULL;

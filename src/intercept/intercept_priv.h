@@ -30,6 +30,8 @@ struct settings {
 };
 void settings_unref(struct settings *s); /* NULL is fine */
 
+#define SPARE_MAX 4
+
 struct intercept {
 	struct sandbox *sb;
 	struct holder *holder;
@@ -38,7 +40,14 @@ struct intercept {
 	struct settings *set;
 	struct list conns; /* struct conn, struct dot: by `node` of their wires */
 	unsigned conn_n;
-	size_t queued;     /* bytes in all connections' queues */
+	size_t queued; /* bytes in all connections' queues */
+	/* Memory of queues that ran empty, for the next ones; given back when nothing has moved for
+	 * a moment. Bulk would otherwise have the kernel clear every page that it passes through.
+	 */
+	struct buf spare[SPARE_MAX];
+	unsigned spare_n;
+	struct timer spare_timer;
+	uint64_t spare_used_us;
 	struct list due;   /* struct wire with calls up to be made, or work left over */
 	struct timer turn; /* armed while there are some, so that a turn follows */
 	struct intercept_counters cnt;
@@ -58,6 +67,15 @@ enum stream_end {
 	STREAM_ROUGH, /* FIN without a close_notify */
 	STREAM_CUT,   /* a reset */
 };
+
+/* ---- queue.c: bytes on their way to one side ---- */
+
+/* False without memory. */
+bool queue_add(struct intercept *ic, struct buf *q, const void *p, size_t n);
+void queue_take(struct intercept *ic, struct buf *q, size_t n);
+void queue_done(struct intercept *ic, struct buf *q);
+void queue_spares_init(struct intercept *ic);
+void queue_spares_done(struct intercept *ic);
 
 /* ---- wire.c: the guest's TCP connection, whoever uses it ---- */
 

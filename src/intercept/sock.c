@@ -75,17 +75,15 @@ ssize_t upsock_in(struct sock *k, void *buf, size_t n)
 static void go_deaf(struct sock *k)
 {
 	k->deaf = true;
-	k->ic->queued -= k->out.len;
-	buf_done(&k->out);
+	queue_done(k->ic, &k->out);
 }
 
 ssize_t upsock_out(struct sock *k, const void *buf, size_t n)
 {
 	if (k->deaf || k->ends != STREAM_OPEN || k->src.fd < 0)
 		return (ssize_t)n;
-	if (!buf_append(&k->out, buf, n))
+	if (!queue_add(k->ic, &k->out, buf, n))
 		return -ENOMEM;
-	k->ic->queued += n;
 	return (ssize_t)n;
 }
 
@@ -102,12 +100,9 @@ static void send_out(struct sock *k)
 		} else if (n < 0) {
 			go_deaf(k);
 		} else {
-			buf_take(&k->out, (size_t)n);
-			k->ic->queued -= (size_t)n;
+			queue_take(k->ic, &k->out, (size_t)n);
 		}
 	}
-	if (k->out.len == 0 && k->out.mem)
-		buf_done(&k->out);
 }
 
 void upsock_flush(struct sock *k)
@@ -144,8 +139,7 @@ void upsock_done(struct sock *k, bool reset)
 	struct linger now = {.l_onoff = 1, .l_linger = 0};
 	int fd = k->src.fd;
 
-	k->ic->queued -= k->out.len;
-	buf_done(&k->out);
+	queue_done(k->ic, &k->out);
 	if (fd < 0)
 		return;
 	if (reset)

@@ -111,9 +111,8 @@ ssize_t wire_write(struct wire *w, const void *buf, size_t n)
 {
 	if (w->ends != STREAM_OPEN)
 		return (ssize_t)n;
-	if (!buf_append(&w->out, buf, n))
+	if (!queue_add(w->ic, &w->out, buf, n))
 		return -ENOMEM;
-	w->ic->queued += n;
 	wire_due(w, WIRE_READABLE);
 	return (ssize_t)n;
 }
@@ -150,14 +149,11 @@ static void wire_consume(struct flow_end *e, size_t n)
 
 	if (n > w->out.len)
 		n = w->out.len;
-	buf_take(&w->out, n);
-	w->ic->queued -= n;
+	queue_take(w->ic, &w->out, n);
 	if (w->out.len == 0 && w->ends == STREAM_CUT)
 		wire_due(w, WIRE_FAILED);
 	else if (w->full && w->out.len <= wire_high(w->ic) / 2)
 		wire_due(w, WIRE_WORK);
-	if (w->out.len == 0 && !w->full)
-		buf_done(&w->out); /* an idle connection costs no buffer */
 }
 
 /* ---- life ---- */
@@ -202,8 +198,7 @@ void wire_done(struct wire *w)
 	list_del(&w->due_node);
 	list_del(&w->node);
 	w->ic->conn_n--;
-	w->ic->queued -= w->out.len;
-	buf_done(&w->out);
+	queue_done(w->ic, &w->out);
 }
 
 void wire_due(struct wire *w, unsigned what)
