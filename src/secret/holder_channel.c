@@ -309,35 +309,46 @@ static int open_channel(struct holder *h, struct error *err)
 	return error_set_errno(err, r, "cannot talk to the key holder");
 }
 
-struct holder_channel *holder_channel_new(struct holder *h, struct loop *l, const struct config *c,
-					  void (*on_set)(void *arg), void *arg, struct error *err)
+struct holder_channel *channel_over(int fd, struct loop *l, struct error *err)
 {
 	struct holder_channel *ch = calloc(1, sizeof(*ch));
 
 	if (!ch) {
+		close(fd);
 		error_set(err, "no memory");
 		return NULL;
 	}
 	ch->loop = l;
 	ch->src.fd = -1;
 	ch->src.fn = on_socket;
-	ch->on_set = on_set;
-	ch->on_set_arg = arg;
 	timer_init(&ch->kick, on_kick);
 	list_init(&ch->sets);
-	holder_wire_init(&ch->wire, open_channel(h, err));
-	if (ch->wire.fd < 0 || set_up(ch, c, err) < 0)
-		goto bad;
-	int r = loop_add(l, &ch->src, ch->wire.fd, EPOLLIN);
-	if (r < 0) {
-		error_set_errno(err, r, "cannot watch the key holder");
-		goto bad;
-	}
-	ch->h = h;
-	return ch;
-bad:
+	holder_wire_init(&ch->wire, fd);
+	int r = loop_add(l, &ch->src, fd, EPOLLIN);
+	if (r == 0)
+		return ch;
+	error_set_errno(err, r, "cannot watch the key holder");
 	holder_channel_free(ch);
 	return NULL;
+}
+
+struct holder_channel *holder_channel_new(struct holder *h, struct loop *l, const struct config *c,
+					  void (*on_set)(void *arg), void *arg, struct error *err)
+{
+	int fd = open_channel(h, err);
+	struct holder_channel *ch = fd >= 0 ? channel_over(fd, l, err) : NULL;
+
+	if (!ch)
+		return NULL;
+	if (set_up(ch, c, err) < 0) {
+		holder_channel_free(ch);
+		return NULL;
+	}
+	/* What fails before is told by this call, and needs no line in the log. */
+	ch->h = h;
+	ch->on_set = on_set;
+	ch->on_set_arg = arg;
+	return ch;
 }
 
 int holder_channel_reload(struct holder_channel *ch, const struct config *c, struct error *err)

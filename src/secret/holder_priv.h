@@ -73,6 +73,8 @@ struct holder_ask *ask_take(struct holder_channel *ch, uint32_t id);
 void ask_answer(struct holder_ask *a, struct view body); /* and frees it */
 void ask_fail(struct holder_ask *a, const char *why);    /* the same */
 void ask_drop_all(struct holder_channel *ch);            /* without a word */
+/* A channel over its socket, which it owns also where this fails; nothing is asked yet. */
+struct holder_channel *channel_over(int fd, struct loop *l, struct error *err);
 /* A frame out; the channel is lost where that fails. */
 int channel_send(struct holder_channel *ch, uint8_t kind, uint32_t id, const struct view *parts,
 		 size_t n);
