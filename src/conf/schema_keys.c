@@ -633,11 +633,14 @@ const struct schema_key schema_keys[] = {
 	 .type = "true or false",
 	 .dflt = "false",
 	 .help = "A rule that allows names does not allow a flow that shows none"},
+	{.path = "policy.rules[].http",
+	 .type = "object, or list of objects",
+	 .dflt = "null",
+	 .help = "Which HTTP requests the rule allows: those that one of the objects holds. With it the rule is for TCP "
+		 "alone, and connections that it allows are looked into, request by request. See weir-policy(5)"},
 	{.path = "policy.rules[].http.methods",
 	 .type = "list of strings",
-	 .help = "Methods of the requests that the rule allows, such as [GET, HEAD]. With http the rule is for TCP alone, "
-		 "and connections that it allows are looked into, request by request. Left out, like each list "
-		 "here: any. See weir-policy(5)"},
+	 .help = "Their methods, such as [GET, HEAD]. Left out, like each list here: any"},
 	{.path = "policy.rules[].http.hosts",
 	 .type = "list of hosts",
 	 .help = "Hosts that requests may be for: example.com, *.example.com (all names below) or .example.com (both)"},

@@ -228,13 +228,13 @@ static int read_words(struct schema_walk *w, const struct tree_node *n,
 }
 
 /* The lists of `http`; what may stand in them, http/rules.h knows. */
-static int read_http(struct schema_walk *w, const struct tree_node *n, struct policy_rule_source *r)
+static int read_http_part(struct schema_walk *w, const struct tree_node *n,
+			  const struct http_rule_source **ret)
 {
 	static const char *const names[] = {"methods",    "hosts",   "paths",
 					    "deny_paths", "presets", NULL};
 	struct http_rule_source *h = arena_get(&w->c->file_mem, sizeof(*h));
 	const struct tree_node *m[5];
-	size_t before = tree_path_key(&w->path, "http");
 
 	if (!h)
 		return no_memory(w);
@@ -260,8 +260,31 @@ static int read_http(struct schema_walk *w, const struct tree_node *n, struct po
 			return schema_fail(w, m[i]->line, "the list is empty; expected an item");
 		}
 	}
+	h->next = *ret;
+	*ret = h;
+	return 0;
+}
+
+/* One object, or a list of them, in whatever order. */
+static int read_http(struct schema_walk *w, const struct tree_node *n, struct policy_rule_source *r)
+{
+	size_t before = tree_path_key(&w->path, "http"), i = 0;
+
+	if (n->kind != TREE_ARRAY) {
+		if (read_http_part(w, n, &r->http) < 0)
+			return -1;
+	} else if (!n->count || n->count > HTTP_RULE_PARTS_MAX) {
+		return schema_fail(w, n->line, "expected 1 to %d objects, found %u",
+				   HTTP_RULE_PARTS_MAX, n->count);
+	} else {
+		for (const struct tree_node *item = n->first; item; item = item->next) {
+			size_t here = tree_path_index(&w->path, i++);
+			if (read_http_part(w, item, &r->http) < 0)
+				return -1;
+			tree_path_cut(&w->path, here);
+		}
+	}
 	tree_path_cut(&w->path, before);
-	r->http = h;
 	return 0;
 }
 

@@ -402,19 +402,22 @@ static int check_bypassed(const struct config *c, const struct config_secret *s,
 	return 0;
 }
 
-static int check_ca(const struct config_tls *t, struct error *err)
+static int check_ca(const struct config *c, struct error *err)
 {
+	const struct config_tls *t = &c->tls;
+
 	if (!t->ca_cert == !t->ca_key)
 		return 0;
-	return error_set(err,
-			 "tls.intercept_ca: %s is missing; expected a certificate and its key, or "
-			 "neither",
-			 t->ca_cert ? "key_path" : "cert_path");
+	return error_set(
+		err,
+		"%s%stls.intercept_ca: %s is missing; expected a certificate and its key, or "
+		"neither",
+		c->path ? c->path : "", c->path ? ": " : "", t->ca_cert ? "key_path" : "cert_path");
 }
 
 int config_check_interception(const struct config *c, struct error *err)
 {
-	if (check_ca(&c->tls, err) < 0 || check_twice(&c->secrets, err) < 0)
+	if (check_ca(c, err) < 0 || check_twice(&c->secrets, err) < 0)
 		return -1;
 	for (size_t i = 0; i < c->secrets.count; i++) {
 		if (check_bypassed(c, &c->secrets.list[i], err) < 0)

@@ -346,6 +346,21 @@ static void wrong_rules_for_requests_are_told(void **state)
 		"f:1: policy.rules[0].http.paths: expected a value, found null");
 	refused("policy: {rules: [{destination: a.b, action: allow, http: GET}]}",
 		"f:1: policy.rules[0].http: expected an object, found 'GET'");
+	refused("policy: {rules: [{destination: a.b, action: allow, http: []}]}",
+		"f:1: policy.rules[0].http: expected 1 to 64 objects, found 0");
+	refused("policy: {rules: [{destination: a.b, action: allow, http: [{methods: [GET]}, "
+		"{path: [/]}]}]}",
+		"f:1: policy.rules[0].http[1].path: no such key; did you mean 'paths'?");
+}
+
+static void alternatives_of_a_rule_are_a_list(void **state)
+{
+	struct error err = {0};
+
+	assert_int_equal(check_http("policy: {rules: [{destination: a.b, action: allow, http: "
+				    "[{methods: [GET]}, {methods: [POST], paths: [/x]}]}]}",
+				    &err),
+			 0);
 }
 
 static void an_option_is_a_secret(void **state)
@@ -430,6 +445,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_intercepted_unasked),
 		cmocka_unit_test(a_bypass_leaves_no_hole_in_a_rule),
 		cmocka_unit_test(wrong_rules_for_requests_are_told),
+		cmocka_unit_test(alternatives_of_a_rule_are_a_list),
 		cmocka_unit_test(an_option_is_a_secret),
 		cmocka_unit_test(patterns_cover_and_meet),
 	};

@@ -186,8 +186,8 @@ static bool holds_rest(const struct clause *c, const struct http_head *h)
 	return has_methods(c, h) && has_host(c, h);
 }
 
-enum http_rule_answer http_rule_judge(const struct http_rule *r, const struct http_head *request,
-				      const char **ret_why)
+static enum http_rule_answer judge_one(const struct http_rule *r, const struct http_head *request,
+				       const char **ret_why)
 {
 	bool paths = r->deny_count || !r->own.all_paths;
 	line_bits held = 0;
@@ -203,4 +203,18 @@ enum http_rule_answer http_rule_judge(const struct http_rule *r, const struct ht
 	if (r->line_count && !held)
 		return HTTP_RULE_DENY;
 	return paths ? judge_path(r, held, request, ret_why) : HTTP_RULE_ALLOW;
+}
+
+/* A request that one alternative lets pass in each of its readings passes. */
+enum http_rule_answer http_rule_judge(const struct http_rule *r, const struct http_head *request,
+				      const char **ret_why)
+{
+	enum http_rule_answer answer = HTTP_RULE_DENY;
+
+	for (; r && answer != HTTP_RULE_ALLOW; r = r->next) {
+		enum http_rule_answer one = judge_one(r, request, ret_why);
+		if (one != HTTP_RULE_DENY)
+			answer = one;
+	}
+	return answer;
 }

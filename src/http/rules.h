@@ -4,7 +4,8 @@
  *
  * A rule has lists of methods, hosts and paths; a list that is not given holds everything. Where it
  * names presets, it has their lines, too, each of which is such lists. A request passes where the
- * rule's own lists hold it, and one of the lines (if there are any), and none of deny_paths.
+ * rule's own lists hold it, and one of the lines (if there are any), and none of deny_paths. A rule
+ * may be several of these: then it passes where it passes one.
  *
  * Paths
  * -----
@@ -34,11 +35,13 @@
 #define HTTP_PATH_MAX       8192 /* longer ones are refused where a rule looks at paths */
 #define HTTP_PATTERN_MAX    255  /* bytes of a pattern; more is an error, here and below */
 #define HTTP_RULE_ITEMS_MAX 256  /* in one list */
+#define HTTP_RULE_PARTS_MAX 64   /* alternatives */
 
 struct http_rule_source { /* as written; strings are the caller's */
 	const char *const *methods, *const *hosts, *const *paths, *const *deny_paths,
 									  *const *presets;
 	size_t method_count, host_count, path_count, deny_path_count, preset_count;
+	const struct http_rule_source *next; /* an alternative; NULL: none */
 };
 
 struct http_rule; /* compiled, immutable */

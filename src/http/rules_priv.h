@@ -26,8 +26,10 @@ struct clause { /* empty lists hold everything */
 };
 
 struct http_rule {
-	struct clause own;              /* must hold the request */
-	struct clause lines[LINES_MAX]; /* of presets; one of them must, where there are any */
+	struct http_rule *next; /* owned; an alternative */
+	struct clause own;      /* must hold the request */
+	struct clause
+		*lines; /* of presets, room for LINES_MAX; one of them must, if there are any */
 	size_t line_count;
 	struct path_pattern *deny; /* and none of these */
 	size_t deny_count;

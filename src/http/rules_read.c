@@ -289,6 +289,8 @@ static int read_rule(struct http_rule *r, const struct http_rule_source *src, st
 {
 	if (check_counts(src, err) < 0 || read_clause(&r->own, src, err) < 0)
 		return -1;
+	if (src->preset_count && !(r->lines = calloc(LINES_MAX, sizeof(*r->lines))))
+		return no_memory(err);
 	for (size_t i = 0; i < src->preset_count; i++) {
 		if (read_preset(r, src->presets[i], err) < 0)
 			return -1;
@@ -299,17 +301,22 @@ static int read_rule(struct http_rule *r, const struct http_rule_source *src, st
 
 struct http_rule *http_rule_new(const struct http_rule_source *src, struct error *err)
 {
-	struct http_rule *r = calloc(1, sizeof(*r));
+	struct http_rule *first = NULL, **end = &first;
+	size_t n = 0;
 
-	if (!r) {
-		no_memory(err);
-		return NULL;
+	for (; src; src = src->next, n++) {
+		struct http_rule *r = *end = calloc(1, sizeof(*r));
+		int rc = !r ? no_memory(err)
+			 : n == HTTP_RULE_PARTS_MAX
+				 ? error_set(err, "more than %d alternatives", HTTP_RULE_PARTS_MAX)
+				 : read_rule(r, src, err);
+		if (rc < 0) {
+			http_rule_free(first);
+			return NULL;
+		}
+		end = &r->next;
 	}
-	if (read_rule(r, src, err) < 0) {
-		http_rule_free(r);
-		return NULL;
-	}
-	return r;
+	return first;
 }
 
 static void patterns_free(struct path_pattern *list, size_t n)
@@ -332,11 +339,15 @@ static void clause_done(struct clause *c)
 
 void http_rule_free(struct http_rule *r)
 {
-	if (!r)
-		return;
-	clause_done(&r->own);
-	for (size_t i = 0; i < r->line_count; i++)
-		clause_done(&r->lines[i]);
-	patterns_free(r->deny, r->deny_count);
-	free(r);
+	struct http_rule *next;
+
+	for (; r; r = next) {
+		next = r->next;
+		clause_done(&r->own);
+		for (size_t i = 0; i < r->line_count; i++)
+			clause_done(&r->lines[i]);
+		free(r->lines);
+		patterns_free(r->deny, r->deny_count);
+		free(r);
+	}
 }

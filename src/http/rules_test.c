@@ -299,6 +299,36 @@ static void lists_narrow_presets(void **state)
 		NO("HEAD pypi.org /simple/x/"), NO("GET a.com /simple/x/"));
 }
 
+static void of_alternatives_one_is_enough(void **state)
+{
+	static const char *const get[] = {"GET"}, *const post[] = {"POST"},
+				 *const all[] = {"/a/**"}, *const one[] = {"/b/x"},
+				 *const no[] = {"/a/no"};
+	const struct http_rule_source second = {
+		.methods = post, .method_count = 1, .paths = one, .path_count = 1};
+	const struct http_rule_source first = {.methods = get,
+					       .method_count = 1,
+					       .paths = all,
+					       .path_count = 1,
+					       .deny_paths = no,
+					       .deny_path_count = 1,
+					       .next = &second};
+	static const struct row rows[] = {
+		YES("GET a.com /a/x"), NO("POST a.com /a/x"), YES("POST a.com /b/x"),
+		NO("GET a.com /b/x"),  NO("GET a.com /a/no"), BAD("GET a.com /a/../b/x"),
+	};
+	struct error err = {0};
+	struct http_rule *r = http_rule_new(&first, &err);
+
+	assert_non_null(r);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const char *why = NULL;
+		if (judge(r, rows[i].request, &why) != rows[i].answer)
+			fail_msg("%s", rows[i].request);
+	}
+	http_rule_free(r);
+}
+
 static void presets_hold_what_they_say(void **state)
 {
 	ANSWERS(RULE(.presets = "github-read-only"), YES("GET api.github.com /repos/a/b/issues"),
@@ -406,6 +436,7 @@ int main(void)
 		cmocka_unit_test(a_path_that_is_too_long_is_refused),
 		cmocka_unit_test(paths_are_normalised),
 		cmocka_unit_test(lists_narrow_presets),
+		cmocka_unit_test(of_alternatives_one_is_enough),
 		cmocka_unit_test(presets_hold_what_they_say),
 		cmocka_unit_test(every_preset_can_be_used),
 		cmocka_unit_test(wrong_rules_are_told),

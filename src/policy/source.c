@@ -102,7 +102,8 @@ static size_t list_len(const char *const *items, size_t n)
 /* The lists of a rule for requests have no token form, but for presets. */
 static bool is_presets_alone(const struct http_rule_source *h)
 {
-	return !h->method_count && !h->host_count && !h->path_count && !h->deny_path_count;
+	return !h->next && !h->method_count && !h->host_count && !h->path_count &&
+	       !h->deny_path_count;
 }
 
 /* The token of the parts. Ports without protocols are those of the protocols that have ports. */
