@@ -444,6 +444,7 @@ static void sessions_are_resumed_for_the_same_alone(void **state)
 				others[] = {{"b.example", 443, "\x02h2"},
 					    {"a.example", 8443, "\x02h2"},
 					    {"a.example", 443, "\x08http/1.1"},
+					    {"a.example", 443, "\x02h3"},
 					    {"a.example", 443, ""},
 					    {"192.0.2.7", 443, "\x02h2"}};
 	struct rig_cert leaf =
@@ -469,6 +470,33 @@ static void sessions_are_resumed_for_the_same_alone(void **state)
 		tls_roots_free(r);
 		SSL_CTX_free(ctx);
 	}
+	rig_cert_done(&leaf);
+}
+
+/* A ticket of TLS 1.3 that was used twice would tell who watches that both are the same client. */
+static void tickets_are_used_once(void **state)
+{
+	struct rig_cert leaf = rig_cert(&host_root, "a", "DNS:a.example", -DAY, DAY, false);
+	const struct config_tls conf = {.verify_upstream = true};
+	struct tls_roots *r = roots_of(&conf);
+	SSL_CTX *ctx = upstream_ctx(&leaf, TLS1_3_VERSION);
+	const struct ask a = {"a.example"};
+	struct upstream u[2];
+
+	SSL_CTX_set_num_tickets(ctx, 1);
+	assert_false(resumes(r, ctx, &a));
+	for (int i = 0; i < 2; i++) {
+		SSL_CTX_up_ref(ctx);
+		upstream_open(&u[i], r, ctx, &a);
+		assert_int_equal(tls_end_handshake(u[i].c), -EAGAIN);
+	}
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(shake(&u[i]), 0);
+		assert_int_equal(tls_end_resumed(u[i].c), i == 0);
+		upstream_close(&u[i]);
+	}
+	tls_roots_free(r);
+	SSL_CTX_free(ctx);
 	rig_cert_done(&leaf);
 }
 
@@ -525,6 +553,7 @@ int main(void)
 		cmocka_unit_test(the_name_is_asked_for),
 		cmocka_unit_test(client_certificates_are_shown_to_their_hosts),
 		cmocka_unit_test(sessions_are_resumed_for_the_same_alone),
+		cmocka_unit_test(tickets_are_used_once),
 		cmocka_unit_test(sessions_are_bounded),
 		cmocka_unit_test(ends_outlive_their_roots),
 	};
