@@ -68,6 +68,27 @@ static void a_slow_reader_of_one_stream_stops_no_other(void **state)
 	rig_end_all(r);
 }
 
+static void a_window_of_the_connection_is_the_senders(void **state)
+{
+	const nghttp2_settings_entry wide[] = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 1 << 20}};
+	struct rig *r = fresh();
+
+	r->answer_len = 300000;
+	rig_begin(r, wide, 1, wide, 1, NULL);
+	r->client.stingy = r->server.stingy = true;
+	rig_run(r);
+	struct rig_stream *a = rig_request(r, POST, 300000, NULL), *b = rig_get(r, "/");
+	rig_run(r);
+	assert_int_equal(a->sent, 65535);
+	assert_int_equal(rig_served(r, 0)->sent + rig_served(r, 1)->sent, 65535);
+	assert_int_equal(queued(r), 0);
+	nghttp2_submit_window_update(r->client.session, 0, 0, 1 << 20);
+	nghttp2_submit_window_update(r->server.session, 0, 0, 1 << 20);
+	rig_run(r);
+	assert_true(a->end && b->end && !a->bad && !b->bad);
+	rig_end_all(r);
+}
+
 static void a_slow_server_stops_the_upload_at_the_guest(void **state)
 {
 	struct rig *r = fresh();
@@ -125,6 +146,8 @@ static void bytes_that_wait_for_a_hook_are_bounded(void **state)
 	rig_resume(r);
 	rig_run(r);
 	assert_true(s->end && !s->bad && s->got == 32 << 20);
+	/* What was held goes out no faster than it is taken. */
+	assert_true(r->most < 3 * HTTP_PROXY_HIGH);
 	rig_end_all(r);
 }
 
@@ -136,11 +159,12 @@ static void a_filter_that_makes_more_of_it_is_bounded(void **state)
 	r->expand = 50;
 	r->when = RIG_NEVER;
 	rig_begin(r, NULL, 0, NULL, 0, NULL);
+	r->server.pauses = true;
 	struct rig_stream *s = rig_request(r, POST, 200000, NULL);
 	rig_run(r);
-	rig_served(r, 0)->paused = true;
-	rig_run(r);
-	assert_true(queued(r) < 2000000);
+	assert_int_equal(rig_served(r, 0)->got, 65535);
+	/* What came, and what was made of one piece beyond what is enough. */
+	assert_true(queued(r) <= 65535 + H2P_OUT_MAX + 50 * 16384);
 	rig_unpause(&r->server, rig_served(r, 0));
 	rig_run(r);
 	assert_true(rig_served(r, 0)->end && !rig_served(r, 0)->bad);
@@ -199,6 +223,23 @@ static void streams_beyond_the_limit_can_be_tried_again(void **state)
 	rig_run(r);
 	assert_int_equal(r->server.count, 11);
 	assert_false(again->closed);
+	rig_end_all(r);
+}
+
+static void streams_that_come_and_go_count_until_they_are_gone(void **state)
+{
+	const struct http_proxy_limits limits = {.streams = 10};
+	struct rig *r = fresh();
+
+	r->when = RIG_NEVER;
+	rig_begin(r, NULL, 0, NULL, 0, &limits);
+	for (int i = 0; i < 100; i++) {
+		struct rig_stream *s = rig_get(r, "/");
+		rig_flush(&r->client);
+		nghttp2_submit_rst_stream(r->client.session, 0, s->id, NGHTTP2_CANCEL);
+	}
+	rig_run(r);
+	assert_int_equal(r->open, 10);
 	rig_end_all(r);
 }
 
@@ -516,12 +557,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_slow_reader_of_one_stream_stops_no_other),
+		cmocka_unit_test(a_window_of_the_connection_is_the_senders),
 		cmocka_unit_test(a_slow_server_stops_the_upload_at_the_guest),
 		cmocka_unit_test(a_guest_that_reads_nothing_fills_no_memory),
 		cmocka_unit_test(bytes_that_wait_for_a_hook_are_bounded),
 		cmocka_unit_test(a_filter_that_makes_more_of_it_is_bounded),
 		cmocka_unit_test(windows_of_no_bytes_are_waited_for),
 		cmocka_unit_test(streams_beyond_the_limit_can_be_tried_again),
+		cmocka_unit_test(streams_that_come_and_go_count_until_they_are_gone),
 		cmocka_unit_test(the_upstreams_limit_is_the_guests),
 		cmocka_unit_test(rapid_resets),
 		cmocka_unit_test(rapid_errors),

@@ -3,7 +3,8 @@
  * Flow control from end to end (RFC 9113 5.2).
  *
  * What a side may send on a stream is what the other side would take of it now, less what lies here
- * already; the same for the connection. So the windows of the receiver show at the sender as if
+ * already; the same for the connection, but that bytes which wait for a hook hold up no other
+ * stream. So the windows of the receiver show at the sender as if
  * nobody stood between them, with the receiver's idea of what the path needs; a sender is as fast
  * as without weir, and bytes that come find room behind.
  *
@@ -46,8 +47,8 @@ void h2p_flow_connection(struct h2p *p, enum http_side from)
 
 	if (!side->started || !to->started || side->over || to->over)
 		return;
-	int64_t target = lesser(nghttp2_session_get_remote_window_size(to->session),
-				CONNECTION_CAP - (int64_t)side->queued);
+	int64_t room = nghttp2_session_get_remote_window_size(to->session) - (int64_t)side->ready;
+	int64_t target = lesser(room, CONNECTION_CAP - (int64_t)side->queued);
 	int64_t more = target - nghttp2_session_get_local_window_size(side->session);
 	if (worth_it(more, target))
 		nghttp2_submit_window_update(side->session, NGHTTP2_FLAG_NONE, 0, (int32_t)more);

@@ -90,6 +90,7 @@ struct h2p_way {
 	struct http_head trailers;
 	struct buf in, out;
 	size_t counted;      /* of both, in the proxy's sum */
+	size_t counted_out;  /* of `out` */
 	uint64_t came, gave; /* bytes through the body hook */
 };
 
@@ -123,6 +124,7 @@ struct h2p_side {
 	bool ending;      /* our last GOAWAY was submitted */
 	bool over;        /* nothing is read any more, and nothing written but what is in `out` */
 	size_t queued;    /* bytes that came from here, in all ways */
+	size_t ready;     /* those of them that only wait for windows */
 	/* The header block under way. */
 	struct http_fields block;
 	size_t block_size;

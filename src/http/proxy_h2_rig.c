@@ -33,7 +33,7 @@ static struct rig_stream *add(struct rig_end *e, int32_t id)
 {
 	must(e->count < RIG_STREAMS, "too many streams");
 	struct rig_stream *s = &e->stream[e->count++];
-	*s = (struct rig_stream){.id = id};
+	*s = (struct rig_stream){.id = id, .paused = e->pauses};
 	return s;
 }
 
@@ -124,7 +124,8 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
 		s->last = data[i];
 	}
 	s->got += len;
-	nghttp2_session_consume_connection(session, len);
+	if (!e->stingy)
+		nghttp2_session_consume_connection(session, len);
 	if (s->paused)
 		s->unconsumed += len;
 	else

@@ -50,6 +50,8 @@ struct rig_end {
 	int32_t goaway_last;
 	int settings; /* frames that came */
 	int pings;    /* acknowledged */
+	bool stingy;  /* opens the connection's window no more */
+	bool pauses;  /* streams that begin now are paused */
 	bool failed;  /* the session did not like what came */
 };
 

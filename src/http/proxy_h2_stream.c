@@ -100,10 +100,14 @@ void h2p_stream_work(struct h2p *p, struct h2p_stream *s)
 void h2p_way_count(struct h2p *p, struct h2p_stream *s, enum http_side from)
 {
 	struct h2p_way *w = &s->way[from];
-	size_t now = w->in.len + (w->mode == HTTP_BODY_WHOLE ? 0 : w->out.len);
+	/* The filter answers for what it collects. */
+	size_t out = w->mode == HTTP_BODY_WHOLE ? 0 : w->out.len;
+	size_t now = w->in.len + out;
 
 	p->side[from].queued += now - w->counted;
+	p->side[from].ready += out - w->counted_out;
 	w->counted = now;
+	w->counted_out = out;
 }
 
 /* ---- ends ---- */
