@@ -127,32 +127,37 @@ static bool passes(const struct http_rule *r, line_bits held, const struct targe
 	return ok && holds_path(&r->own, t) && !is_denied(r, t);
 }
 
-/* The same in all readings, or HTTP_RULE_AMBIGUOUS. */
+static bool passes_after(const struct http_rule *r, line_bits held, const struct path *decoded,
+			 const enum path_step *steps, struct target *t)
+{
+	uint8_t mem[HTTP_PATH_MAX];
+	struct path p = {.p = mem, .len = decoded->len};
+
+	memcpy(mem, decoded->p, decoded->len);
+	for (; *steps != PATH_END; steps++)
+		path_step(&p, *steps);
+	t->path = view_make(p.p, p.len);
+	return passes(r, held, t);
+}
+
+/* The reading that the standards have decides, but that it lets nothing pass that another one would
+ * not. */
 static enum http_rule_answer judge_readings(const struct http_rule *r, line_bits held,
 					    const struct path *decoded, struct target *t,
 					    const char **ret_why)
 {
-	uint8_t mem[HTTP_PATH_MAX];
+	static const enum path_step normal[] = {PATH_MERGE_SLASHES, PATH_REMOVE_DOTS, PATH_END};
 	enum path_step steps[4];
-	bool first = false;
 
+	if (!passes_after(r, held, decoded, normal, t))
+		return HTTP_RULE_DENY;
 	for (unsigned i = 0; i < PATH_READINGS; i++) {
-		struct path p = {.p = mem, .len = decoded->len};
-		if (!path_reading(decoded, i, steps))
-			continue;
-		memcpy(mem, decoded->p, decoded->len);
-		for (unsigned k = 0; k < 4; k++)
-			path_step(&p, steps[k]);
-		t->path = view_make(p.p, p.len);
-		bool ok = passes(r, held, t);
-		if (i == 0)
-			first = ok;
-		if (ok != first) {
+		if (path_reading(decoded, i, steps) && !passes_after(r, held, decoded, steps, t)) {
 			*ret_why = "a path that servers read in two ways";
 			return HTTP_RULE_AMBIGUOUS;
 		}
 	}
-	return first ? HTTP_RULE_ALLOW : HTTP_RULE_DENY;
+	return HTTP_RULE_ALLOW;
 }
 
 static enum http_rule_answer judge_path(const struct http_rule *r, line_bits held,

@@ -12,12 +12,13 @@
  * Servers differ in what they make of a path, and weir cannot know which it is in front of. So a
  * path is judged in every reading that is common: percent-encoded unreserved characters decoded in
  * all of them; dot segments removed or left, runs of slashes made one or left, and `;` parameters
- * of the last segment cut or left. Where the readings do not agree, the request is refused (400),
- * and so is, wherever a rule looks at paths, what has still other readings: an encoded slash,
- * backslash or percent sign in front of two digits, an overlong UTF-8 form, `;` parameters in front
- * of a slash, a control character, and fields that name another path (X-Original-URL,
- * X-Rewrite-URL). Fields that name another method (X-HTTP-Method-Override and its like) are judged
- * as if the request had both.
+ * of the last segment cut or left. It passes where it passes in all of them. Where the reading of
+ * RFC 3986 6.2.2 (all of these but the last) does not pass, the request is denied (403), and where
+ * another one does not, refused as ambiguous (400). So is, wherever a rule looks at paths, what has
+ * still other readings: an encoded slash, backslash or percent sign in front of two digits, an
+ * overlong UTF-8 form, `;` parameters in front of a slash, a control character, and fields that
+ * name another path (X-Original-URL, X-Rewrite-URL). Fields that name another method
+ * (X-HTTP-Method-Override and its like) are judged as if the request had both.
  *
  * In a pattern `*` stands for any characters but a slash, `**` for any. A pattern with a question
  * mark is for one query, as it is written; the others are for all. A list in which `**` stands
