@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/prctl.h>
 
+#include "base/log.h"
+#include "tls/endpoint.h"
 #include "tls/trust.h"
 
 static int make_trust(struct keys *k, struct error *err)
@@ -60,12 +62,22 @@ static int make_environment(struct keys *k, struct error *err)
 }
 
 /* Queues of plain and encrypted bytes come and go with each turn; without this the heap would grow
- * and shrink with them, and be filled with zeros anew each time. What is left of it goes back when a
- * sandbox has gone quiet. */
+ * and shrink with them, and be filled with zeros anew each time. What is left of it goes back when
+ * a sandbox has gone quiet. */
 void keys_tune_heap(void)
 {
 	mallopt(M_MMAP_THRESHOLD, 4 << 20);
 	mallopt(M_TRIM_THRESHOLD, 16 << 20);
+}
+
+int keys_log(const struct config *c, struct error *err)
+{
+	if (!c->tls.keylog)
+		return 0;
+	if (tls_keylog_open(c->tls.keylog, err) < 0)
+		return error_prefix(err, "--tls-keylog");
+	log_warning("the keys of all intercepted connections go to %s", c->tls.keylog);
+	return 0;
 }
 
 int keys_start(struct keys *k, struct loop *l, const struct config *c, struct error *err)
@@ -73,7 +85,8 @@ int keys_start(struct keys *k, struct loop *l, const struct config *c, struct er
 	*k = (struct keys){0};
 	if (!config_intercepts(c))
 		return 0;
-	k->holder = holder_start(c, err);
+	if (keys_log(c, err) == 0)
+		k->holder = holder_start(c, err);
 	if (k->holder)
 		k->channel = holder_channel_new(k->holder, l, c, NULL, NULL, err);
 	if (!k->channel || make_trust(k, err) < 0 || make_environment(k, err) < 0) {

@@ -29,6 +29,8 @@ int keys_start(struct keys *k, struct loop *l, const struct config *c, struct er
 void keys_trust(const struct keys *k, struct trustbind *ret);
 /* Nobody but root may look into this process from now on: it may hold a value for a moment. */
 void keys_guard_process(const struct keys *k);
+/* Opens the file of --tls-keylog, where one is wanted. */
+int keys_log(const struct config *c, struct error *err);
 /* For a process that looks into connections. */
 void keys_tune_heap(void);
 void keys_done(struct keys *k);

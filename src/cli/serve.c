@@ -160,6 +160,8 @@ static int start_holder(struct serve *s, struct error *err)
 	}
 	if (!needs)
 		return 0;
+	if (keys_log(needs, err) < 0)
+		return -1;
 	s->holder = holder_start(needs, err);
 	if (!s->holder)
 		return -1;
