@@ -27,6 +27,18 @@
 
 #define SECURE_HEAP 131072 /* for the private keys that libcrypto holds */
 
+/* A pipe that the gateway's starter reads must not stay open for this process. */
+static void drop_standard_files(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null >= 0) {
+		dup2(null, STDIN_FILENO);
+		dup2(null, STDOUT_FILENO);
+	}
+	/* The descriptor itself is closed with all others. */
+}
+
 static int protect(int fd)
 {
 	static const int ignored[] = {SIGINT,  SIGTERM, SIGQUIT, SIGHUP,  SIGTSTP,
@@ -42,6 +54,7 @@ static int protect(int fd)
 		signal(ignored[i], SIG_IGN);
 	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
 		return -errno;
+	drop_standard_files();
 	/* An old kernel does not know the call; what was open there is CLOEXEC anyway. */
 	syscall(SYS_close_range, (unsigned)fd + 1, ~0u, 0);
 	return 0;

@@ -117,10 +117,16 @@ static void a_value_leaves_no_trace(void **state)
 
 	rig_init(&r);
 	rig_secret(&r, "T", CONFIG_SECRET_ENV, "HM_VALUE");
+	/* One that was set anew has left its first text where the kernel put it. */
+	unsigned first = search_memory();
+	static char again[16 + LEN];
+	snprintf(again, sizeof(again), "HM_VALUE=%s", getenv("HM_VALUE"));
+	assert_int_equal(putenv(again), 0);
 	unsigned found = search_memory();
+	assert_int_equal(found, first + 1);
 #ifdef SANITIZED
 	/* It has a copy of the environment of its own. */
-	unsigned left = found - 1;
+	unsigned left = first - 1;
 #else
 	unsigned left = 0;
 #endif

@@ -338,8 +338,11 @@ static void reload_keeps_placeholders_or_everything(void **state)
 	s = &r.conf.secrets.list[1];
 	free(s->from);
 	s->from = strdup("echo the-second-value");
-	/* An answer that comes meanwhile is not lost. */
+	/* An answer that comes meanwhile is not lost, and one that fails is not the reload's. */
 	a = (struct rig_answer){0};
+	struct rig_answer none = {0};
+	struct secret_set forged = {.generation = generation, .count = 9, .channel = r.ch};
+	assert_non_null(holder_ask_value(r.ch, &forged, 8, rig_on_value, &none));
 	assert_non_null(holder_ask_value(r.ch, holder_secrets(r.ch), 0, rig_on_value, &a));
 	assert_int_equal(holder_channel_reload(r.ch, &r.conf, &err), 0);
 	assert_false(a.done);
@@ -347,6 +350,7 @@ static void reload_keeps_placeholders_or_everything(void **state)
 	assert_int_equal(holder_secrets(r.ch)->count, 2);
 	assert_string_equal(secret_at(&r, 0)->placeholder, placeholder);
 	assert_true(rig_run(&r, &a.done));
+	assert_string_equal(none.err, "there is no such secret");
 	assert_value(a.value, "value-to-be-kept");
 	secret_value_free(a.value);
 	assert_value(rig_value(&r, 1, &a), "the-second-value");
