@@ -276,18 +276,25 @@ static enum scrub_step run(struct filter_body *b, struct view *in, bool end, str
 	return scrub(b, all, end, out);
 }
 
-/* Moves what was appended since `from` to where it waits. */
-static bool put_aside(struct buf *out, size_t from, struct buf *ready)
+bool body_set_aside(struct filter_body *b, struct buf *out, size_t from)
 {
 	struct view v = buf_view(out);
 
 	view_skip(&v, from);
-	if (!buf_append_view(ready, v))
+	if (!buf_append_view(&b->ready, v))
 		return false;
 	if (v.len)
-		explicit_bzero((uint8_t *)v.p, v.len);
+		explicit_bzero((uint8_t *)(uintptr_t)v.p, v.len);
 	out->len = from;
 	return true;
+}
+
+bool body_give_out(struct filter_body *b, struct buf *out)
+{
+	bool ok = buf_append_view(out, buf_view(&b->ready));
+
+	buf_take(&b->ready, b->ready.len);
+	return ok;
 }
 
 enum scrub_step body_run(struct filter_body *b, struct view in, bool end, struct buf *out)
@@ -299,9 +306,8 @@ enum scrub_step body_run(struct filter_body *b, struct view in, bool end, struct
 
 	if (again) {
 		left = buf_view(&b->rest);
-		if (!buf_append_view(out, buf_view(&b->ready)))
+		if (!body_give_out(b, out))
 			return SCRUB_NOMEM;
-		buf_take(&b->ready, b->ready.len);
 		step = go_on(b, out);
 	}
 	size_t before = left.len;
@@ -311,7 +317,7 @@ enum scrub_step body_run(struct filter_body *b, struct view in, bool end, struct
 	if (step == SCRUB_WAIT) {
 		bool ok = again ? (buf_take(&b->rest, before - left.len), true)
 				: buf_append_view(&b->rest, left);
-		return ok && put_aside(out, from, &b->ready) ? SCRUB_WAIT : SCRUB_NOMEM;
+		return ok && body_set_aside(b, out, from) ? SCRUB_WAIT : SCRUB_NOMEM;
 	}
 	buf_take(&b->rest, b->rest.len);
 	if (step == SCRUB_GO && b->only_look && b->decoder && !buf_append_view(out, in))

@@ -51,5 +51,8 @@ bool body_init(struct filter_body *b, const struct needle_set *set, enum coding 
 void body_done(struct filter_body *b);
 /* After SCRUB_WAIT the same `in` is offered again, and not taken twice. */
 enum scrub_step body_run(struct filter_body *b, struct view in, bool end, struct buf *out);
+/* What was appended since `from` is kept until it is given out: the caller has to wait. */
+bool body_set_aside(struct filter_body *b, struct buf *out, size_t from);
+bool body_give_out(struct filter_body *b, struct buf *out);
 
 #endif

@@ -42,6 +42,13 @@ struct filter_way {
 	const char *place_text;
 };
 
+struct filter_text { /* a text that was asked for: a signature, a new placeholder */
+	struct filter_secrets *owner;
+	struct holder_ask *ask;
+	char *text; /* owned */
+	bool asked, failed;
+};
+
 struct filter_sign;    /* filter_sign.c */
 struct filter_capture; /* filter_capture.c */
 
@@ -56,11 +63,14 @@ struct filter_secrets {
 	bool websocket; /* the request asks for one */
 	bool told;      /* that a value was on its way back */
 	enum policy_reason reason;
+	bool over;      /* the request's body has been read to its end */
 	uint64_t whole; /* of the request's body, where its head waits for it */
 	struct filter_value values[FILTER_VALUES];
 	struct filter_way up, down;
-	struct filter_sign *sign;
-	struct filter_capture *capture;
+	struct filter_sign *sign; /* NULL: nothing is signed */
+	struct filter_text signature;
+	struct filter_text token;
+	struct filter_capture *capture; /* NULL: nothing is captured */
 };
 
 /* Whether this host may have the secret. */
@@ -77,6 +87,11 @@ enum http_step secrets_step(struct filter_secrets *s, enum scrub_step step, int 
 enum scrub_step secrets_value(struct filter_secrets *s, size_t index, struct view *ret);
 /* All of them are wiped. */
 void secrets_forget_values(struct filter_secrets *s);
+/* For holder_ask_sign() and holder_ask_capture(); arg: a filter_text. */
+void secrets_got_text(void *arg, struct view text, const char *err);
+/* What became of it: SCRUB_GO (t->text), SCRUB_WAIT, SCRUB_STOP. */
+enum scrub_step secrets_text(struct filter_secrets *s, struct filter_text *t);
+void secrets_forget_text(struct filter_text *t);
 void secrets_event(const struct filter_secrets *s, size_t index, const char *place,
 		   const char *action);
 
@@ -97,5 +112,17 @@ enum scrub_step secrets_hit_down(void *arg, const struct search_hit *h, struct v
 enum http_step secrets_choose_up(struct filter_secrets *s);
 enum http_step secrets_choose_down(struct filter_secrets *s);
 enum http_step secrets_choose_tunnel(struct filter_secrets *s);
+
+/* ---- filter_sign.c: requests that carry a signer's placeholder ---- */
+
+/* Looks for one; behind everything that changes the head. */
+enum http_step sign_find(struct filter_secrets *s);
+/* The signature is over the body: the head has to wait for it. */
+bool sign_wants_body(const struct filter_secrets *s);
+/* A piece of the body as it is sent. */
+enum http_step sign_body(struct filter_secrets *s, struct view piece);
+/* Everything is there: the signature is asked for and put in. */
+enum http_step sign_finish(struct filter_secrets *s);
+void sign_free(struct filter_secrets *s);
 
 #endif

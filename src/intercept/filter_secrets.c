@@ -83,6 +83,9 @@ void filter_secrets_free(struct filter_secrets *s)
 	if (!s)
 		return;
 	secrets_forget_values(s);
+	secrets_forget_text(&s->signature);
+	secrets_forget_text(&s->token);
+	sign_free(s);
 	body_done(&s->up.body);
 	body_done(&s->down.body);
 	secret_set_unref(s->set);
@@ -204,7 +207,7 @@ static bool any_asked(const struct filter_secrets *s)
 	for (size_t i = 0; i < FILTER_VALUES; i++)
 		if (s->values[i].ask)
 			return true;
-	return false;
+	return s->signature.ask || s->token.ask;
 }
 
 static void got_value(void *arg, struct secret_value *value, const char *err)
@@ -220,6 +223,38 @@ static void got_value(void *arg, struct secret_value *value, const char *err)
 			    err ? err : "it has no value");
 	if (!any_asked(s))
 		s->c->resume(s->c->ctx, s->x);
+}
+
+void secrets_got_text(void *arg, struct view text, const char *err)
+{
+	struct filter_text *t = arg;
+	struct filter_secrets *s = t->owner;
+
+	t->ask = NULL;
+	t->text = err ? NULL : strndup((const char *)text.p, text.len);
+	t->failed = !t->text;
+	if (err)
+		log_warning("secrets: %s", err);
+	if (!any_asked(s))
+		s->c->resume(s->c->ctx, s->x);
+}
+
+enum scrub_step secrets_text(struct filter_secrets *s, struct filter_text *t)
+{
+	if (t->ask)
+		return SCRUB_WAIT;
+	if (!t->failed && t->text)
+		return SCRUB_GO;
+	deny(s, 503, "secret-unavailable");
+	return SCRUB_STOP;
+}
+
+void secrets_forget_text(struct filter_text *t)
+{
+	if (t->ask)
+		holder_ask_cancel(t->ask);
+	free(t->text);
+	*t = (struct filter_text){0};
 }
 
 static struct filter_value *find_value(struct filter_secrets *s, size_t index)
@@ -279,15 +314,21 @@ static enum http_step leave(struct filter_secrets *s, enum http_step step)
 
 static enum http_step request(struct filter_secrets *s, struct http_head *h)
 {
-	enum http_step path = secrets_request_path(s, h);
-	enum http_step fields = HTTP_GO;
+	enum http_step path = secrets_request_path(s, h), step = HTTP_GO;
 
 	/* What both need is asked for at once. */
 	if (path != HTTP_REFUSE)
-		fields = secrets_request_fields(s, h);
-	if (path != HTTP_GO || fields != HTTP_GO)
-		return path == HTTP_REFUSE || fields == HTTP_REFUSE ? HTTP_REFUSE : HTTP_WAIT;
-	return secrets_choose_up(s);
+		step = secrets_request_fields(s, h);
+	if (path != HTTP_GO && step != HTTP_REFUSE)
+		step = path;
+	if (step == HTTP_GO)
+		step = sign_find(s);
+	if (step == HTTP_GO)
+		step = secrets_choose_up(s);
+	/* Without a body everything is there. */
+	if (step == HTTP_GO && s->sign && !(s->up.there && sign_wants_body(s)))
+		step = sign_finish(s);
+	return step;
 }
 
 enum http_step filter_secrets_request(struct filter_secrets *s, struct http_exchange *x)
@@ -318,23 +359,48 @@ enum http_step filter_secrets_answer_trailers(struct filter_secrets *s, struct h
 	return s->concerned ? secrets_mask_fields(s, t) : HTTP_GO;
 }
 
+/* A piece, and behind the last one what could not be said before. */
+static enum http_step request_body(struct filter_secrets *s, struct view in, bool end,
+				   struct buf *out)
+{
+	size_t from = out->len;
+	enum http_step step;
+
+	if (s->over) {
+		step = sign_finish(s);
+		return step == HTTP_GO && !body_give_out(&s->up.body, out) ? secrets_nomem(s)
+									   : step;
+	}
+	out->secret = out->secret || s->up.place;
+	step = secrets_step(s, body_run(&s->up.body, in, end, out), 400);
+	if (step != HTTP_GO || s->x->tunnel)
+		return step;
+	if (sign_wants_body(s)) {
+		struct view piece = buf_view(out);
+		view_skip(&piece, from);
+		step = sign_body(s, piece);
+	}
+	s->over = end;
+	if (step == HTTP_GO && end && s->needed && !s->carried)
+		step = secrets_require(s);
+	if (step == HTTP_GO && end && sign_wants_body(s))
+		step = sign_finish(s);
+	if (step == HTTP_WAIT && !body_set_aside(&s->up.body, out, from))
+		return secrets_nomem(s);
+	return step;
+}
+
 enum http_step filter_secrets_request_body(struct filter_secrets *s, struct http_exchange *x,
 					   struct view in, bool end, struct buf *out)
 {
-	enum http_step step;
-
 	if (!s->up.there)
 		return buf_append_view(out, in) ? HTTP_GO : secrets_nomem(s);
-	if (!s->up.body.waiting && x->request.mode == HTTP_BODY_WHOLE) {
+	if (!s->up.body.waiting && !s->over && x->request.mode == HTTP_BODY_WHOLE) {
 		s->whole += in.len;
 		if (s->whole > FILTER_WHOLE_MAX)
 			return secrets_fail(s, 413, "body-too-large");
 	}
-	out->secret = out->secret || s->up.place;
-	step = secrets_step(s, body_run(&s->up.body, in, end, out), 400);
-	if (step == HTTP_GO && end && s->needed && !s->carried && !x->tunnel)
-		step = secrets_require(s);
-	return leave(s, step);
+	return leave(s, request_body(s, in, end, out));
 }
 
 enum http_step filter_secrets_answer_body(struct filter_secrets *s, struct http_exchange *x,

@@ -221,6 +221,8 @@ enum http_step secrets_choose_up(struct filter_secrets *s)
 	s->up.place = puts ? SECRET_IN_BODY : 0;
 	s->up.place_text = "body";
 	s->up.fixed = k.framing == BODY_GRPC;
+	if (sign_wants_body(s))
+		waits = true;
 	if (waits || (puts && !s->up.fixed && (!same || k.coding != CODING_IDENTITY)))
 		h->mode =
 			h->length > FILTER_WHOLE_MAX && !waits ? HTTP_BODY_STREAM : HTTP_BODY_WHOLE;
