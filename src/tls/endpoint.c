@@ -241,14 +241,10 @@ struct view tls_end_alpn(const struct tls_end *e)
 
 /* ---- plaintext ---- */
 
-ssize_t tls_end_read(struct tls_end *e, void *buf, size_t n)
+static ssize_t read_records(struct tls_end *e, void *buf, size_t n)
 {
 	size_t done = 0;
 
-	if (e->fault)
-		return e->fault;
-	if (!e->shaken)
-		return -ENOTCONN;
 	e->io = 0;
 	while (done < n) {
 		size_t got = 0;
@@ -264,6 +260,19 @@ ssize_t tls_end_read(struct tls_end *e, void *buf, size_t n)
 			break;
 	}
 	return (ssize_t)done;
+}
+
+ssize_t tls_end_read(struct tls_end *e, void *buf, size_t n)
+{
+	if (e->fault)
+		return e->fault;
+	if (!e->shaken)
+		return -ENOTCONN;
+	ssize_t r = read_records(e, buf, n);
+	/* 16 KiB, which would stay until the next write. */
+	if (e->slack && SSL_free_buffers(e->ssl))
+		e->slack = false;
+	return r;
 }
 
 ssize_t tls_end_write(struct tls_end *e, const void *buf, size_t n)

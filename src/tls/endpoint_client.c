@@ -14,8 +14,10 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
 {
 	struct tls_end *e = SSL_get_ex_data(ssl, 0);
 
-	return e && e->session &&
-	       sessions_put(roots_sessions(e->roots), view_make(e->session->bytes, e->session->len),
+	if (!e || !e->session)
+		return 0;
+	e->slack = true;
+	return sessions_put(roots_sessions(e->roots), view_make(e->session->bytes, e->session->len),
 			    session);
 }
 

@@ -26,6 +26,7 @@ struct tls_end {
 	bool shaken;      /* the handshake is done */
 	bool unwritten;   /* a record is made and not out: the same bytes have to come again */
 	bool shut;        /* close_notify is out */
+	bool slack;       /* a ticket came, for which OpenSSL took buffers that it keeps */
 	uint8_t alert_in; /* what the other side said, 0: nothing */
 	uint8_t alert_out;
 	uint8_t alert; /* what stands for the failure */

@@ -33,6 +33,7 @@
 	X(SSL_ctrl)                            \
 	X(SSL_do_handshake)                    \
 	X(SSL_free)                            \
+	X(SSL_free_buffers)                    \
 	X(SSL_get0_alpn_selected)              \
 	X(SSL_get0_param)                      \
 	X(SSL_get_error)                       \
@@ -97,6 +98,7 @@ int libssl_need(struct error *err);
 #define SSL_ctrl                            libssl.SSL_ctrl
 #define SSL_do_handshake                    libssl.SSL_do_handshake
 #define SSL_free                            libssl.SSL_free
+#define SSL_free_buffers                    libssl.SSL_free_buffers
 #define SSL_get0_alpn_selected              libssl.SSL_get0_alpn_selected
 #define SSL_get0_param                      libssl.SSL_get0_param
 #define SSL_get_error                       libssl.SSL_get_error
