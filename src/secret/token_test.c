@@ -95,10 +95,12 @@ static void server_start(struct rig *r, struct server *s)
 	close(in[0]);
 	close(out[1]);
 	s->in = in[1];
-	ssize_t n = read(out[0], s->port, sizeof(s->port) - 1);
-	assert_true(n > 1);
-	s->port[n - 1] = '\0';
-	close(out[0]);
+	/* A line, in as many pieces as it likes. */
+	FILE *f = fdopen(out[0], "r");
+	assert_non_null(f);
+	assert_non_null(fgets(s->port, sizeof(s->port), f));
+	s->port[strcspn(s->port, "\n")] = '\0';
+	fclose(f);
 }
 
 static void server_stop(struct server *s)
