@@ -285,6 +285,121 @@ static void a_value_that_changes_is_a_new_set_and_the_old_one_goes_on(void **sta
 	free(path);
 }
 
+/* The clock goes on while the holder does not: a question that finds the value overdue waits for
+ * the new one. */
+static void an_overdue_value_is_read_before_it_is_handed_out(void **state)
+{
+	struct rig r;
+	struct rig_answer a = {0};
+	char command[160];
+
+	rig_init(&r);
+	char *path = rig_file(&r, "token", "first-value", 11);
+	snprintf(command, sizeof(command), "sleep 0.1; cat '%s'", path);
+	rig_secret(&r, "T", CONFIG_SECRET_COMMAND, command)->expiry_us = 1000000;
+	rig_start(&r);
+	kill(r.h->pid, SIGSTOP);
+	free(rig_file(&r, "token", "second-value", 12));
+	assert_non_null(holder_ask_value(r.ch, holder_secrets(r.ch), 0, rig_on_value, &a));
+	rig_run_ms(&r, 1100);
+	assert_false(a.done);
+	kill(r.h->pid, SIGCONT);
+	assert_true(rig_run(&r, &a.done));
+	assert_value(a.value, "second-value");
+	secret_value_free(a.value);
+	rig_done(&r);
+	free(path);
+}
+
+static struct rig_answer capture(struct rig *r, const char *value)
+{
+	struct rig_answer a = {0};
+
+	assert_non_null(holder_ask_capture(r->ch, holder_secrets(r->ch), 0,
+					   view_make(value, strlen(value)), rig_on_text, &a));
+	assert_true(rig_run(r, &a.done));
+	assert_string_equal(a.err, "");
+	return a;
+}
+
+#define MANY_SETS 300 /* more than the holder keeps */
+
+static void sets_that_are_kept_for_ever_are_forgotten_in_turn(void **state)
+{
+	struct rig r;
+	struct rig_answer a = {0};
+	static struct secret_set *kept[MANY_SETS];
+	char value[32];
+
+	rig_init(&r);
+	rig_secret(&r, "T", CONFIG_SECRET_COMMAND, "echo the-client-secret")->capture = true;
+	rig_start(&r);
+	for (int i = 0; i < MANY_SETS; i++) {
+		kept[i] = secret_set_ref(holder_secrets(r.ch));
+		snprintf(value, sizeof(value), "captured-value-%04d", i);
+		capture(&r, value);
+	}
+	assert_non_null(holder_ask_value(r.ch, kept[0], 0, rig_on_value, &a));
+	assert_true(rig_run(&r, &a.done));
+	assert_string_equal(a.err, "the secret is no longer what it was");
+	a = (struct rig_answer){0};
+	assert_non_null(holder_ask_value(r.ch, kept[MANY_SETS - 1], 0, rig_on_value, &a));
+	assert_true(rig_run(&r, &a.done));
+	assert_value(a.value, "the-client-secret");
+	secret_value_free(a.value);
+	for (int i = 0; i < MANY_SETS; i++)
+		secret_set_unref(kept[i]);
+	rig_done(&r);
+}
+
+static void as_many_secrets_and_hosts_as_allowed(void **state)
+{
+	struct rig r;
+	struct rig_answer a;
+	char name[32], text[NAME_TEXT_MAX + 1];
+
+	rig_init(&r);
+	for (int i = 0; i < SECRETS_MAX; i++) {
+		snprintf(name, sizeof(name), "HT_MANY_%d", i);
+		snprintf(text, sizeof(text), "value-of-many-%04d", i);
+		setenv(name, text, 1);
+		struct config_secret *s = rig_secret(&r, name, CONFIG_SECRET_ENV, name);
+		for (int j = 1; j < SECRET_HOSTS; j++) {
+			snprintf(text, sizeof(text), "host-%d-%d.%060d.%060d.%060d.test", i, j, 0,
+				 0, 0);
+			assert_true(strv_add(&s->hosts, text));
+		}
+	}
+	rig_start(&r);
+	assert_int_equal(holder_secrets(r.ch)->count, SECRETS_MAX);
+	assert_int_equal(secret_at(&r, SECRETS_MAX - 1)->host_count, SECRET_HOSTS);
+	assert_value(rig_value(&r, SECRETS_MAX - 1, &a), "value-of-many-0255");
+	secret_value_free(a.value);
+	for (int i = 0; i < SECRETS_MAX; i++) {
+		snprintf(name, sizeof(name), "HT_MANY_%d", i);
+		unsetenv(name);
+	}
+	rig_done(&r);
+}
+
+static void commands_run_side_by_side(void **state)
+{
+	struct rig r;
+	char name[32];
+
+	rig_init(&r);
+	for (int i = 0; i < 40; i++) {
+		snprintf(name, sizeof(name), "C%d", i);
+		rig_secret(&r, name, CONFIG_SECRET_COMMAND, "sleep 0.3; echo $$-is-the-value");
+	}
+	uint64_t start = clock_now_us();
+	rig_start(&r);
+	/* One after the other it were twelve seconds. */
+	assert_true(clock_now_us() - start < 6000000);
+	assert_int_equal(holder_secrets(r.ch)->count, 40);
+	rig_done(&r);
+}
+
 static void a_set_may_outlive_its_channel(void **state)
 {
 	struct rig r;
@@ -706,6 +821,10 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_source_that_fails_is_named),
 		cmocka_unit_test(a_long_value_passes_whole),
 		cmocka_unit_test(a_value_that_changes_is_a_new_set_and_the_old_one_goes_on),
+		cmocka_unit_test(an_overdue_value_is_read_before_it_is_handed_out),
+		cmocka_unit_test(sets_that_are_kept_for_ever_are_forgotten_in_turn),
+		cmocka_unit_test(as_many_secrets_and_hosts_as_allowed),
+		cmocka_unit_test(commands_run_side_by_side),
 		cmocka_unit_test(a_set_may_outlive_its_channel),
 		cmocka_unit_test(a_value_that_cannot_be_read_anew_stays),
 		cmocka_unit_test(reload_keeps_placeholders_or_everything),
