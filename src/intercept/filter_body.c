@@ -11,7 +11,8 @@ bool body_init(struct filter_body *b, const struct needle_set *set, enum coding 
 	       bool only_look)
 {
 	search_init(&b->scrub.search, set);
-	b->rest.secret = b->plain.secret = b->ready.secret = b->ws.payload.secret = true;
+	b->between.secret = b->rest.secret = b->plain.secret = b->ready.secret =
+		b->ws.payload.secret = true;
 	b->only_look = only_look;
 	if (coding == CODING_IDENTITY)
 		return true;
@@ -26,6 +27,7 @@ void body_done(struct filter_body *b)
 	scrub_done(&b->scrub);
 	decoder_free(b->decoder);
 	encoder_free(b->encoder);
+	buf_done(&b->between);
 	buf_done(&b->rest);
 	buf_done(&b->plain);
 	buf_done(&b->ready);
@@ -34,8 +36,17 @@ void body_done(struct filter_body *b)
 
 static enum scrub_step scrub(struct filter_body *b, struct view in, bool end, struct buf *out)
 {
+	enum scrub_step step;
+
 	b->wait_end = end;
-	return scrub_run(&b->scrub, in, end, out);
+	if (!b->before)
+		return scrub_run(&b->scrub, in, end, out);
+	step = b->before(b->before_arg, in, end, &b->between);
+	if (step != SCRUB_GO)
+		return step;
+	step = scrub_run(&b->scrub, buf_view(&b->between), end, out);
+	buf_take(&b->between, b->between.len);
+	return step;
 }
 
 /* ---- coded ---- */

@@ -22,6 +22,10 @@ enum body_framing {
 
 struct filter_body {
 	struct scrub scrub;
+	/* What the decoded bytes go through first; NULL: nothing. As scrub_run(). */
+	enum scrub_step (*before)(void *arg, struct view in, bool end, struct buf *out);
+	void *before_arg;
+	struct buf between; /* these two */
 	enum body_framing framing;
 	bool only_look; /* the coded bytes go on as they came */
 	struct decoder *decoder;

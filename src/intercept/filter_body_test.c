@@ -411,6 +411,58 @@ static void broken_codings_are_refused(void **state)
 	buf_done(&out);
 }
 
+/* ---- tokens ---- */
+
+static void assert_captured(const char *type, const char *in, const char *want)
+{
+	for (cut_max = 1; cut_max < 60; cut_max += 7) {
+		struct buf out = {0}, coded = {0}, back = {0};
+		enum coding c = cut_max & 1 ? CODING_IDENTITY : CODING_GZIP;
+		code(c, text(in), &coded);
+		setup(HOST, true);
+		rig_secrets[0].capture = true;
+		rig_request(&rig, "POST", "/token");
+		assert_int_equal(rig_go(&rig), HTTP_GO);
+		rig_answer(&rig, 200);
+		rig_field(&rig.x.answer, "content-type", type);
+		rig_field(&rig.x.answer, "content-encoding", coding_names[c]);
+		assert_int_equal(rig_go_answer(&rig), HTTP_GO);
+		assert_int_equal(rig_body(&rig, false, buf_view(&coded), cut, &out), HTTP_GO);
+		uncode(c, buf_view(&out), &back);
+		assert_int_equal(back.len, strlen(want));
+		assert_memory_equal(buf_view(&back).p, want, back.len);
+		rig_done(&rig);
+		buf_done(&out);
+		buf_done(&coded);
+		buf_done(&back);
+	}
+}
+
+static void tokens_become_secrets(void **state)
+{
+	const char *json = "application/json;charset=UTF-8";
+
+	assert_captured(
+		json,
+		"{ \"access_token\" : \"2YotnFZFEjr1zCsicMWpAA\",\n\"token_type\":\"Bearer\","
+		"\"refresh_token\":\"tGzv3JOkF0XG5Qx2TlKWIA==\", \"x\":\"sk-live-"
+		"ZYXWVUTSRQPONMLKJ\",\"nested\":[{\"id_token\":\"a.b\\u0063\\\"defgh\"}]}",
+		"{ \"access_token\" : \"captured-22-bytes\",\n\"token_type\":\"Bearer\","
+		"\"refresh_token\":\"captured-24-bytes\", \"x\":\"weir-key-"
+		"0123456789abcdef\",\"nested\":[{\"id_token\":\"captured-10-bytes\"}]}");
+	/* None of them. */
+	const char *none = "{\"a\":\"access_token\",\"access_token\":null,\"refresh_token\":\"\","
+			   "\"id_token\":{\"x\":\"longer than eight\"},\"\\\"access_token\":"
+			   "\"longer than eight\",\"access_token\":\"short\"}";
+	assert_captured(json, none, none);
+	assert_captured("text/plain", "{\"access_token\":\"2YotnFZFEjr1zCsicMWpAA\"}",
+			"{\"access_token\":\"2YotnFZFEjr1zCsicMWpAA\"}");
+	assert_captured(
+		"application/x-www-form-urlencoded",
+		"access_token=gho_16C7e42F292c6912E7&scope=repo&refresh_token=abcdef%2B1234",
+		"access_token=captured-22-bytes&scope=repo&refresh_token=captured-11-bytes");
+}
+
 /* ---- gRPC ---- */
 
 static void put_message(struct buf *b, struct view v)
@@ -623,6 +675,7 @@ int main(void)
 		cmocka_unit_test(no_value_gets_to_the_guest),
 		cmocka_unit_test(events_come_at_once),
 		cmocka_unit_test(broken_codings_are_refused),
+		cmocka_unit_test(tokens_become_secrets),
 		cmocka_unit_test(messages_of_grpc_are_not_held_back),
 		cmocka_unit_test(messages_of_websockets_are_changed),
 		cmocka_unit_test(a_message_with_a_placeholder_for_another_host_ends_it),

@@ -125,4 +125,11 @@ enum http_step sign_body(struct filter_secrets *s, struct view piece);
 enum http_step sign_finish(struct filter_secrets *s);
 void sign_free(struct filter_secrets *s);
 
+/* ---- filter_capture.c: tokens in answers ---- */
+
+bool capture_wanted(const struct filter_secrets *s);
+/* In front of the scrub of an answer's body, which has been begun. False without memory. */
+bool capture_begin(struct filter_secrets *s, bool form);
+void capture_free(struct filter_secrets *s);
+
 #endif

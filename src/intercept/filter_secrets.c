@@ -86,6 +86,7 @@ void filter_secrets_free(struct filter_secrets *s)
 	secrets_forget_text(&s->signature);
 	secrets_forget_text(&s->token);
 	sign_free(s);
+	capture_free(s);
 	body_done(&s->up.body);
 	body_done(&s->down.body);
 	secret_set_unref(s->set);

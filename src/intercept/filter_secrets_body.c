@@ -242,6 +242,7 @@ enum http_step secrets_choose_down(struct filter_secrets *s)
 {
 	struct http_head *h = &s->x->answer;
 	struct kind k = kind_of(h);
+	enum http_step step;
 
 	if (!s->concerned || !has_body(s, h))
 		return HTTP_GO;
@@ -249,8 +250,13 @@ enum http_step secrets_choose_down(struct filter_secrets *s)
 	if (k.coding == CODING_OTHER)
 		return secrets_fail(s, 502, "content-coding");
 	s->down.fixed = k.framing == BODY_GRPC || all_keep_length(s);
-	h->mode = s->down.fixed && k.coding == CODING_IDENTITY ? HTTP_BODY_SAME : HTTP_BODY_STREAM;
-	return begin(s, &s->down, &k, false);
+	bool tokens = k.spelling != SCRUB_AS_IS && capture_wanted(s);
+	h->mode = s->down.fixed && !tokens && k.coding == CODING_IDENTITY ? HTTP_BODY_SAME
+									  : HTTP_BODY_STREAM;
+	step = begin(s, &s->down, &k, false);
+	if (step == HTTP_GO && tokens && !capture_begin(s, k.spelling == SCRUB_PERCENT))
+		step = secrets_nomem(s);
+	return step;
 }
 
 /* A WebSocket is followed frame by frame; of another protocol the bytes are searched, and their
