@@ -8,17 +8,20 @@
  * holder_start() runs this program again (`weir keyholder`, a command for weir itself) with one end
  * of a SOCK_SEQPACKET pair, before the guest exists. It reads the CA and the secrets' sources by
  * itself, so that this process never sees them; values that came by the environment are wiped from
- * this process's own (holder_wipe_environment()). Each sandbox then gets a channel of its own,
- * which knows that sandbox's secrets and no other's; and each question on it is answered later, on
- * the loop.
+ * this process's own (holder_wipe_environment()). Each sandbox then gets a channel of its own, a
+ * stream, which knows that sandbox's secrets and no other's; and each question on it is answered
+ * later, on the loop. What goes on inside the holder: vault.h.
  *
- * The holder is not dumpable, locks its memory, ignores the terminal's signals, and ends when the
- * last channel closes. Where it dies, every question fails, new intercepted connections and
- * requests that need a value are refused, and the log says so once.
+ * The holder is not dumpable, locks the memory of keys and values, ignores the terminal's signals,
+ * and ends when the pair is closed, that is with this process at the latest. Where it dies, every
+ * question fails, new intercepted connections and requests that need a value are refused, and the
+ * log says so once.
  *
  * Messages: holder_proto.h. Each is checked for its length and kind on both sides, although both
  * are weir: the packet process is the one that a guest could take over, so what it can ask is
- * bounded (a value only for a secret of its own channel; leaf certificates only).
+ * bounded (a value only for a secret of its own channel; leaf certificates only). It names the
+ * sources, though, when a sandbox is set up: who has taken it over can have the holder read a file
+ * or run a command, as it could itself with the rights that it has.
  *
  * May use: base/, loop/, tls/ (leaves, libcrypto).
  */
@@ -54,8 +57,14 @@ int holder_fd(const struct holder *h);
  */
 struct holder_channel *holder_channel_new(struct holder *h, struct loop *l, const struct config *c,
 					  void (*on_set)(void *arg), void *arg, struct error *err);
+/* Open questions are dropped without an answer; their handles are dead. May be called from an
+ * answer. */
 void holder_channel_free(struct holder_channel *ch);
-/* Reads all sources again (SIGHUP), with another configuration. -1 and err: all stays as it was. */
+/*
+ * Reads all sources again (SIGHUP), with another configuration, and waits for that; not from an
+ * answer. A secret that was there before keeps its random placeholder. on_set is not called. -1 and
+ * err: all stays as it was.
+ */
 int holder_channel_reload(struct holder_channel *ch, const struct config *c, struct error *err);
 /* The current set; borrowed: secret_set_ref() to keep it. Never NULL. */
 struct secret_set *holder_secrets(struct holder_channel *ch);
@@ -78,7 +87,8 @@ void secret_value_free(struct secret_value *v); /* NULL is fine */
 struct holder_ask;
 void holder_ask_cancel(struct holder_ask *a);
 
-/* The value of secret `index` of that set; the answer's is the caller's. */
+/* The value of secret `index` of that set; the answer's is the caller's. SIGV4: the access key id.
+ * HMAC: refused. BEARER: the token that is good now. */
 typedef void holder_value_fn(void *arg, struct secret_value *v, const char *err);
 struct holder_ask *holder_ask_value(struct holder_channel *ch, const struct secret_set *set,
 				    size_t index, holder_value_fn *fn, void *arg);
@@ -90,8 +100,8 @@ struct holder_ask *holder_ask_leaf(struct holder_channel *ch, const char *host, 
 
 /*
  * A signature by the secret's signer. What is signed for SIGV4: the string to sign with region,
- * service and date of the guest's own credential scope; the answer is the signature in hexadecimal.
- * HMAC: any bytes.
+ * service and date of the guest's own credential scope. HMAC: any bytes, HOLDER_SIGN_MAX at most.
+ * The answer is the signature in hexadecimal.
  */
 struct holder_sign {
 	struct view text;
@@ -102,8 +112,10 @@ struct holder_ask *holder_ask_sign(struct holder_channel *ch, const struct secre
 				   size_t index, const struct holder_sign *s, holder_text_fn *fn,
 				   void *arg);
 
-/* A new secret out of an answer (OAuth capture): for the hosts of secret `from`. The answer is its
- * placeholder; it is in the set from then on. */
+/* A new secret out of an answer (OAuth capture): for the hosts of secret `from`, which has to be
+ * one that captures. The answer is its placeholder; it is in the set from then on, until
+ * SECRETS_CAPTURED_MAX newer ones have come. A value that is known already keeps its placeholder.
+ */
 struct holder_ask *holder_ask_capture(struct holder_channel *ch, const struct secret_set *set,
 				      size_t from, struct view value, holder_text_fn *fn,
 				      void *arg);

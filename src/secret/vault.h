@@ -16,7 +16,7 @@
  *
  * A set holds its values until the other side has forgotten it. The packet process may ask anything
  * in any order; it gets the values of its own channel's secrets, and leaf certificates, and nothing
- * else. (Whoever has taken it over can name sources, too: see SECURITY.md.)
+ * else.
  *
  * Bounds: VAULT_CHANNELS_MAX channels, VAULT_SETS_MAX sets of one (the oldest is forgotten for a
  * new one), VAULT_JOBS_MAX processes at once of one that is being set up, VAULT_WAITING_MAX
