@@ -9,6 +9,9 @@
 
 #include <stdlib.h>
 
+/* Of an output's memory, where no exchange is open. */
+#define KEPT 4096
+
 static struct h2p *of(struct http_proxy *base)
 {
 	return container_of(base, struct h2p, base);
@@ -178,8 +181,12 @@ static void h2p_sent(struct http_proxy *base, enum http_side side, size_t n)
 {
 	struct h2p *p = of(base);
 
-	buf_take(&p->side[side].out, n);
+	struct buf *out = &p->side[side].out;
+
+	buf_take(out, n);
 	pump(p);
+	if (!out->len && out->cap > KEPT && list_empty(&p->streams))
+		buf_done(out);
 }
 
 static enum http_proxy_state h2p_state(const struct http_proxy *base, enum http_side side)
