@@ -106,6 +106,9 @@ struct http_filter_ops {
 				      struct view in, bool end, struct buf *out);
 	enum http_step (*answer_trailers)(struct http_filter *f, struct http_exchange *x,
 					  struct http_head *trailers);
+	/* The proxy itself refuses, for the record: a request that cannot be read, or an answer
+	 * (502). x->denial says what; the request may be empty, and have no hook's ctx. */
+	void (*refused)(struct http_filter *f, struct http_exchange *x);
 	/* The exchange is over, in whatever way: ctx is to be freed. Called once for each exchange
 	 * whose request hook was called. */
 	void (*done)(struct http_filter *f, struct http_exchange *x);

@@ -9,7 +9,7 @@
 #include "http/text.h"
 
 /* An output that is empty between two exchanges keeps no more memory than this. */
-#define OUT_KEPT 16384
+#define OUT_KEPT 4096
 
 /* ---- exchanges ---- */
 
@@ -111,6 +111,7 @@ void proxy_h1_refuse(struct proxy_h1 *p, struct xchg *x)
 void proxy_h1_refuse_with(struct proxy_h1 *p, struct xchg *x, int status, const char *reason)
 {
 	x->x.denial = (struct http_denial){.status = status, .reason = reason};
+	x->by_proxy = true;
 	proxy_h1_refuse(p, x);
 }
 
@@ -122,6 +123,8 @@ static void end_refused(struct proxy_h1 *p)
 	uint8_t text[HTTP_DENY_MAX];
 	enum http_proxy_state guest = HTTP_PROXY_END;
 
+	if (x->by_proxy && d->status)
+		proxy_hook_refused(&p->base, &x->x);
 	d->head = http_text_is_exactly(x->x.request.method, "HEAD");
 	if (x->answer_begun)
 		guest = HTTP_PROXY_CUT;

@@ -74,6 +74,7 @@ static void attack_once(const struct proxy_h1_attack *attack, unsigned seed, boo
 	int status = last_status(buf_view(&r.out[HTTP_GUEST]));
 	if (status != (attack->status ? attack->status : 200))
 		fail_msg("%s: the guest gets %d", attack->name, status);
+	assert_int_equal(r.refused, attack->status != 0);
 	if (attack->status) {
 		assert_int_equal(r.state[HTTP_GUEST], HTTP_PROXY_END);
 		assert_int_not_equal(r.state[HTTP_UPSTREAM], HTTP_PROXY_OPEN);

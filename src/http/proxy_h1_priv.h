@@ -60,7 +60,8 @@ struct xchg {
 	bool switched; /* the tunnel has begun */
 	bool closing;  /* the guest's stream ends behind the answer */
 	/* Of its end before time. */
-	bool refused; /* x.denial says how; status 0: without an answer */
+	bool refused;  /* x.denial says how; status 0: without an answer */
+	bool by_proxy; /* and not by the filter */
 };
 
 enum way_wait { /* for what a hook said HTTP_WAIT */

@@ -166,6 +166,7 @@ static void read_head(struct proxy_h1 *p)
 	p->reading = x;
 	proxy_h1_way_clear(way_of(p));
 	if (!fill_request(p, x, head)) {
+		x->by_proxy = true;
 		proxy_h1_refuse(p, x);
 		return;
 	}

@@ -120,6 +120,12 @@ static enum http_step hook_answer_trailers(struct http_filter *f, struct http_ex
 	return decide(rig_of(f), x, RIG_ANSWER_TRAILERS);
 }
 
+static void hook_refused(struct http_filter *f, struct http_exchange *x)
+{
+	must(x->denial.status >= 400 && x->denial.reason);
+	rig_of(f)->refused++;
+}
+
 static void hook_done(struct http_filter *f, struct http_exchange *x)
 {
 	struct proxy_rig *r = rig_of(f);
@@ -141,6 +147,7 @@ static const struct http_filter_ops ops = {
 	.answer = hook_answer,
 	.answer_body = hook_answer_body,
 	.answer_trailers = hook_answer_trailers,
+	.refused = hook_refused,
 	.done = hook_done,
 };
 

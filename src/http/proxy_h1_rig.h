@@ -52,7 +52,7 @@ struct proxy_rig {
 	struct buf out[2]; /* all of the output, by the side that got it */
 	size_t used[2];    /* of the input */
 	size_t high[2];    /* the most that lay in an output */
-	unsigned opened, done;
+	unsigned opened, done, refused;
 	enum http_proxy_state state[2];
 	unsigned requests, replies; /* whole ones that were read again */
 	/* Inside. */

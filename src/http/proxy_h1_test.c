@@ -434,6 +434,9 @@ static void refused_by_each_hook(void **state)
 	struct view v = buf_view(&r.out[HTTP_GUEST]);
 	assert_memory_equal(v.p + v.len - 4, "\r\n\r\n", 4);
 	proxy_rig_done(&r);
+	run(&head, &r, 0);
+	assert_int_equal(r.refused, 0); /* by the proxy itself */
+	proxy_rig_done(&r);
 #define BODY "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX: y\r\n\r\n"
 #define NO   "HTTP/1.1 403 Forbidden\r\n" END
 	FLOW(.guest = GET POST BODY, .answer = {OK2, OK2}, .rig.refuse = RIG_REQUEST,
@@ -536,6 +539,13 @@ static void streamed_bodies_are_chunked(void **state)
 	}
 	FLOW(.guest = "GET / HTTP/1.0\r\n\r\n", .answer = {OK2},
 	     .rig.answer_mode = HTTP_BODY_STREAM, .client = OK CLOSE "\r\nookk" END);
+	/* With a Host field a request can be made one that has chunks. */
+	FLOW(.guest = "POST / HTTP/1.0\r\n" HOST "Content-Length: 1\r\n\r\nx",
+	     .rig.request_mode = HTTP_BODY_STREAM,
+	     .upstream = "POST / HTTP/1.1\r\n" HOST
+			 "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+			 "2\r\nxx\r\n0\r\n\r\n",
+	     .client = "");
 	FLOW(.guest = "POST / HTTP/1.0\r\nContent-Length: 1\r\n\r\nx",
 	     .rig.request_mode = HTTP_BODY_STREAM, .upstream = END,
 	     .client = "HTTP/1.1 400 Bad Request\r\n" END);
@@ -557,6 +567,14 @@ static void switched_connections_are_tunnels(void **state)
 	FLOW(.guest = CONNECT "hello", .answer = {OK "Content-Length: 3\r\n\r\nworld"},
 	     .rig.guest_end = true, .rig.server_end = true, .upstream = CONNECT "hello" END,
 	     .client = OK "\r\nworld" END);
+	/* Before the request has ended. */
+	FLOW(.guest = POST
+	     "Connection: Upgrade\r\nUpgrade: x\r\nContent-Length: 4\r\n\r\nbodytunnel",
+	     .answer = {"HTTP/1.1 101 Go\r\nConnection: Upgrade\r\nUpgrade: X\r\n\r\ntunnel"},
+	     .rig.early = true, .rig.guest_end = true,
+	     .upstream = POST "Connection: Upgrade\r\nUpgrade: x\r\nContent-Length: 4\r\n\r\n"
+			      "bodytunnel" END,
+	     .client = "HTTP/1.1 101 Go\r\nConnection: Upgrade\r\nUpgrade: X\r\n\r\ntunnel");
 	/* The server does not. */
 	FLOW(.guest = WS GET, .answer = {OK2, OK2}, .upstream = WS GET, .client = OK2 OK2);
 	FLOW(.guest = CONNECT GET, .answer = {"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n", OK2},

@@ -68,6 +68,12 @@ static inline enum http_step proxy_hook_trailers(struct http_proxy *p, struct ht
 	return HTTP_GO;
 }
 
+static inline void proxy_hook_refused(struct http_proxy *p, struct http_exchange *x)
+{
+	if (p->filter->ops->refused)
+		p->filter->ops->refused(p->filter, x);
+}
+
 static inline void proxy_hook_done(struct http_proxy *p, struct http_exchange *x)
 {
 	if (p->filter->ops->done)
