@@ -84,6 +84,7 @@ void secret_value_free(struct secret_value *v); /* NULL is fine */
  * or where the holder has gone.
  */
 #define HOLDER_ASKS_MAX 4096
+#define HOLDER_SIGN_MAX (1u << 20) /* bytes to be signed by HMAC */
 struct holder_ask;
 void holder_ask_cancel(struct holder_ask *a);
 

@@ -31,6 +31,7 @@
 #include "base/buf.h"
 #include "base/view.h"
 #include "conf/secrets.h"
+#include "secret/holder.h"
 #include "secret/secret.h"
 
 #define HOLDER_FRAME_MAX    (16u << 20) /* 256 secrets with 128 long hosts each fit */
@@ -38,7 +39,6 @@
 #define HOLDER_HEADER       9           /* length, kind, number */
 #define HOLDER_TEXT_MAX     16384       /* paths, commands, hosts, messages */
 #define HOLDER_SPKI_MAX     1024        /* a public key */
-#define HOLDER_SIGN_MAX     (1u << 20)  /* bytes to be signed by HMAC */
 
 enum holder_kind {
 	HOLDER_NOTHING, /* a frame that was dealt with already; never sent */
