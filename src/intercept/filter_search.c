@@ -121,6 +121,29 @@ static void look_undone(struct search *s, struct search_side *side, size_t from)
 	}
 }
 
+/* The beginning of the unit that holds this place: what is held back is read again from there, and
+ * has to be read in the same way. */
+static size_t unit_of(const struct search *s, size_t place)
+{
+	size_t near = place < SPELLING_UNIT ? place : SPELLING_UNIT, at = 0;
+
+	if (!spelling_has_escapes(view_make(s->in.p + place - near, near)))
+		return place;
+	while (at < place) {
+		struct view left = view_make(s->in.p + at, s->in.len - at);
+		uint8_t unit[3];
+		size_t n, used = spelling_run(left, false);
+		if (used == 0)
+			used = spelling_unit(left, false, s->end, unit, &n);
+		else if (used > place - at)
+			used = place - at;
+		if (used == 0 || used > place - at)
+			break;
+		at += used;
+	}
+	return at;
+}
+
 /* Behind a place that is not decided yet nothing is told: a hit there could be part of it. */
 bool search_next(struct search *s, size_t from, struct search_hit *ret, size_t *ret_safe)
 {
@@ -145,8 +168,11 @@ bool search_next(struct search *s, size_t from, struct search_hit *ret, size_t *
 			first = side;
 		}
 	}
-	if (!first || !first->found)
+	if (!first || !first->found) {
+		if (*ret_safe < s->in.len)
+			*ret_safe = unit_of(s, *ret_safe);
 		return false;
+	}
 	*ret = (struct search_hit){.at = first->at,
 				   .len = first->size,
 				   .needle = first->needle,

@@ -50,9 +50,17 @@ enum scrub_step secrets_hit_up(void *arg, const struct search_hit *h, struct vie
 		secrets_violation(s, h->needle->tag, s->up.place_text);
 		return SCRUB_STOP;
 	}
+	size_t from = out->len;
 	s->carried = true;
 	out->secret = true;
-	return scrub_put(out, h, spelled, value, 0, s->up.spelling) ? SCRUB_GO : SCRUB_NOMEM;
+	if (!scrub_put(out, h, spelled, value, 0, s->up.spelling))
+		return SCRUB_NOMEM;
+	if (!s->up.fixed || out->len - from == h->len)
+		return SCRUB_GO;
+	explicit_bzero(out->mem + out->start + from, out->len - from);
+	out->len = from;
+	secrets_violation(s, h->needle->tag, s->up.place_text);
+	return SCRUB_STOP;
 }
 
 /* How long the text is that a needle was made of. */
@@ -86,9 +94,18 @@ enum scrub_step secrets_hit_down(void *arg, const struct search_hit *h, struct v
 	if (!s->told)
 		secrets_event(s, h->needle->tag, "answer", "masked");
 	s->told = true;
-	return scrub_put(out, h, spelled, text, fit ? text_len(h->needle) : 0, s->down.spelling)
-		       ? SCRUB_GO
-		       : SCRUB_NOMEM;
+	size_t from = out->len;
+	if (!scrub_put(out, h, spelled, text, fit ? text_len(h->needle) : 0, s->down.spelling))
+		return SCRUB_NOMEM;
+	if (!s->down.fixed)
+		return SCRUB_GO;
+	/* Escapes of two characters stand for what needs none any more. */
+	if (out->len - from > h->len)
+		out->len = from + h->len;
+	while (out->len - from < h->len)
+		if (!buf_append(out, "x", 1))
+			return SCRUB_NOMEM;
+	return SCRUB_GO;
 }
 
 /* ---- kinds of bodies ---- */
