@@ -91,9 +91,16 @@ static bool flush_chunk(struct buf *out, struct buf *scratch)
 	return ok;
 }
 
+/* Without memory, or the filter broke its word. */
 static enum http_step fail(struct h1_way *w)
 {
-	w->x->x.denial.status = 0;
+	bool guest = w->from == HTTP_GUEST;
+
+	w->x->by_proxy = true;
+	w->x->x.denial = (struct http_denial){
+		.status = guest ? 400 : 502,
+		.reason = guest ? "the request cannot be written" : "the answer cannot be written",
+	};
 	return HTTP_REFUSE;
 }
 

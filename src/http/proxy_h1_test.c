@@ -206,6 +206,11 @@ static void fields_of_one_hop_stay_behind(void **state)
 	     .client = "");
 	FLOW(.guest = "GET / HTTP/1.1\r\n" HOST "TE: trailers\r\n\r\n",
 	     .upstream = "GET / HTTP/1.1\r\n" HOST "\r\n", .client = "");
+	FLOW(.guest = "GET / HTTP/1.1\r\n" HOST "TE: trailers\r\nTE: trailers\r\n"
+		      "Connection: TE\r\nConnection: close, Upgrade\r\nUpgrade: a\r\n\r\n",
+	     .upstream = "GET / HTTP/1.1\r\n" HOST "TE: trailers\r\n"
+			 "Connection: close, Upgrade, TE\r\nUpgrade: a\r\n\r\n",
+	     .client = "");
 	/* h2c is taken out, what else there is stays. */
 	FLOW(.guest = "GET / HTTP/1.1\r\n" HOST "Connection: Upgrade, HTTP2-Settings\r\n"
 		      "Upgrade: h2c, websocket\r\nHTTP2-Settings: x\r\n\r\n",
@@ -302,6 +307,12 @@ static void a_server_that_closes(void **state)
 	     .client = OK "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n" CUT);
 }
 
+static void a_server_that_closes_behind_an_interim_answer(void **state)
+{
+	FLOW(.guest = GET, .answer = {"HTTP/1.1 103 Hints\r\n\r\n"}, .rig.server_end = true,
+	     .upstream = GET END, .client = "HTTP/1.1 103 Hints\r\n\r\n" END);
+}
+
 /* ---- what is refused ---- */
 
 static void bad_requests_are_answered_in_their_place(void **state)
@@ -331,6 +342,8 @@ static void bad_answers_become_502(void **state)
 		OK "X: y\r\n folded\r\n\r\n",
 		OK "X : y\r\n\r\n",
 		OK "X: y\rz\r\n\r\n",
+		OK "Connection: a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q,r,s,t,u,v,w,x,y,z,1,2,3,4,5,6,"
+		   "7\r\n\r\n",
 		"HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
 	};
 
@@ -567,6 +580,10 @@ static void switched_connections_are_tunnels(void **state)
 	FLOW(.guest = CONNECT "hello", .answer = {OK "Content-Length: 3\r\n\r\nworld"},
 	     .rig.guest_end = true, .rig.server_end = true, .upstream = CONNECT "hello" END,
 	     .client = OK "\r\nworld" END);
+	/* One side has nothing to say. */
+	FLOW(.guest = CONNECT, .answer = {OK "\r\nhello"}, .rig.guest_end = true,
+	     .rig.request_mode = HTTP_BODY_WHOLE, .rig.answer_mode = HTTP_BODY_WHOLE,
+	     .upstream = CONNECT END, .client = OK "\r\nhheelllloo");
 	/* Before the request has ended. */
 	FLOW(.guest = POST
 	     "Connection: Upgrade\r\nUpgrade: x\r\nContent-Length: 4\r\n\r\nbodytunnel",
@@ -620,6 +637,54 @@ static void split_badly(struct proxy_rig *r, struct http_exchange *x)
 	assert_true(http_head_set_path(&x->request, text("/ HTTP/1.1")));
 }
 
+static void answer_badly(struct proxy_rig *r, struct http_exchange *x)
+{
+	assert_true(http_head_add(&x->answer, "X Y", text("z")));
+}
+
+static enum http_step lengthen(struct http_filter *f, struct http_exchange *x, struct view in,
+			       bool end, struct buf *out)
+{
+	assert_true(buf_append_view(out, in) && buf_append_text(out, "!"));
+	return HTTP_GO;
+}
+
+static enum http_step shorten(struct http_filter *f, struct http_exchange *x, struct view in,
+			      bool end, struct buf *out)
+{
+	return HTTP_GO;
+}
+
+static enum http_step keep_length(struct http_filter *f, struct http_exchange *x)
+{
+	x->answer.mode = HTTP_BODY_SAME;
+	return HTTP_GO;
+}
+
+/* A length that was told is kept, or the guest sees that it was not. */
+static void a_filter_that_breaks_its_word(void **state)
+{
+	static const struct http_filter_ops ops[] = {
+		{.answer = keep_length, .answer_body = lengthen},
+		{.answer = keep_length, .answer_body = shorten},
+	};
+
+	for (int i = 0; i < 2; i++) {
+		struct http_filter filter = {.ops = &ops[i]};
+		struct http_proxy *p = http_proxy_h1_new(&filter, "http", NULL);
+		give(p, HTTP_GUEST, GET);
+		send_all(p, HTTP_UPSTREAM);
+		give(p, HTTP_UPSTREAM, OK2);
+		struct view v = http_proxy_output(p, HTTP_GUEST);
+		assert_true(http_text_is_exactly(v, OK "Content-Length: 2\r\n\r\n"));
+		assert_guest(p, OK, HTTP_PROXY_CUT);
+	}
+	for (int mode = 0; mode < 4; mode++)
+		FLOW(.guest = GET, .answer = {OK2}, .rig.on_answer = answer_badly,
+		     .rig.answer_mode = (enum http_body_mode)mode, .upstream = GET CUT,
+		     .client = "HTTP/1.1 502 Bad Gateway\r\n" END);
+}
+
 static void nothing_is_written_that_reads_as_something_else(void **state)
 {
 	FLOW(.guest = GET, .rig.on_request = change_badly, .upstream = END,
@@ -647,6 +712,7 @@ int main(void)
 		cmocka_unit_test(bodies_until_the_end_of_the_connection),
 		cmocka_unit_test(half_closes_are_passed),
 		cmocka_unit_test(a_server_that_closes),
+		cmocka_unit_test(a_server_that_closes_behind_an_interim_answer),
 		cmocka_unit_test(bad_requests_are_answered_in_their_place),
 		cmocka_unit_test(bad_answers_become_502),
 		cmocka_unit_test(refused_by_each_hook),
@@ -656,6 +722,7 @@ int main(void)
 		cmocka_unit_test(streamed_bodies_are_chunked),
 		cmocka_unit_test(switched_connections_are_tunnels),
 		cmocka_unit_test(heads_that_the_filter_changed),
+		cmocka_unit_test(a_filter_that_breaks_its_word),
 		cmocka_unit_test(nothing_is_written_that_reads_as_something_else),
 	};
 
