@@ -4,9 +4,13 @@
  *
  * What a side may send on a stream is what the other side would take of it now, less what lies here
  * already; the same for the connection, but that bytes which wait for a hook hold up no other
- * stream. So the windows of the receiver show at the sender as if
- * nobody stood between them, with the receiver's idea of what the path needs; a sender is as fast
- * as without weir, and bytes that come find room behind.
+ * stream. So the windows of the receiver show at the sender as if nobody stood between them, with
+ * the receiver's idea of what the path needs.
+ *
+ * With that alone a window would be used once in the time that it takes to go both hops and back. A
+ * stream that carries much may therefore send H2P_AHEAD bytes ahead, which then lie here when the
+ * receiver opens its window. All streams that do may hold H2P_AHEAD_ALL together, and the
+ * connection has that much more room: so if none of them goes on, no other stream feels it.
  *
  * Above that there are caps, which bound what can come while a hook waits or where the filter makes
  * more of a body than it was. A body that is collected (HTTP_BODY_WHOLE) is not held against the
@@ -20,6 +24,8 @@
 /* Bytes under way: enough for 1 Gbit/s at 120 ms. */
 #define CONNECTION_CAP (16 << 20)
 #define STREAM_CAP     (8 << 20)
+/* A stream carries much from here on. */
+#define AHEAD_FROM 32768
 /* With a hook on the body. */
 #define HOOKED_CAP (1 << 20)
 
@@ -47,7 +53,8 @@ void h2p_flow_connection(struct h2p *p, enum http_side from)
 
 	if (!side->started || !to->started || side->over || to->over)
 		return;
-	int64_t room = nghttp2_session_get_remote_window_size(to->session) - (int64_t)side->ready;
+	int64_t room = (int64_t)nghttp2_session_get_remote_window_size(to->session) +
+		       H2P_AHEAD_ALL - (int64_t)side->ready;
 	int64_t target = lesser(room, CONNECTION_CAP - (int64_t)side->queued);
 	int64_t more = target - nghttp2_session_get_local_window_size(side->session);
 	if (worth_it(more, target))
@@ -67,6 +74,26 @@ static int64_t room_behind(const struct h2p *p, const struct h2p_stream *s, enum
 	return nghttp2_session_get_remote_settings(session, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE);
 }
 
+void h2p_flow_done(struct h2p *p, struct h2p_stream *s, enum http_side from)
+{
+	if (s->way[from].ahead)
+		p->side[from].ahead -= H2P_AHEAD;
+	s->way[from].ahead = false;
+}
+
+/* Where there is enough for it, and it has shown that it carries much. */
+static int64_t ahead(struct h2p *p, struct h2p_stream *s, enum http_side from)
+{
+	struct h2p_way *w = &s->way[from];
+
+	if (!w->ahead && w->total >= AHEAD_FROM &&
+	    p->side[from].ahead + H2P_AHEAD <= H2P_AHEAD_ALL) {
+		w->ahead = true;
+		p->side[from].ahead += H2P_AHEAD;
+	}
+	return w->ahead ? H2P_AHEAD : 0;
+}
+
 void h2p_flow_stream(struct h2p *p, struct h2p_stream *s, enum http_side from)
 {
 	const struct h2p_way *w = &s->way[from];
@@ -79,7 +106,9 @@ void h2p_flow_stream(struct h2p *p, struct h2p_stream *s, enum http_side from)
 	    p->side[from].initial)
 		return;
 	int64_t cap = w->mode == HTTP_BODY_PASS ? STREAM_CAP : HOOKED_CAP;
-	int64_t target = w->mode == HTTP_BODY_WHOLE ? cap : lesser(room_behind(p, s, from), cap);
+	int64_t target = w->mode == HTTP_BODY_WHOLE
+				 ? cap
+				 : lesser(room_behind(p, s, from) + ahead(p, s, from), cap);
 	int64_t more = target -
 		       (int64_t)(w->in.len + (w->mode == HTTP_BODY_WHOLE ? 0 : w->out.len)) -
 		       nghttp2_session_get_stream_local_window_size(session, s->id[from]);

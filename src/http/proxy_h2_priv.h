@@ -55,7 +55,9 @@
 #define H2P_STREAMS       128     /* limit where none is given */
 #define H2P_SLICE         16384   /* bytes of input between two turns of the pump */
 #define H2P_QUEUE_MAX     2097152 /* see above */
-#define H2P_OUT_MAX       65536   /* of one way, before the filter is shown more */
+#define H2P_AHEAD         65536   /* see proxy_h2_flow.c */
+#define H2P_AHEAD_ALL     262144
+#define H2P_OUT_MAX       65536 /* of one way, before the filter is shown more */
 #define H2P_INTERIM       8
 #define H2P_CONTINUATIONS 8
 #define H2P_ACKS          256
@@ -89,6 +91,8 @@ struct h2p_way {
 	bool has_trailers; /* the block has come */
 	struct http_head trailers;
 	struct buf in, out;
+	size_t total;        /* bytes that came */
+	bool ahead;          /* it may send ahead */
 	size_t counted;      /* of both, in the proxy's sum */
 	size_t counted_out;  /* of `out` */
 	uint64_t came, gave; /* bytes through the body hook */
@@ -124,6 +128,7 @@ struct h2p_side {
 	bool ending;      /* our last GOAWAY was submitted */
 	bool over;        /* nothing is read any more, and nothing written but what is in `out` */
 	size_t queued;    /* bytes that came from here, in all ways */
+	size_t ahead;     /* granted beyond what the other side would take */
 	size_t ready;     /* those of them that only wait for windows */
 	/* The header block under way. */
 	struct http_fields block;
@@ -206,6 +211,8 @@ const nghttp2_nv *h2p_fields_write(struct h2p *p, const struct http_fields *f, s
 uint32_t h2p_flow_initial(const struct h2p *p, enum http_side from);
 void h2p_flow_connection(struct h2p *p, enum http_side from);
 void h2p_flow_stream(struct h2p *p, struct h2p_stream *s, enum http_side from);
+/* Nothing of that way is left. */
+void h2p_flow_done(struct h2p *p, struct h2p_stream *s, enum http_side from);
 
 /* ---- proxy_h2_guard.c ---- */
 void h2p_guard_init(struct h2p *p);

@@ -55,6 +55,7 @@ static void drop_way(struct h2p *p, struct h2p_stream *s, enum http_side from)
 	buf_done(&s->way[from].in);
 	buf_done(&s->way[from].out);
 	h2p_way_count(p, s, from);
+	h2p_flow_done(p, s, from);
 }
 
 static void free_block(struct h2p_block *b)
@@ -588,6 +589,7 @@ void h2p_way_data(struct h2p *p, struct h2p_stream *s, enum http_side from, stru
 		p->no_memory = true;
 		return;
 	}
+	w->total += in.len;
 	h2p_way_count(p, s, from);
 	if (through)
 		wake(p, s, from);
