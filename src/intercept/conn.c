@@ -29,24 +29,54 @@ static struct conn *conn_of(struct wire *w)
 
 /* ---- the wires, as OpenSSL sees them ---- */
 
-static ssize_t guest_read(void *ctx, void *buf, size_t n)
+static bool is_guest(const struct side *s)
 {
-	return wire_read(&((struct conn *)ctx)->wire, buf, n);
+	return s == &s->x->side[HTTP_GUEST];
 }
 
-static ssize_t guest_write(void *ctx, const void *buf, size_t n)
+ssize_t side_in(struct side *s, void *buf, size_t n)
 {
-	return wire_write(&((struct conn *)ctx)->wire, buf, n);
+	if (s->early.len) {
+		n = n < s->early.len ? n : s->early.len;
+		memcpy(buf, buf_view(&s->early).p, n);
+		buf_take(&s->early, n);
+		if (!s->early.len)
+			buf_done(&s->early);
+		return (ssize_t)n;
+	}
+	if (s->outer)
+		return tls_end_read(s->outer, buf, n);
+	return is_guest(s) ? wire_read(&s->x->wire, buf, n) : upsock_in(&s->x->sock, buf, n);
 }
 
-static ssize_t upstream_read(void *ctx, void *buf, size_t n)
+ssize_t side_out(struct side *s, const void *buf, size_t n)
 {
-	return upsock_in(&((struct conn *)ctx)->sock, buf, n);
+	if (s->outer)
+		return tls_end_write(s->outer, buf, n);
+	return is_guest(s) ? wire_write(&s->x->wire, buf, n) : upsock_out(&s->x->sock, buf, n);
 }
 
-static ssize_t upstream_write(void *ctx, const void *buf, size_t n)
+void side_shut(struct side *s)
 {
-	return upsock_out(&((struct conn *)ctx)->sock, buf, n);
+	if (s->tls)
+		tls_end_shut(s->tls);
+	if (s->outer)
+		tls_end_shut(s->outer);
+}
+
+static ssize_t transport_read(void *ctx, void *buf, size_t n)
+{
+	return side_in(ctx, buf, n);
+}
+
+static ssize_t transport_write(void *ctx, const void *buf, size_t n)
+{
+	return side_out(ctx, buf, n);
+}
+
+static struct tls_transport transport(struct side *s)
+{
+	return (struct tls_transport){transport_read, transport_write, s};
 }
 
 /* ---- ends ---- */
@@ -77,10 +107,10 @@ void conn_tell_error(struct conn *x, const char *side, const char *what)
 
 void conn_over(struct conn *x, enum stream_end guest, enum stream_end upstream)
 {
-	if (upstream == STREAM_END && x->side[HTTP_UPSTREAM].tls)
-		tls_end_shut(x->side[HTTP_UPSTREAM].tls);
-	if (guest == STREAM_END && x->side[HTTP_GUEST].tls)
-		tls_end_shut(x->side[HTTP_GUEST].tls);
+	if (upstream == STREAM_END)
+		side_shut(&x->side[HTTP_UPSTREAM]);
+	if (guest == STREAM_END)
+		side_shut(&x->side[HTTP_GUEST]);
 	upsock_end(&x->sock, upstream);
 	wire_end(&x->wire, guest);
 	x->wire.deaf = true;
@@ -129,7 +159,7 @@ static void upstream_failed(struct conn *x, const char *why, int alert)
 	}
 	struct view record = tls_alert_fatal(
 		alert > 0 && alert < 256 ? (uint8_t)alert : TLS_ALERT_INTERNAL_ERROR, buf);
-	wire_write(&x->wire, record.p, record.len);
+	side_out(&x->side[HTTP_GUEST], record.p, record.len);
 	conn_over(x, STREAM_ROUGH, STREAM_ROUGH);
 }
 
@@ -143,7 +173,7 @@ static void leaf_came(void *ctx)
 static void begin_guest(struct conn *x)
 {
 	struct side *g = &x->side[HTTP_GUEST];
-	const struct tls_transport t = {guest_read, guest_write, x};
+	const struct tls_transport t = transport(g);
 	const struct tls_server s = {.host = x->host,
 				     .alpn = tls_end_alpn(x->side[HTTP_UPSTREAM].tls),
 				     .wake = leaf_came,
@@ -298,12 +328,19 @@ static void patience_over(struct timer *t)
 
 /* ---- life ---- */
 
+static void side_done(struct side *s)
+{
+	tls_end_free(s->tls);
+	tls_end_free(s->outer);
+	buf_done(&s->early);
+}
+
 void conn_free(struct conn *x)
 {
 	conn_patience(x, 0);
 	pump_done(x);
 	for (int i = 0; i < 2; i++)
-		tls_end_free(x->side[i].tls);
+		side_done(&x->side[i]);
 	upsock_done(&x->sock, false);
 	if (x->flow)
 		x->flow->forget = NULL;
@@ -321,8 +358,8 @@ static void gone(struct wire *w, bool in_order)
 	list_del(&w->due_node);
 	w->due = 0;
 	if (in_order && !x->orphan) {
-		if (x->sock.ends == STREAM_OPEN && x->side[HTTP_UPSTREAM].tls)
-			tls_end_shut(x->side[HTTP_UPSTREAM].tls);
+		if (x->sock.ends == STREAM_OPEN)
+			side_shut(&x->side[HTTP_UPSTREAM]);
 		upsock_end(&x->sock, STREAM_END);
 		upsock_flush(&x->sock);
 		if (!upsock_drained(&x->sock)) {
@@ -347,27 +384,35 @@ static void forget(void *ctx)
 	x->flow = NULL;
 }
 
-static bool begin_upstream(struct conn *x, const struct hello *h)
-{
-	const struct tls_transport t = {upstream_read, upstream_write, x};
-	struct tls_client c = {.name = &x->name, .addr = x->flow->remote, .port = x->flow->port};
-
-	c.alpn = view_make(h->alpn, h->alpn_len);
-	c.wipe = conn_has_secrets(x);
-	x->side[HTTP_UPSTREAM].held.secret = c.wipe;
-	x->side[HTTP_UPSTREAM].tls = tls_client_new(x->set->roots, &c, &t);
-	return x->side[HTTP_UPSTREAM].tls;
-}
-
 /* Whom the guest believes to talk to. */
 static void set_name(struct conn *x, const struct hello *h)
 {
+	const struct http_authority *t = x->in_tunnel ? &x->target : NULL;
 	char text[IPADDR_STRLEN];
 
 	if (h && h->sni == HELLO_SNI_NAME)
 		x->name = h->name;
+	else if (t)
+		x->name = t->name;
 	snprintf(x->host, sizeof(x->host), "%s",
-		 x->name.len ? x->name.s : ipaddr_str(&x->flow->remote, text));
+		 x->name.len ? x->name.s : ipaddr_str(t ? &t->addr : &x->flow->remote, text));
+}
+
+bool conn_begin_tls(struct conn *x, const struct hello *h)
+{
+	struct side *u = &x->side[HTTP_UPSTREAM];
+	const struct tls_transport t = transport(u);
+	struct tls_client c = {.name = &x->name, .alpn = view_make(h->alpn, h->alpn_len)};
+
+	set_name(x, h);
+	c.addr = x->in_tunnel ? x->target.addr : x->flow->remote;
+	c.port = x->in_tunnel ? x->target.port : x->flow->port;
+	x->state = CONN_UPSTREAM;
+	u->tls = tls_client_new(x->set->roots, &c, &t);
+	if (!u->tls)
+		return false;
+	conn_patience(x, INTERCEPT_HANDSHAKE_US);
+	return true;
 }
 
 struct flow_end *conn_new(struct intercept *ic, struct flow *f, struct flow_end *inner,
@@ -389,8 +434,10 @@ struct flow_end *conn_new(struct intercept *ic, struct flow *f, struct flow_end 
 	x->sock.ic = ic;
 	x->side[HTTP_GUEST].held.secret = x->side[HTTP_UPSTREAM].held.secret = true;
 	timer_init(&x->patience, patience_over);
+	for (int i = 0; i < 2; i++)
+		x->side[i].x = x;
 	set_name(x, h);
-	if ((h && !begin_upstream(x, h)) || !upsock_take(&x->sock, ic, inner, upsock_ready)) {
+	if ((h && !conn_begin_tls(x, h)) || !upsock_take(&x->sock, ic, inner, upsock_ready)) {
 		x->flow = NULL;
 		conn_free(x);
 		return NULL;
@@ -398,9 +445,7 @@ struct flow_end *conn_new(struct intercept *ic, struct flow *f, struct flow_end 
 	f->forget = forget;
 	f->forget_ctx = x;
 	ic->cnt.taken++;
-	if (h)
-		conn_patience(x, INTERCEPT_HANDSHAKE_US);
-	else
+	if (!h)
 		pump_begin_http(x, t->kind == TAKER_H2);
 	wire_due(&x->wire, WIRE_WORK);
 	return &x->wire.end;

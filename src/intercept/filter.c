@@ -165,11 +165,30 @@ static bool judge_name(struct filter *f, struct http_exchange *x)
 	struct filter_exchange *e = x->ctx;
 	const struct name *name =
 		h->has_authority && h->authority.name.len ? &h->authority.name : NULL;
-	struct policy_verdict v =
-		flow_judge(f->c.sb, f->c.flow, name ? POLICY_NAME_SEEN : POLICY_NAME_ABSENT, name);
+	enum policy_seen seen = name ? POLICY_NAME_SEEN : POLICY_NAME_ABSENT;
+	struct policy_verdict v = f->c.judge ? f->c.judge(f->c.ctx, seen, name)
+					     : flow_judge(f->c.sb, f->c.flow, seen, name);
 
 	keep_verdict(e, &v);
 	return v.answer == POLICY_ALLOW;
+}
+
+/* For a tunnel through a proxy, as opposed to an extended one (RFC 8441). */
+static bool is_connect(const struct http_exchange *x)
+{
+	return x->request.connect && x->request.protocol.len == 0;
+}
+
+static enum http_step judge_connect(struct filter *f, struct http_exchange *x)
+{
+	struct filter_exchange *e = x->ctx;
+	struct policy_verdict v = {POLICY_DENY, REASON_HTTP_RULE, -1, "default", false};
+
+	if (f->c.connect)
+		v = f->c.connect(f->c.ctx, x);
+	keep_verdict(e, &v);
+	return v.answer == POLICY_ALLOW ? HTTP_GO
+					: refuse(f, x, 403, policy_reason_name(e->reason));
 }
 
 static enum http_step judge_rule(struct filter *f, struct http_exchange *x)
@@ -193,6 +212,8 @@ static enum http_step judge(struct filter *f, struct http_exchange *x)
 {
 	struct filter_exchange *e = x->ctx;
 
+	if (is_connect(x))
+		return judge_connect(f, x);
 	if (!is_for_connection(f, &x->request))
 		return refuse_for(f, x, 421, REASON_NAME_MISMATCH,
 				  policy_reason_name(REASON_NAME_MISMATCH));
@@ -229,11 +250,13 @@ static enum http_step after_secrets(struct filter *f, struct http_exchange *x, e
 static struct filter_exchange *begin(struct filter *f, struct http_exchange *x)
 {
 	struct filter_exchange *e = calloc(1, sizeof(*e));
-	bool ok;
+	bool ok = true;
 
 	if (!e)
 		return NULL;
-	e->secrets = filter_secrets_new(&f->c, x, &ok);
+	/* Those who may have them are behind the proxy. */
+	if (!is_connect(x))
+		e->secrets = filter_secrets_new(&f->c, x, &ok);
 	if (!ok) {
 		free(e);
 		return NULL;
@@ -296,6 +319,8 @@ static enum http_step on_answer(struct http_filter *base, struct http_exchange *
 		step = after_secrets(f, x, filter_secrets_answer(e->secrets, x));
 	if (step == HTTP_GO && (x->answer.status >= 200 || x->answer.status == 101))
 		tell(f, e, x->answer.status);
+	if (step == HTTP_GO && x->tunnel && is_connect(x) && f->c.connected)
+		f->c.connected(f->c.ctx);
 	return step;
 }
 

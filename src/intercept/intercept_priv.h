@@ -172,13 +172,16 @@ enum conn_state {
 
 struct conn;
 
-/* One side: its wire, the TLS over it, and the plain bytes that have come from it. */
+/* One side: its wire, the TLS over it, and the plain bytes that have come from it. In a tunnel the
+ * TLS to the proxy, where there is one, stands between the two. */
 struct side {
 	struct conn *x;
-	struct tls_end *tls; /* NULL: in the clear */
-	struct buf held;     /* plain bytes that wait for room behind */
-	uint8_t over;        /* enum stream_end: how the side's stream has ended */
-	bool over_told;      /* and that what is behind knows */
+	struct tls_end *outer; /* NULL: none */
+	struct buf early;      /* what came of the tunnel's bytes before `tls` was there */
+	struct tls_end *tls;   /* NULL: in the clear */
+	struct buf held;       /* plain bytes that wait for room behind */
+	uint8_t over;          /* enum stream_end: how the side's stream has ended */
+	bool over_told;        /* and that what is behind knows */
 };
 
 struct conn {
@@ -189,7 +192,9 @@ struct conn {
 	uint8_t state;     /* enum conn_state */
 	bool orphan;       /* the guest is gone; the rest goes to the upstream */
 	bool running;
-	bool looks_http;   /* by ALPN */
+	bool tunnel_opens; /* the proxy has agreed: behind what is on its way begins the tunnel */
+	bool in_tunnel;
+	bool h2;           /* CONN_HTTP */
 	bool server_spoke; /* CONN_FIRST */
 	bool lone;         /* CONN_FIRST: `patience` is for a first word */
 	struct timer patience;
@@ -199,8 +204,7 @@ struct conn {
 	struct side side[2];          /* enum http_side */
 	struct http_filter *filter;
 	struct http_proxy *proxy;
-	uint16_t alpn_len;
-	uint8_t alpn[HELLO_ALPN_MAX]; /* the guest's, for the upstream's handshake */
+	struct http_authority target; /* of the tunnel */
 };
 
 struct flow_end *conn_new(struct intercept *ic, struct flow *f, struct flow_end *inner,
@@ -218,10 +222,30 @@ void conn_over(struct conn *x, enum stream_end guest, enum stream_end upstream);
 void conn_refuse(struct conn *x, enum policy_reason why);
 void conn_patience(struct conn *x, uint64_t us);
 void conn_tell_error(struct conn *x, const char *side, const char *what);
+/* The guest's hello was judged: both handshakes. False where it cannot be. */
+bool conn_begin_tls(struct conn *x, const struct hello *h);
+
+/* Bytes of one side below its TLS: of the wire, or of the tunnel. */
+ssize_t side_in(struct side *s, void *buf, size_t n);
+ssize_t side_out(struct side *s, const void *buf, size_t n);
+/* close_notify of all its layers. */
+void side_shut(struct side *s);
+
+/* ---- tunnel.c ---- */
+/* As filter_conn.connect, .connected, .judge; ctx: the connection. */
+struct policy_verdict tunnel_connect(void *ctx, const struct http_exchange *ex);
+void tunnel_connected(void *ctx);
+struct policy_verdict tunnel_judge(void *ctx, enum policy_seen seen, const struct name *name);
+/* The proxy's answer has gone to the guest: what follows is looked at as a connection of its own.
+ */
+void tunnel_begin(struct conn *x);
+/* CONN_FIRST in a tunnel: takes a hello. True where it is none, and it is another protocol's. */
+bool tunnel_is_clear(struct conn *x);
 
 /* The guest's handshake is over, or there is none. */
 void pump_begin(struct conn *x);
 void pump_begin_http(struct conn *x, bool h2);
+void pump_begin_raw(struct conn *x);
 /* Moves what can be moved; false where there is more to do, in another turn. */
 bool pump_run(struct conn *x);
 /* CONN_FIRST: the guest has had its time. */

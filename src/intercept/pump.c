@@ -49,12 +49,7 @@ static size_t side_read(struct conn *x, enum http_side side, uint8_t *buf, size_
 
 	if (s->over)
 		return 0;
-	if (s->tls)
-		got = tls_end_read(s->tls, buf, n);
-	else if (side == HTTP_GUEST)
-		got = wire_read(&x->wire, buf, n);
-	else
-		got = upsock_in(&x->sock, buf, n);
+	got = s->tls ? tls_end_read(s->tls, buf, n) : side_in(s, buf, n);
 	if (got > 0)
 		return (size_t)got;
 	if (got == 0)
@@ -76,14 +71,8 @@ static bool side_write(struct conn *x, enum http_side side, const uint8_t *p, si
 	struct side *s = &x->side[side];
 
 	while (n) {
-		ssize_t k;
+		ssize_t k = s->tls ? tls_end_write(s->tls, p, n) : side_out(s, p, n);
 
-		if (s->tls)
-			k = tls_end_write(s->tls, p, n);
-		else if (side == HTTP_GUEST)
-			k = wire_write(&x->wire, p, n);
-		else
-			k = upsock_out(&x->sock, p, n);
 		if (k <= 0)
 			return false;
 		p += k;
@@ -94,11 +83,10 @@ static bool side_write(struct conn *x, enum http_side side, const uint8_t *p, si
 
 static void side_end(struct conn *x, enum http_side side, enum stream_end how)
 {
-	struct side *s = &x->side[side];
 	uint8_t ends = side == HTTP_GUEST ? x->wire.ends : x->sock.ends;
 
-	if (how == STREAM_END && ends == STREAM_OPEN && s->tls)
-		tls_end_shut(s->tls);
+	if (how == STREAM_END && ends == STREAM_OPEN)
+		side_shut(&x->side[side]);
 	if (side == HTTP_GUEST)
 		wire_end(&x->wire, how);
 	else
@@ -138,7 +126,7 @@ static void raw_to(struct conn *x, enum http_side to, size_t *budget)
 		side_end(x, to, s->over);
 }
 
-static void begin_raw(struct conn *x)
+void pump_begin_raw(struct conn *x)
 {
 	struct side *g = &x->side[HTTP_GUEST];
 	struct view v = buf_view(&g->held);
@@ -200,7 +188,7 @@ static bool feed(struct conn *x, enum http_side from, size_t *budget)
 	struct side *s = &x->side[from];
 	size_t n;
 
-	if (!feed_held(x, from))
+	if (x->tunnel_opens || !feed_held(x, from))
 		return false;
 	if (may_feed(x, from) && (n = side_read(x, from, piece, sizeof(piece)))) {
 		size_t took = http_proxy_input(x->proxy, from, view_make(piece, n));
@@ -287,6 +275,9 @@ static bool http_run(struct conn *x, size_t *budget)
 		if (x->state == CONN_HTTP)
 			moved |= drain(x, HTTP_GUEST);
 	}
+	if (x->tunnel_opens && x->state == CONN_HTTP &&
+	    !http_proxy_output(x->proxy, HTTP_GUEST).len)
+		tunnel_begin(x);
 	return !moved || *budget;
 }
 
@@ -322,6 +313,9 @@ void pump_begin_http(struct conn *x, bool h2)
 		.channel = ic->channel,
 		.resume = resume,
 		.terminate = terminate,
+		.judge = x->in_tunnel ? tunnel_judge : NULL,
+		.connect = x->in_tunnel ? NULL : tunnel_connect,
+		.connected = tunnel_connected,
 		.ctx = x,
 	};
 
@@ -330,6 +324,7 @@ void pump_begin_http(struct conn *x, bool h2)
 	if (x->filter)
 		x->proxy = h2 ? http_proxy_h2_new(x->filter, scheme, NULL)
 			      : http_proxy_h1_new(x->filter, scheme, NULL);
+	x->h2 = h2;
 	if (x->proxy)
 		x->state = CONN_HTTP;
 	else
@@ -357,7 +352,10 @@ static bool is_for_http(struct conn *x)
 {
 	struct sandbox *sb = x->wire.ic->sb;
 	struct policy_verdict v =
-		flow_judge(sb, x->flow, (enum policy_seen)x->flow->seen, x->flow->name);
+		x->in_tunnel
+			? tunnel_judge(x, x->name.len ? POLICY_NAME_SEEN : POLICY_NAME_NONE,
+				       x->name.len ? &x->name : NULL)
+			: flow_judge(sb, x->flow, (enum policy_seen)x->flow->seen, x->flow->name);
 
 	return v.answer != POLICY_ALLOW || (v.rule >= 0 && policy_rule_http(sb->policy, v.rule));
 }
@@ -367,7 +365,7 @@ static void not_http(struct conn *x)
 	if (is_for_http(x))
 		conn_refuse(x, REASON_HTTP_RULE);
 	else
-		begin_raw(x);
+		pump_begin_raw(x);
 }
 
 static void begin_guessed(struct conn *x, bool h2)
@@ -402,6 +400,8 @@ void pump_patience_over(struct conn *x)
 
 static void guess(struct conn *x)
 {
+	if (x->in_tunnel && !x->side[HTTP_GUEST].tls && !tunnel_is_clear(x))
+		return;
 	switch (http_guess(buf_view(&x->side[HTTP_GUEST].held))) {
 	case HTTP_GUESS_MORE:
 		if (x->side[HTTP_GUEST].over)
@@ -454,7 +454,7 @@ static void first_run(struct conn *x)
 	if (n || (x->side[HTTP_GUEST].over && held->len))
 		guess(x);
 	else if (x->side[HTTP_GUEST].over)
-		begin_raw(x); /* it says nothing at all */
+		pump_begin_raw(x); /* it says nothing at all */
 	if (x->state == CONN_FIRST)
 		server_first(x);
 }
@@ -485,7 +485,9 @@ bool pump_run(struct conn *x)
 	if (x->state == CONN_LEFT)
 		return left_run(x, budget);
 	if (x->state == CONN_HTTP)
-		return http_run(x, &budget);
+		return http_run(x, &budget) && x->state != CONN_FIRST;
+	if (x->state == CONN_UPSTREAM)
+		return false;
 	if (x->state == CONN_RAW)
 		raw_to(x, HTTP_UPSTREAM, &budget);
 	if (x->state == CONN_RAW)

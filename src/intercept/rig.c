@@ -42,6 +42,25 @@ void flow_refuse(struct sandbox *sb, const struct flow *f, const struct policy_v
 	r.reason = v->reason;
 }
 
+struct policy_verdict flow_decide(struct sandbox *sb, const struct policy_facts *f)
+{
+	return (struct policy_verdict){r.deny ? POLICY_DENY : POLICY_ALLOW, REASON_NONE, 0, "rule",
+				       false};
+}
+
+struct policy_verdict policy_decide(const struct policy *p, const struct policy_env *env,
+				    const struct policy_facts *f)
+{
+	return flow_decide(NULL, f);
+}
+
+void flow_note_refusal(struct sandbox *sb, const struct policy_facts *f, const struct ipaddr *guest,
+		       uint16_t guest_port, uint64_t flow, const struct policy_verdict *v)
+{
+	r.refused++;
+	r.reason = v->reason;
+}
+
 bool flow_may_be_nameless(struct sandbox *sb, const struct flow *f)
 {
 	return true;
