@@ -29,38 +29,6 @@ static int make_trust(struct keys *k, struct error *err)
 	return r;
 }
 
-/* AWS's programs want a pair. What they sign with is of no account, since it is signed anew. */
-#define AWS_ID  "_ACCESS_KEY_ID"
-#define AWS_KEY "_SECRET_ACCESS_KEY"
-
-static bool is_half_of_pair(const struct secret *s)
-{
-	size_t n = strlen(s->env_var), id = strlen(AWS_ID);
-
-	return s->signer == SECRET_SIGV4 && n > id && strcmp(s->env_var + n - id, AWS_ID) == 0;
-}
-
-static int make_environment(struct keys *k, struct error *err)
-{
-	const struct secret_set *set = holder_secrets(k->channel);
-	char **e = k->environment = calloc(2 * set->count + 1, sizeof(char *));
-	bool ok = e;
-
-	for (size_t i = 0; ok && i < set->count; i++) {
-		const struct secret *s = &set->list[i];
-		int stem = (int)(strlen(s->env_var) - strlen(AWS_ID));
-
-		ok = asprintf(e, "%s=%s", s->env_var, s->placeholder) >= 0;
-		if (ok && is_half_of_pair(s))
-			ok = asprintf(++e, "%.*s" AWS_KEY "=%s", stem, s->env_var,
-				      s->placeholder) >= 0;
-		if (!ok)
-			*e = NULL;
-		e++;
-	}
-	return ok ? 0 : error_set(err, "out of memory");
-}
-
 /* Queues of plain and encrypted bytes come and go with each turn; without this the heap would grow
  * and shrink with them, and be filled with zeros anew each time. What is left of it goes back when
  * a sandbox has gone quiet. */
@@ -89,9 +57,14 @@ int keys_start(struct keys *k, struct loop *l, const struct config *c, struct er
 		k->holder = holder_start(c, err);
 	if (k->holder)
 		k->channel = holder_channel_new(k->holder, l, c, NULL, NULL, err);
-	if (!k->channel || make_trust(k, err) < 0 || make_environment(k, err) < 0) {
+	if (!k->channel || make_trust(k, err) < 0) {
 		keys_done(k);
 		return -1;
+	}
+	k->environment = secret_set_environment(holder_secrets(k->channel));
+	if (!k->environment) {
+		keys_done(k);
+		return error_set(err, "out of memory");
 	}
 	holder_wipe_environment(c);
 	keys_tune_heap();
@@ -120,9 +93,7 @@ void keys_guard_process(const struct keys *k)
 
 void keys_done(struct keys *k)
 {
-	for (char **e = k->environment; e && *e; e++)
-		free(*e);
-	free(k->environment);
+	secret_environment_free(k->environment);
 	buf_done(&k->bundle);
 	buf_done(&k->java);
 	holder_channel_free(k->channel);

@@ -178,13 +178,11 @@ static int start_all(struct serve *s, struct error *err)
 				    .notify = on_notice,
 				    .ctx = s};
 
-	if (start_holder(s, err) < 0)
-		return -1;
-	o.holder = s->holder;
 	s->routes = (struct derive_routes){.v4 = host_has_route(4), .v6 = host_has_route(6)};
 	s->gateway = gateway_new(&o, err);
-	if (!s->gateway)
+	if (!s->gateway || start_holder(s, err) < 0)
 		return -1;
+	gateway_set_holder(s->gateway, s->holder);
 	for (size_t i = 0; i < s->set.n; i++) {
 		if (start_one(s, &s->set.v[i], err) < 0)
 			return -1;

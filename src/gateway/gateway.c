@@ -27,6 +27,7 @@ struct entry {
 
 struct gateway {
 	struct gateway_options options;
+	struct holder *holder; /* NULL: none */
 	pthread_mutex_t lock;
 	struct list entries;
 	size_t count;
@@ -189,7 +190,7 @@ static void call_add(struct worker *w, void *arg)
 {
 	struct add *a = arg;
 
-	a->e->member = member_new(w, a->spec, a->e->id, &a->g->options, a->err);
+	a->e->member = member_new(w, a->spec, a->e->id, &a->g->options, a->g->holder, a->err);
 }
 
 /* All that a worker is not needed for. */
@@ -312,6 +313,40 @@ int gateway_counters(struct gateway *g, uint32_t id, struct gateway_counters *re
 		worker_call(e->worker, call_count, &(struct count){.m = e->member, .ret = ret});
 	pthread_mutex_unlock(&g->lock);
 	return e ? 0 : -1;
+}
+
+struct secrets {
+	const struct member *m;
+	char **ret;
+};
+
+static void call_secrets(struct worker *w, void *arg)
+{
+	struct secrets *s = arg;
+
+	s->ret = s->m->channel ? secret_set_environment(holder_secrets(s->m->channel))
+			       : calloc(1, sizeof(*s->ret));
+}
+
+char **gateway_secrets(struct gateway *g, uint32_t id)
+{
+	struct secrets s = {0};
+
+	pthread_mutex_lock(&g->lock);
+	struct entry *e = entry_by_id(g, id);
+	if (e) {
+		s.m = e->member;
+		worker_call(e->worker, call_secrets, &s);
+	}
+	pthread_mutex_unlock(&g->lock);
+	return s.ret;
+}
+
+void gateway_set_holder(struct gateway *g, struct holder *holder)
+{
+	pthread_mutex_lock(&g->lock);
+	g->holder = holder;
+	pthread_mutex_unlock(&g->lock);
 }
 
 /* ---- reloading ------------------------------------------------------------------------------- */

@@ -38,6 +38,7 @@
 #define GATEWAY_WORKERS_MAX   1024
 
 struct gateway;
+struct holder; /* ../secret/holder.h */
 
 enum gateway_notice {
 	GATEWAY_LINK_LOST, /* the link has ended; why is in `err` */
@@ -52,9 +53,6 @@ struct gateway_options {
 	void *ctx;
 	/* The log lines of the workers; NULL: stderr. Stays the caller's until gateway_free(). */
 	const struct log_sink *log;
-	/* Where keys and secrets are kept; NULL: sandboxes that would need it cannot be added.
-	 * Stays the caller's until gateway_free(). */
-	struct holder *holder;
 	bool embedded; /* in a program of somebody else's, whose pages are not ours to give back */
 };
 
@@ -96,6 +94,10 @@ struct gateway *gateway_new(const struct gateway_options *o, struct error *err);
 /* Stops everything (gateway_stop()) and frees it. NULL is fine. */
 void gateway_free(struct gateway *g);
 
+/* Where keys and secrets are kept: before, sandboxes that would need it cannot be added. Stays the
+ * caller's until gateway_free(). */
+void gateway_set_holder(struct gateway *g, struct holder *holder);
+
 /* Builds the sandbox on a worker, and starts it. Its number (> 0, never given again), or 0 and err;
  * all others go on as they were either way. */
 uint32_t gateway_add(struct gateway *g, const struct gateway_spec *spec, struct error *err);
@@ -129,6 +131,10 @@ int gateway_counters(struct gateway *g, uint32_t id, struct gateway_counters *re
  * else is to be asked of a sandbox or changed in it. -1 where there is no such sandbox. */
 int gateway_call(struct gateway *g, uint32_t id, void (*fn)(struct sandbox *sb, void *arg),
 		 void *arg);
+
+/* The placeholders of a sandbox's secrets as its guest is to find them in its environment
+ * (secret_set_environment()). NULL where there is no such sandbox, or no memory. */
+char **gateway_secrets(struct gateway *g, uint32_t id);
 
 /* How many there are. */
 size_t gateway_count(struct gateway *g);

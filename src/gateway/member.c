@@ -109,21 +109,23 @@ static void end_now(struct timer *t)
 }
 
 /* Where its configuration wants connections looked into. */
-static int look_into(struct member *m, struct worker *w, const struct config *c, struct error *err)
+static int look_into(struct member *m, struct worker *w, struct holder *holder,
+		     const struct config *c, struct error *err)
 {
 	if (!config_intercepts(c))
 		return 0;
-	if (!m->options->holder)
+	if (!holder)
 		return error_set(err, "TLS interception, HTTP rules and secrets need a key holder, "
 				      "which this program has not started");
-	m->channel = holder_channel_new(m->options->holder, &w->loop, c, NULL, NULL, err);
+	m->channel = holder_channel_new(holder, &w->loop, c, NULL, NULL, err);
 	if (!m->channel)
 		return -1;
-	return intercept_new(m->sb, m->options->holder, m->channel, c, err) ? 0 : -1;
+	return intercept_new(m->sb, holder, m->channel, c, err) ? 0 : -1;
 }
 
 struct member *member_new(struct worker *w, const struct gateway_spec *spec, uint32_t id,
-			  const struct gateway_options *options, struct error *err)
+			  const struct gateway_options *options, struct holder *holder,
+			  struct error *err)
 {
 	struct member *m = calloc(1, sizeof(*m));
 	const struct config *c = spec->conf;
@@ -155,7 +157,7 @@ struct member *member_new(struct worker *w, const struct gateway_spec *spec, uin
 	m->sb->events = m->events;
 	m->sb->owner = m;
 	m->sb->terminate = terminate;
-	if (look_into(m, w, c, err) < 0) {
+	if (look_into(m, w, holder, c, err) < 0) {
 		member_free(m);
 		return NULL;
 	}

@@ -23,9 +23,10 @@ struct member {
 	bool lost; /* link_gone, as far as it was told */
 };
 
-/* Takes over spec->link. NULL and err on failure. */
+/* Takes over spec->link. holder NULL: there is none. NULL and err on failure. */
 struct member *member_new(struct worker *w, const struct gateway_spec *spec, uint32_t id,
-			  const struct gateway_options *options, struct error *err);
+			  const struct gateway_options *options, struct holder *holder,
+			  struct error *err);
 /* Ends its flows and everything else. */
 void member_free(struct member *m);
 void member_counters(const struct member *m, struct gateway_counters *ret);

@@ -56,13 +56,3 @@ uint32_t weir_version_number(void)
 {
 	return WEIR_VERSION_NUMBER;
 }
-
-int weir_sandbox_ca_pem(struct weir_sandbox *sandbox, char **ret, struct weir_error *err)
-{
-	return lib_fail(err, ENOSYS, "not in this version: TLS is not intercepted");
-}
-
-int weir_host_cas_pem(char **ret, struct weir_error *err)
-{
-	return lib_fail(err, ENOSYS, "not in this version: TLS is not intercepted");
-}

@@ -32,6 +32,7 @@ struct weir_gateway *weir_gateway_new(const struct weir_gateway_options *options
 		return NULL;
 	}
 	g->users = 1;
+	pthread_mutex_init(&g->lock, NULL);
 	g->log = o.log;
 	g->log_ctx = o.log_ctx;
 	g->sink = (struct log_sink){.line = o.log ? hand_over : NULL,
@@ -42,6 +43,7 @@ struct weir_gateway *weir_gateway_new(const struct weir_gateway_options *options
 		&why);
 	if (!g->gw) {
 		lib_pass(err, ENOMEM, &why);
+		pthread_mutex_destroy(&g->lock);
 		free(g);
 		return NULL;
 	}
@@ -53,7 +55,22 @@ void lib_gateway_release(struct weir_gateway *g)
 	if (atomic_fetch_sub(&g->users, 1) > 1)
 		return;
 	gateway_free(g->gw);
+	holder_stop(g->holder);
+	pthread_mutex_destroy(&g->lock);
 	free(g);
+}
+
+int lib_gateway_hold(struct weir_gateway *g, const struct config *c, struct weir_error *err)
+{
+	struct error why = {0};
+
+	pthread_mutex_lock(&g->lock);
+	if (!g->holder) {
+		g->holder = holder_start(c, &why);
+		gateway_set_holder(g->gw, g->holder);
+	}
+	pthread_mutex_unlock(&g->lock);
+	return g->holder ? 0 : lib_pass(err, ECANCELED, &why);
 }
 
 void weir_gateway_free(struct weir_gateway *g)

@@ -26,6 +26,7 @@
 #include "conf/config.h"
 #include "gateway/gateway.h"
 #include "lib/weir.h"
+#include "secret/holder.h"
 
 /* ---- errors ---- */
 /* All return -1; err may be NULL. */
@@ -58,7 +59,11 @@ struct weir_gateway {
 	void (*log)(void *ctx, int level, const char *text);
 	void *log_ctx;
 	struct gateway *gw;
+	pthread_mutex_t lock;  /* of `holder` */
+	struct holder *holder; /* NULL: nothing was looked into yet */
 };
+/* Starts it with the first configuration that needs it. 0, or -1 and err. */
+int lib_gateway_hold(struct weir_gateway *g, const struct config *c, struct weir_error *err);
 void lib_gateway_release(struct weir_gateway *g);
 
 /* The beginning and the end of a call. */

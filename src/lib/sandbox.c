@@ -219,6 +219,8 @@ static int start(struct weir_sandbox *s, struct weir_error *err)
 		return lib_fail(err, EALREADY, "sandbox '%s' has been started before", s->name);
 	if (!s->link)
 		return lib_fail(err, EINVAL, "sandbox '%s' has no link yet", s->name);
+	if (config_intercepts(&c) && lib_gateway_hold(s->gateway, &c, err) < 0)
+		return -1;
 	s->link = NULL;
 	s->state = LIB_ENDED;
 	s->id = gateway_add(s->gateway->gw, &spec, &why);

@@ -417,17 +417,31 @@ WEIR_PUBLIC void weir_sandbox_counters(struct weir_sandbox *sandbox,
 WEIR_PUBLIC int weir_sandbox_counter(struct weir_sandbox *sandbox, const char *name, uint64_t *ret,
 				     struct weir_error *err);
 
-/* ---- certificates: not in this version ----------------------------------------------------------
+/* ---- certificates and secrets -------------------------------------------------------------------
  */
 
 /*
- * The certificate of the authority that TLS interception signs with, and the host's trusted ones,
- * as PEM with a NUL behind it, to be freed with free(3). This version does not intercept TLS: both
- * fail with ENOSYS.
+ * Where a configuration intercepts TLS, has HTTP rules or secrets, a process of its own holds the
+ * authority's key and the values: `weir keyholder`, of the same version, as it was installed (or
+ * the program that the variable WEIR_HOLDER names). It is started by the first sandbox that needs
+ * it. A value that comes from this process's environment stays there: take it out yourself.
+ */
+
+/*
+ * The certificate of the authority that TLS interception signs with, which the guest has to trust,
+ * and the host's trusted ones, as PEM, to be freed with free(3). ENOENT where nothing of the
+ * sandbox is intercepted, or where the host has no such file.
  */
 WEIR_PUBLIC int weir_sandbox_ca_pem(struct weir_sandbox *sandbox, char **ret,
 				    struct weir_error *err);
 WEIR_PUBLIC int weir_host_cas_pem(char **ret, struct weir_error *err);
+
+/*
+ * The placeholders that the guest has in place of its secrets: "NAME=placeholder" for each, for its
+ * environment. They are there from weir_sandbox_start() on. The list ends with NULL and goes to
+ * weir_environment_free(); NULL where the sandbox does not run.
+ */
+WEIR_PUBLIC char **weir_sandbox_secrets(struct weir_sandbox *sandbox, struct weir_error *err);
 
 #ifdef __cplusplus
 }

@@ -82,7 +82,7 @@ struct secret_set {
 	uint64_t generation;
 	struct secret *list;
 	size_t count;
-	struct needle_set *placeholders; /* tag: index in list; RAW and BASE64 */
+	struct needle_set *placeholders; /* tag: index in list; in all forms */
 	struct needle_set *values;       /* the same; of SECRET_SIGV4 the id and the key */
 	/* The channel's (holder_channel.c): told before it is freed; where it was freed first:
 	 * none. */
@@ -97,5 +97,11 @@ bool secret_host_matches(const struct secret_host *list, size_t n, const struct 
 /* Some secret may go to this host, is required there, or is captured there: its TLS has to be
  * intercepted. */
 bool secret_set_concerns(const struct secret_set *s, const struct name *name);
+
+/* "NAME=placeholder" for each, NULL-terminated, for secret_environment_free(); a signer of AWS's
+ * whose NAME ends in _ACCESS_KEY_ID has a second one, for _SECRET_ACCESS_KEY. NULL without memory.
+ */
+char **secret_set_environment(const struct secret_set *s);
+void secret_environment_free(char **env);
 
 #endif

@@ -502,16 +502,82 @@ static void a_thousand_leave_nothing(void **state)
 	assert_true(open_files() <= files);
 }
 
-static void certificates_are_not_in_this_version(void **state)
+/* The values are the key holder's; what a program and its guest get is the authority's certificate
+ * and placeholders. WEIR_HOLDER names the program just built. */
+static void secrets_and_certificates(void **state)
+{
+	static const char text[] =
+		"secrets: {secrets: [{env_var: KEY, env: LIB_TEST_KEY, allowed_hosts: [api.test]}]}";
+	struct weir_error err = {0};
+	struct weir_gateway *g = gateway();
+	struct weir_ring *ring;
+	char *pem = NULL, **env, state_dir[] = "/tmp/weir-lib-test-XXXXXX", tidy[64];
+
+	assert_non_null(mkdtemp(state_dir));
+	setenv("XDG_STATE_HOME", state_dir, 1);
+	setenv("LIB_TEST_KEY", "the-value-of-the-test", 1);
+	struct weir_sandbox *plain = with(g, "{}", (struct weir_sandbox_options){BOTH}, &err);
+	assert_int_equal(weir_sandbox_ca_pem(plain, &pem, &err), -1);
+	assert_error(&err, ENOENT, "nothing of it is intercepted");
+	assert_null(weir_sandbox_secrets(plain, &err));
+	assert_error(&err, ENOTCONN, "does not run");
+
+	struct weir_sandbox *s =
+		with(g, text, (struct weir_sandbox_options){.slot = 1, BOTH}, &err);
+	assert_int_equal(weir_sandbox_ca_pem(s, &pem, &err), 0);
+	assert_ptr_equal(strstr(pem, "-----BEGIN CERTIFICATE-----"), pem);
+	assert_null(strstr(pem, "PRIVATE"));
+	free(pem);
+	assert_non_null(ring = weir_sandbox_take_ring(s, NULL, &err));
+	assert_int_equal(weir_sandbox_start(s, &err), 0);
+	env = weir_sandbox_secrets(s, &err);
+	assert_non_null(env);
+	assert_ptr_equal(strstr(env[0], "KEY="), env[0]);
+	assert_int_equal(strlen(env[0]), strlen("KEY=the-value-of-the-test"));
+	assert_string_not_equal(env[0], "KEY=the-value-of-the-test");
+	assert_null(env[1]);
+	weir_environment_free(env);
+	weir_sandbox_free(s);
+	weir_sandbox_free(plain);
+	weir_ring_free(ring);
+	weir_gateway_free(g);
+	snprintf(tidy, sizeof(tidy), "rm -r %s", state_dir);
+	assert_int_equal(system(tidy), 0);
+}
+
+static void a_secret_that_is_not_there_stops_the_start(void **state)
+{
+	struct weir_error err = {0};
+	struct weir_gateway *g = gateway();
+	struct weir_sandbox *s = with(
+		g, "secrets: {secrets: [{env_var: NO_SUCH_KEY, allowed_hosts: [api.test]}]}",
+		(struct weir_sandbox_options){BOTH}, &err);
+	char state_dir[] = "/tmp/weir-lib-test-XXXXXX", tidy[64];
+
+	assert_non_null(mkdtemp(state_dir));
+	setenv("XDG_STATE_HOME", state_dir, 1);
+	struct weir_ring *ring = weir_sandbox_take_ring(s, NULL, &err);
+	assert_non_null(ring);
+	assert_int_equal(weir_sandbox_start(s, &err), -1);
+	assert_error(&err, ECANCELED, "NO_SUCH_KEY");
+	weir_sandbox_free(s);
+	weir_ring_free(ring);
+	weir_gateway_free(g);
+	snprintf(tidy, sizeof(tidy), "rm -r %s", state_dir);
+	assert_int_equal(system(tidy), 0);
+}
+
+/* Those of the host, or of the file that SSL_CERT_FILE names. */
+static void the_hosts_authorities(void **state)
 {
 	struct weir_error err = {0};
 	char *pem = NULL;
 
-	assert_int_equal(weir_host_cas_pem(&pem, &err), -1);
-	assert_error(&err, ENOSYS, "not in this version");
-	assert_int_equal(weir_sandbox_ca_pem(NULL, &pem, &err), -1);
-	assert_error(&err, ENOSYS, "not in this version");
-	assert_null(pem);
+	setenv("SSL_CERT_FILE", "/nonexistent", 1);
+	int r = weir_host_cas_pem(&pem, &err);
+	assert_true(r == 0 ? strstr(pem, "BEGIN CERTIFICATE") != NULL : *err.message != '\0');
+	free(pem);
+	unsetenv("SSL_CERT_FILE");
 }
 
 int main(void)
@@ -536,7 +602,9 @@ int main(void)
 		cmocka_unit_test(names_are_unique_while_they_run),
 		cmocka_unit_test(objects_are_freed_in_any_order),
 		cmocka_unit_test(a_thousand_leave_nothing),
-		cmocka_unit_test(certificates_are_not_in_this_version),
+		cmocka_unit_test(secrets_and_certificates),
+		cmocka_unit_test(a_secret_that_is_not_there_stops_the_start),
+		cmocka_unit_test(the_hosts_authorities),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
