@@ -47,7 +47,6 @@
 	X(BIO_set_data)                    \
 	X(BIO_set_flags)                   \
 	X(BIO_set_init)                    \
-	X(BIO_set_retry_reason)            \
 	X(CRYPTO_free)                     \
 	X(CRYPTO_secure_malloc_init)       \
 	X(ERR_clear_error)                 \
@@ -102,13 +101,11 @@
 	X(X509_NAME_add_entry_by_txt)      \
 	X(X509_NAME_get0_der)              \
 	X(X509_NAME_print_ex)              \
-	X(X509_OBJECT_get0_X509)           \
 	X(X509_STORE_CTX_get0_store)       \
 	X(X509_STORE_CTX_get1_issuer)      \
 	X(X509_STORE_CTX_get_ex_data)      \
 	X(X509_STORE_add_cert)             \
 	X(X509_STORE_free)                 \
-	X(X509_STORE_get0_objects)         \
 	X(X509_STORE_new)                  \
 	X(X509_STORE_set_get_issuer)       \
 	X(X509_STORE_up_ref)               \
@@ -135,7 +132,6 @@
 	X(X509_set1_notAfter)              \
 	X(X509_set_issuer_name)            \
 	X(X509_set_pubkey)                 \
-	X(X509_set_subject_name)           \
 	X(X509_set_version)                \
 	X(X509_sign)                       \
 	X(X509_subject_name_hash)          \
@@ -183,7 +179,6 @@ const char *libcrypto_fault(void);
 #define BIO_set_data                    libcrypto.BIO_set_data
 #define BIO_set_flags                   libcrypto.BIO_set_flags
 #define BIO_set_init                    libcrypto.BIO_set_init
-#define BIO_set_retry_reason            libcrypto.BIO_set_retry_reason
 #define CRYPTO_free                     libcrypto.CRYPTO_free
 #define CRYPTO_secure_malloc_init       libcrypto.CRYPTO_secure_malloc_init
 #define ERR_clear_error                 libcrypto.ERR_clear_error
@@ -238,13 +233,11 @@ const char *libcrypto_fault(void);
 #define X509_NAME_add_entry_by_txt      libcrypto.X509_NAME_add_entry_by_txt
 #define X509_NAME_get0_der              libcrypto.X509_NAME_get0_der
 #define X509_NAME_print_ex              libcrypto.X509_NAME_print_ex
-#define X509_OBJECT_get0_X509           libcrypto.X509_OBJECT_get0_X509
 #define X509_STORE_CTX_get0_store       libcrypto.X509_STORE_CTX_get0_store
 #define X509_STORE_CTX_get1_issuer      libcrypto.X509_STORE_CTX_get1_issuer
 #define X509_STORE_CTX_get_ex_data      libcrypto.X509_STORE_CTX_get_ex_data
 #define X509_STORE_add_cert             libcrypto.X509_STORE_add_cert
 #define X509_STORE_free                 libcrypto.X509_STORE_free
-#define X509_STORE_get0_objects         libcrypto.X509_STORE_get0_objects
 #define X509_STORE_new                  libcrypto.X509_STORE_new
 #define X509_STORE_set_get_issuer       libcrypto.X509_STORE_set_get_issuer
 #define X509_STORE_up_ref               libcrypto.X509_STORE_up_ref
@@ -271,7 +264,6 @@ const char *libcrypto_fault(void);
 #define X509_set1_notAfter              libcrypto.X509_set1_notAfter
 #define X509_set_issuer_name            libcrypto.X509_set_issuer_name
 #define X509_set_pubkey                 libcrypto.X509_set_pubkey
-#define X509_set_subject_name           libcrypto.X509_set_subject_name
 #define X509_set_version                libcrypto.X509_set_version
 #define X509_sign                       libcrypto.X509_sign
 #define X509_subject_name_hash          libcrypto.X509_subject_name_hash

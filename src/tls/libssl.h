@@ -23,8 +23,6 @@
 	X(SSL_CTX_set_keylog_callback)         \
 	X(SSL_CTX_set_num_tickets)             \
 	X(SSL_CTX_set_options)                 \
-	X(SSL_CTX_set_session_id_context)      \
-	X(SSL_CTX_set_verify)                  \
 	X(SSL_SESSION_free)                    \
 	X(SSL_SESSION_get_protocol_version)    \
 	X(SSL_SESSION_is_resumable)            \
@@ -39,15 +37,12 @@
 	X(SSL_get_error)                       \
 	X(SSL_get_ex_data)                     \
 	X(SSL_get_ex_data_X509_STORE_CTX_idx)  \
-	X(SSL_get_session)                     \
 	X(SSL_get_shutdown)                    \
 	X(SSL_get_verify_mode)                 \
 	X(SSL_get_verify_result)               \
 	X(SSL_has_pending)                     \
-	X(SSL_is_init_finished)                \
 	X(SSL_new)                             \
 	X(SSL_read_ex)                         \
-	X(SSL_select_next_proto)               \
 	X(SSL_session_reused)                  \
 	X(SSL_set_accept_state)                \
 	X(SSL_set_alpn_protos)                 \
@@ -88,8 +83,6 @@ int libssl_need(struct error *err);
 #define SSL_CTX_set_keylog_callback         libssl.SSL_CTX_set_keylog_callback
 #define SSL_CTX_set_num_tickets             libssl.SSL_CTX_set_num_tickets
 #define SSL_CTX_set_options                 libssl.SSL_CTX_set_options
-#define SSL_CTX_set_session_id_context      libssl.SSL_CTX_set_session_id_context
-#define SSL_CTX_set_verify                  libssl.SSL_CTX_set_verify
 #define SSL_SESSION_free                    libssl.SSL_SESSION_free
 #define SSL_SESSION_get_protocol_version    libssl.SSL_SESSION_get_protocol_version
 #define SSL_SESSION_is_resumable            libssl.SSL_SESSION_is_resumable
@@ -104,15 +97,12 @@ int libssl_need(struct error *err);
 #define SSL_get_error                       libssl.SSL_get_error
 #define SSL_get_ex_data                     libssl.SSL_get_ex_data
 #define SSL_get_ex_data_X509_STORE_CTX_idx  libssl.SSL_get_ex_data_X509_STORE_CTX_idx
-#define SSL_get_session                     libssl.SSL_get_session
 #define SSL_get_shutdown                    libssl.SSL_get_shutdown
 #define SSL_get_verify_mode                 libssl.SSL_get_verify_mode
 #define SSL_get_verify_result               libssl.SSL_get_verify_result
 #define SSL_has_pending                     libssl.SSL_has_pending
-#define SSL_is_init_finished                libssl.SSL_is_init_finished
 #define SSL_new                             libssl.SSL_new
 #define SSL_read_ex                         libssl.SSL_read_ex
-#define SSL_select_next_proto               libssl.SSL_select_next_proto
 #define SSL_session_reused                  libssl.SSL_session_reused
 #define SSL_set_accept_state                libssl.SSL_set_accept_state
 #define SSL_set_alpn_protos                 libssl.SSL_set_alpn_protos
