@@ -213,3 +213,55 @@ def test_traffic_agrees_with_every_verdict_on_names(t):
             if (kind, sees) != (s["verdict"], s["sees"]):
                 wrong.append((policy, url, s["verdict"], s["rule"], s["sees"], rc, http, err))
     assert not wrong, "\n".join(map(str, wrong))
+
+
+REQUESTS = [("GET", "https://api.test/echo/a"), ("POST", "https://api.test/echo/a"), ("GET", "https://api.test/echo/b/c"),
+            ("DELETE", "https://api.test/echo/a"), ("GET", "https://api.test/echo/x/../b/c"), ("GET", "https://api.test/echo//a"),
+            ("GET", "https://api.test/echo/%2e%2e/echo/a"), ("GET", "https://api.test/echo/b%2fc"), ("GET", "https://api.test/echo/a;v=1"),
+            ("TRACE", "https://api.test/echo/a"), ("GET", "https://web.test/"), ("GET", "http://web.test/"), ("POST", "http://api.test/echo/a")]
+REQUEST_RULES = [
+    "{action: allow, destination: [api.test, web.test]}",
+    "{action: allow, destination: [api.test, web.test], http: {methods: [GET]}}",
+    "{action: allow, destination: api.test, http: {paths: [/echo/a], methods: [GET, POST]}}",
+    "{action: allow, destination: [api.test, web.test, other.test], http: {deny_paths: [/echo/b/**], hosts: [api.test]}}",
+    "{action: allow, destination: [api.test, web.test], http: [{methods: [POST], paths: ['/echo/*']}, {methods: [GET], hosts: [web.test]}]}",
+]
+WHAT_FOR = [[], ["--tls-intercept"], ["--secret", "KEY@api.test"], ["--tls-intercept", "--tls-bypass", "web.test"]]
+
+
+@test(timeout=180)
+def test_traffic_agrees_with_every_verdict_on_requests(t):
+    """Methods and paths under rules for requests, and whose certificate the command is shown."""
+    t.need("curl")
+    env = {"XDG_STATE_HOME": t.dir + "/state", "KEY": "a-value-that-is-long-enough"}
+    code = """
+        import subprocess
+        r = []
+        for method, url in %r:
+            p = subprocess.run(["curl", "-sSk", "--path-as-is", "-m", "6", "-o", "/dev/null", "-X", method,
+                                "-w", "%%{http_code} %%{certs}", url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            r.append([p.returncode, p.stdout])
+        out(r)
+    """ % (REQUESTS,)
+    wrong = []
+    for i, rule in enumerate(REQUEST_RULES):
+        conf = "%s/%d.yaml" % (t.dir, i)
+        with open(conf, "w") as f:
+            f.write("policy: {rules: [%s]}\n" % rule)
+        for options in WHAT_FOR:
+            if "--tls-bypass" in options and "http" in rule:
+                continue  # an error at the start
+            options = ["-c", conf] + options
+            said = [json.loads(x) for x in t.host([t.weir, "check", "--json", "--resolve"] + LAB + options +
+                                                  [w for r in REQUESTS for w in r], env=env, rc=None).out.splitlines()]
+            seen = t.py(code, *LAB, *options, timeout=90, env=env)
+            assert len(said) == len(seen) == len(REQUESTS), (said, seen)
+            for request, s, (rc, told) in zip(REQUESTS, said, seen):
+                status, _, certs = told.partition(" ")
+                issuer = [x for x in certs.splitlines() if x.startswith("Issuer:")]
+                sees = {6: "nxdomain", 7: "rst", 35: "tls-access-denied"}.get(
+                    rc, "http-" + status if status in ("400", "403", "405") and s["intercepted"] else "upstream")
+                looked_into = any("weir" in x for x in issuer) if request[1].startswith("https") and issuer else None
+                if sees != s["sees"] or looked_into not in (None, s["intercepted"] is not None):
+                    wrong.append((rule, options[2:], request, s["sees"], s["intercepted"], rc, status, issuer[:1]))
+    assert not wrong, "\n".join(map(str, wrong))
