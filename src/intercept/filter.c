@@ -250,13 +250,11 @@ static enum http_step after_secrets(struct filter *f, struct http_exchange *x, e
 static struct filter_exchange *begin(struct filter *f, struct http_exchange *x)
 {
 	struct filter_exchange *e = calloc(1, sizeof(*e));
-	bool ok = true;
+	bool ok;
 
 	if (!e)
 		return NULL;
-	/* Those who may have them are behind the proxy. */
-	if (!is_connect(x))
-		e->secrets = filter_secrets_new(&f->c, x, &ok);
+	e->secrets = filter_secrets_new(&f->c, x, &ok);
 	if (!ok) {
 		free(e);
 		return NULL;

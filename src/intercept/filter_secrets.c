@@ -68,12 +68,14 @@ struct filter_secrets *filter_secrets_new(const struct filter_conn *c, struct ht
 	s->c = c;
 	s->x = x;
 	s->set = secret_set_ref(set);
+	/* CONNECT in the clear names whom the proxy is to reach, and is read by the proxy. */
+	bool connect = x->request.connect && x->request.protocol.len == 0;
 	if (c->name->len)
 		s->host = *c->name;
-	else if (x->request.has_authority)
+	else if (x->request.has_authority && !connect)
 		s->host = x->request.authority.name;
 	s->concerned = secret_set_concerns(set, &s->host);
-	s->needed = is_required(s);
+	s->needed = !connect && is_required(s);
 	s->websocket = asks_for_websocket(&x->request);
 	return s;
 }

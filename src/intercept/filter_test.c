@@ -86,6 +86,64 @@ static void other_names_are_misdirected(void **state)
 	assert_int_equal(rig.http_events, 3);
 }
 
+/* Without a name in the handshake only the address itself can be meant; in the clear, anybody. */
+static void connections_without_a_name_are_for_their_address(void **state)
+{
+	setup("", true);
+	assert_true(ipaddr_parse("192.0.2.7", &rig.flow.remote));
+	rig_request(&rig, "GET", "/");
+	rig.x.request.authority.name.len = 0;
+	rig.x.request.authority.addr = rig.flow.remote;
+	assert_int_equal(rig_go(&rig), HTTP_GO);
+	rig_request(&rig, "GET", "/");
+	rig.x.request.authority.name.len = 0;
+	assert_true(ipaddr_parse("192.0.2.8", &rig.x.request.authority.addr));
+	assert_int_equal(rig_go(&rig), HTTP_REFUSE);
+	assert_int_equal(rig.x.denial.status, 421);
+	for (int tls = 0; tls < 2; tls++) {
+		rig_done(&rig);
+		setup("", tls);
+		rig_secrets[0].require_tls_identity = false;
+		rig_request(&rig, "GET", "/");
+		rig_field(&rig.x.request, "x-key", KEY);
+		rig.x.request.authority.name.len = sizeof(HOST) - 1;
+		memcpy(rig.x.request.authority.name.s, HOST, sizeof(HOST));
+		assert_int_equal(rig_go(&rig), tls ? HTTP_REFUSE : HTTP_GO);
+		assert_string_equal(rig_value(&rig.x.request, "x-key"), tls ? KEY : VALUE);
+	}
+}
+
+static struct policy_verdict connect_to(void *ctx, const struct http_exchange *x)
+{
+	return (struct policy_verdict){POLICY_ALLOW, REASON_NONE, 0, "allow@any", true};
+}
+
+/* The proxy reads the fields of CONNECT, whomever it is to reach. */
+static void connect_gives_the_proxy_no_placeholder(void **state)
+{
+	for (int with = 0; with < 2; with++) {
+		setup("", false);
+		rig_secrets[0].require_tls_identity = false;
+		rig.conn.connect = connect_to;
+		filter_free(rig.filter);
+		rig.filter = filter_new(&rig.conn);
+		rig_request(&rig, "CONNECT", "");
+		rig.x.request.connect = true;
+		rig.x.request.authority.name.len = sizeof(HOST) - 1;
+		memcpy(rig.x.request.authority.name.s, HOST, sizeof(HOST));
+		if (with)
+			rig_field(&rig.x.request, "proxy-authorization", "Bearer " KEY);
+		assert_int_equal(rig_go(&rig), with ? HTTP_REFUSE : HTTP_GO);
+		rig_answer(&rig, 200);
+		rig.x.tunnel = true;
+		if (!with)
+			assert_int_equal(rig_go_answer(&rig), HTTP_GO);
+		assert_int_equal(rig.x.request.mode, HTTP_BODY_PASS);
+		rig_done(&rig);
+	}
+	setup(HOST, true);
+}
+
 static void the_policy_and_its_rules_decide(void **state)
 {
 	setup(HOST, true);
@@ -483,11 +541,13 @@ static void values_in_answers_become_placeholders(void **state)
 	rig_field(&rig.x.answer, "location",
 		  "https://x/?k=" VALUE "&o=pa%20ss%22word%5Cwith%2fodd%2B"
 		  "signs%25%26%3D");
+	rig_field(&rig.x.answer, "x-form", "o=pa+ss%22word%5Cwith%2fodd%2Bsigns%25%26%3D&x=+");
 	rig_field(&rig.x.answer, "set-cookie", "a=" VALUE);
 	rig_field(&rig.x.answer, "x-basic", "dTpzay1saXZlLVpZWFdWVVRTUlFQT05NTEtK");
 	rig_field(&rig.x.answer, "x-other", "left");
 	assert_int_equal(rig_go_answer(&rig), HTTP_GO);
 	assert_string_equal(rig_value(&rig.x.answer, "location"), "https://x/?k=" KEY "&o=" ODD);
+	assert_string_equal(rig_value(&rig.x.answer, "x-form"), "o=" ODD "&x=+");
 	assert_string_equal(rig_value(&rig.x.answer, "set-cookie"), "a=" KEY);
 	/* base64 of u:weir-key-..., but for the bits that it shares with the colon. */
 	assert_string_equal(rig_value(&rig.x.answer, "x-basic"),
@@ -564,6 +624,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(other_names_are_misdirected, teardown),
+		cmocka_unit_test_teardown(connections_without_a_name_are_for_their_address,
+					  teardown),
+		cmocka_unit_test_teardown(connect_gives_the_proxy_no_placeholder, teardown),
 		cmocka_unit_test_teardown(the_policy_and_its_rules_decide, teardown),
 		cmocka_unit_test_teardown(a_value_is_not_in_an_event, teardown),
 		cmocka_unit_test_teardown(a_header_gets_the_value, teardown),
