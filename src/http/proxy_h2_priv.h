@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The HTTP/2 proxy inside. proxy_h2.c moves bytes and ends connections, proxy_h2_session.c is what
- * nghttp2 is told and tells, proxy_h2_stream.c leads each exchange through its hooks,
- * proxy_h2_head.c reads and writes heads, proxy_h2_flow.c opens windows, proxy_h2_guard.c counts
- * what only an attacker does often.
+ * nghttp2 is told and tells, proxy_h2_way.c leads each exchange through its hooks,
+ * proxy_h2_stream.c ends it, proxy_h2_head.c reads and writes heads, proxy_h2_flow.c opens windows,
+ * proxy_h2_guard.c counts what only an attacker does often.
  *
  * Theory of operation
  * -------------------
@@ -14,7 +14,7 @@
  * DATA frames are made when the other side's windows allow. Frames are read and written without a
  * copy in nghttp2, so that a byte is copied twice in all.
  *
- * Flow control is end to end: a side may send what the other side would take, and no more (see
+ * Flow control is end to end: a side may send what the other side would take, and little more (see
  * proxy_h2_flow.c). So little lies in here, however slow one of them reads, and no stream that
  * stands still holds up another one.
  *
@@ -172,8 +172,24 @@ ssize_t h2p_read(nghttp2_session *session, int32_t id, uint8_t *buf, size_t leng
 /* ---- proxy_h2_stream.c ---- */
 struct h2p_stream *h2p_stream_new(struct h2p *p, int32_t id);
 void h2p_stream_free(struct h2p *p, struct h2p_stream *s);
+void h2p_block_free(struct h2p_block *b);
 /* The pump is to look at it. */
 void h2p_stream_work(struct h2p *p, struct h2p_stream *s);
+/* One side's stream is closed. */
+void h2p_stream_closed(struct h2p *p, struct h2p_stream *s, enum http_side side, uint32_t code);
+/* The upstream's part has failed in a way that it did not say itself: 502, or a cut. */
+void h2p_stream_lost(struct h2p *p, struct h2p_stream *s, const char *why);
+extern const char *const h2p_malformed; /* a reason for that */
+/* The exchange has failed and cannot be answered. */
+void h2p_stream_break(struct h2p *p, struct h2p_stream *s, uint32_t code);
+void h2p_stream_reset(struct h2p *p, struct h2p_stream *s, enum http_side side, uint32_t code);
+/* Answers in the upstream's place, or ends the guest's stream where an answer has begun; the
+ * upstream's is reset. */
+void h2p_stream_refuse(struct h2p *p, struct h2p_stream *s, const struct http_denial *d);
+/* The guest's session has sent the answer's last frame. */
+void h2p_stream_answered(struct h2p *p, struct h2p_stream *s);
+
+/* ---- proxy_h2_way.c ---- */
 /* Goes on as far as it can. */
 void h2p_way_run(struct h2p *p, struct h2p_stream *s, enum http_side from);
 void h2p_way_data(struct h2p *p, struct h2p_stream *s, enum http_side from, struct view in);
@@ -181,16 +197,6 @@ void h2p_way_data(struct h2p *p, struct h2p_stream *s, enum http_side from, stru
 void h2p_way_count(struct h2p *p, struct h2p_stream *s, enum http_side from);
 /* A header block has come whole. */
 void h2p_way_block(struct h2p *p, struct h2p_stream *s, enum http_side from, bool end);
-/* One side's stream is closed. */
-void h2p_stream_closed(struct h2p *p, struct h2p_stream *s, enum http_side side, uint32_t code);
-/* The same where the upstream's connection is no more, or will not take it. */
-void h2p_stream_lost(struct h2p *p, struct h2p_stream *s, const char *why);
-void h2p_stream_reset(struct h2p *p, struct h2p_stream *s, enum http_side side, uint32_t code);
-/* Answers in the upstream's place, or ends the guest's stream where an answer has begun; the
- * upstream's is reset. */
-void h2p_stream_refuse(struct h2p *p, struct h2p_stream *s, const struct http_denial *d);
-/* The guest's session has sent the answer's last frame. */
-void h2p_stream_answered(struct h2p *p, struct h2p_stream *s);
 
 /* ---- proxy_h2_head.c ---- */
 void h2p_head_done(struct http_head *h);
