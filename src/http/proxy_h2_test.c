@@ -407,6 +407,72 @@ static void a_filter_that_changes_bodies(void **state)
 	}
 }
 
+static void a_filter_that_does_not_keep_a_length(void **state)
+{
+	struct rig *r = fresh();
+
+	r->answer_mode = HTTP_BODY_SAME;
+	r->expand = 2;
+	r->answer = ":status: 200\ncontent-length: 1000\n";
+	r->answer_len = 1000;
+	rig_begin(r, NULL, 0, NULL, 0, NULL);
+	struct rig_stream *s = rig_get(r, "/");
+	rig_run(r);
+	assert_true(s->closed && !s->end && s->code == NGHTTP2_INTERNAL_ERROR);
+	rig_end_all(r);
+}
+
+static void trailers_that_are_too_long(void **state)
+{
+	struct rig *r = fresh();
+	static char trailers[80000];
+	size_t n = 0;
+
+	for (int i = 0; i < 70; i++)
+		n += (size_t)sprintf(trailers + n, "x-%02d: %01000d\n", i, i);
+	rig_begin(r, NULL, 0, NULL, 0, NULL);
+	struct rig_stream *s = rig_request(r, POST, 10, trailers);
+	rig_run(r);
+	assert_has(s, ":status: 400\n");
+	for (size_t i = 0; i < r->server.count; i++)
+		assert_false(rig_served(r, i)->end);
+	r->answer_len = 10;
+	r->answer_trailers = trailers;
+	s = rig_get(r, "/");
+	rig_run(r);
+	assert_true(s->closed && !s->end && s->code == NGHTTP2_INTERNAL_ERROR);
+	rig_end_all(r);
+}
+
+/* 100 of them stop before the server has heard of anything, and go on in another order. */
+static void many_that_wait(void **state)
+{
+	struct rig *r = fresh();
+	struct rig_stream *s[100];
+
+	r->hook[0].waits = 100;
+	r->answer_len = 5000;
+	rig_begin(r, NULL, 0, NULL, 0, NULL);
+	for (int i = 0; i < 100; i++)
+		s[i] = rig_request(r, POST, 300, NULL);
+	rig_run(r);
+	assert_int_equal(r->waiting_count, 100);
+	assert_int_equal(r->server.count, 0);
+	/* Half of them are given up meanwhile. */
+	for (int i = 0; i < 100; i += 2)
+		nghttp2_submit_rst_stream(r->client.session, 0, s[i]->id, NGHTTP2_CANCEL);
+	rig_run(r);
+	assert_int_equal(r->done, 50);
+	assert_int_equal(r->waiting_count, 50);
+	rig_resume(r);
+	rig_run(r);
+	assert_int_equal(r->server.count, 50);
+	for (int i = 1; i < 100; i += 2)
+		assert_true(s[i]->end && s[i]->got == 5000);
+	assert_int_equal(r->done, 100);
+	rig_end_all(r);
+}
+
 static void a_body_that_is_collected_is_asked_for(void **state)
 {
 	struct rig *r = fresh();
@@ -815,6 +881,9 @@ int main(void)
 		cmocka_unit_test(a_large_answer_head_is_502),
 		cmocka_unit_test(a_body_of_another_length_than_was_said_breaks_off),
 		cmocka_unit_test(a_filter_that_changes_bodies),
+		cmocka_unit_test(a_filter_that_does_not_keep_a_length),
+		cmocka_unit_test(trailers_that_are_too_long),
+		cmocka_unit_test(many_that_wait),
 		cmocka_unit_test(a_body_that_is_collected_is_asked_for),
 		cmocka_unit_test(a_filter_is_told_the_end_of_an_empty_body),
 		cmocka_unit_test(each_hook_can_wait_and_others_go_on),
