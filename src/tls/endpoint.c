@@ -262,6 +262,16 @@ static ssize_t read_records(struct tls_end *e, void *buf, size_t n)
 	return (ssize_t)done;
 }
 
+/* Whether SSL_free_buffers() leaves alone what is half read (CVE-2024-4741). */
+static bool can_free_buffers(void)
+{
+	static const unsigned since[] = {14, 6, 2, 1}; /* 3.0.14, 3.1.6, 3.2.2, 3.3.1 */
+	unsigned minor = OPENSSL_version_minor();
+
+	return OPENSSL_version_major() > 3 || minor >= sizeof(since) / sizeof(since[0]) ||
+	       OPENSSL_version_patch() >= since[minor];
+}
+
 ssize_t tls_end_read(struct tls_end *e, void *buf, size_t n)
 {
 	if (e->fault)
@@ -270,7 +280,7 @@ ssize_t tls_end_read(struct tls_end *e, void *buf, size_t n)
 		return -ENOTCONN;
 	ssize_t r = read_records(e, buf, n);
 	/* 16 KiB, which would stay until the next write. */
-	if (e->slack && SSL_free_buffers(e->ssl))
+	if (e->slack && r == -EAGAIN && can_free_buffers() && SSL_free_buffers(e->ssl))
 		e->slack = false;
 	return r;
 }

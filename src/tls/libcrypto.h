@@ -87,6 +87,9 @@
 	X(OPENSSL_sk_pop_free)             \
 	X(OPENSSL_sk_push)                 \
 	X(OPENSSL_sk_value)                \
+	X(OPENSSL_version_major)           \
+	X(OPENSSL_version_minor)           \
+	X(OPENSSL_version_patch)           \
 	X(PEM_read_bio)                    \
 	X(PEM_read_bio_PrivateKey)         \
 	X(PEM_read_bio_X509)               \
@@ -219,6 +222,9 @@ const char *libcrypto_fault(void);
 #define OPENSSL_sk_pop_free             libcrypto.OPENSSL_sk_pop_free
 #define OPENSSL_sk_push                 libcrypto.OPENSSL_sk_push
 #define OPENSSL_sk_value                libcrypto.OPENSSL_sk_value
+#define OPENSSL_version_major           libcrypto.OPENSSL_version_major
+#define OPENSSL_version_minor           libcrypto.OPENSSL_version_minor
+#define OPENSSL_version_patch           libcrypto.OPENSSL_version_patch
 #define PEM_read_bio                    libcrypto.PEM_read_bio
 #define PEM_read_bio_PrivateKey         libcrypto.PEM_read_bio_PrivateKey
 #define PEM_read_bio_X509               libcrypto.PEM_read_bio_X509

@@ -500,6 +500,38 @@ static void tickets_are_used_once(void **state)
 	rig_cert_done(&leaf);
 }
 
+/* Tickets, and then a record that comes byte by byte and is read byte by byte. */
+static void tickets_do_not_disturb_what_is_half_read(void **state)
+{
+	struct rig_cert leaf = rig_cert(&host_root, "a", "DNS:a.example", -DAY, DAY, false);
+	const struct config_tls conf = {.verify_upstream = true};
+	struct tls_roots *r = roots_of(&conf);
+	struct upstream u;
+	char c;
+
+	upstream_open(&u, r, upstream_ctx(&leaf, TLS1_3_VERSION), &(struct ask){"a.example"});
+	u.w.client.chunk = 1;
+	for (int i = 0; i < 10000 && tls_end_handshake(u.c); i++)
+		tls_end_handshake(u.s);
+	assert_int_equal(tls_end_handshake(u.s), 0);
+	assert_int_equal(tls_end_write(u.s, "hello", 5), 5);
+	struct buf all = u.w.down.bytes;
+	u.w.down.bytes = (struct buf){0};
+	char got[8] = "";
+	size_t n = 0;
+	for (size_t i = 0; i < all.len; i++) {
+		buf_append(&u.w.down.bytes, buf_view(&all).p + i, 1);
+		while (tls_end_read(u.c, &c, 1) == 1)
+			got[n++] = c;
+	}
+	assert_string_equal(got, "hello");
+	assert_true(roots_sessions(r)->count > 0);
+	buf_done(&all);
+	upstream_close(&u);
+	tls_roots_free(r);
+	rig_cert_done(&leaf);
+}
+
 static void sessions_are_bounded(void **state)
 {
 	struct sessions s;
@@ -554,6 +586,7 @@ int main(void)
 		cmocka_unit_test(client_certificates_are_shown_to_their_hosts),
 		cmocka_unit_test(sessions_are_resumed_for_the_same_alone),
 		cmocka_unit_test(tickets_are_used_once),
+		cmocka_unit_test(tickets_do_not_disturb_what_is_half_read),
 		cmocka_unit_test(sessions_are_bounded),
 		cmocka_unit_test(ends_outlive_their_roots),
 	};
