@@ -97,6 +97,7 @@ static int loop_poll(struct loop *l)
 		}
 		last = now;
 	} while (now - began < SPIN_US);
+	spin_gave_up(&l->spin, now);
 	return 0;
 }
 

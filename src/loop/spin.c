@@ -10,6 +10,11 @@ static void spin_enter(struct spin *s, enum spin_state state)
 	s->windows = s->wait = s->turn = 0;
 }
 
+static void window_clear(struct spin *s)
+{
+	s->n = s->near = s->wait_us = s->turn_us = s->soon = 0;
+}
+
 static void spin_failed(struct spin *s)
 {
 	s->hold = s->hold ? s->hold * 2 : SPIN_SETTLE;
@@ -52,7 +57,7 @@ static void window_over(struct spin *s, uint64_t now_us)
 		s->turn = moved(s->turn, s->turn_us, s->near, s->windows);
 		s->windows++;
 	}
-	s->n = s->near = s->wait_us = s->turn_us = 0;
+	window_clear(s);
 	if (s->state == SPIN_SLEEPING) {
 		if (talk)
 			sleeping(s, now_us);
@@ -70,6 +75,13 @@ void spin_waited(struct spin *s, uint64_t began_us, uint64_t now_us)
 	uint64_t turn = now_us - s->last_us;
 
 	s->last_us = now_us;
+	if (s->gave_up_us && now_us - s->gave_up_us < SPIN_SOON_US)
+		s->soon++;
+	s->gave_up_us = 0;
+	if (s->soon >= SPIN_SOON_MAX) {
+		spin_robbed(s, now_us);
+		return;
+	}
 	if (turn < SPIN_FAR_US) {
 		s->near++;
 		s->turn_us += (unsigned)turn;
@@ -82,6 +94,6 @@ void spin_waited(struct spin *s, uint64_t began_us, uint64_t now_us)
 void spin_robbed(struct spin *s, uint64_t now_us)
 {
 	s->rest_until_us = now_us + SPIN_REST_US;
-	s->n = s->near = s->wait_us = s->turn_us = 0;
+	window_clear(s);
 	spin_failed(s);
 }

@@ -17,7 +17,9 @@
  *             again.
  *
  * A trial that fails puts the next one off, twice as long each time. Between two polls no time
- * should pass: where it did, somebody else had the processor, and polling is over for a while.
+ * should pass: where it did, somebody else had the processor. And what does not come while it is
+ * polled for should not come as soon as that ends: where it does, whoever was to send it waited for
+ * this processor. Either way polling is over for a while.
  * Where no event comes soon, the wait ends in sleep: a gateway without traffic makes no system
  * call.
  */
@@ -36,7 +38,9 @@
 #define SPIN_SETTLE   16   /* windows of sleep before a trial */
 #define SPIN_RUN      4096 /* windows of polling before some are slept again */
 #define SPIN_HOLD_MAX 256  /* windows of sleep behind trials that failed */
-#define SPIN_REST_US  1000000 /* without polling, where the processor was taken away */
+#define SPIN_SOON_US  20   /* behind a poll for nothing: it was in the way */
+#define SPIN_SOON_MAX 4    /* so often in a window, that is no chance */
+#define SPIN_REST_US  1000000 /* without polling, where others wanted the processor */
 #define SPIN_SLOW     8       /* the newest window's part of a mean: an eighth */
 
 enum spin_state {
@@ -50,11 +54,13 @@ struct spin {
 	/* Of this window: waits, those of a conversation, how long these took, and how long it was
 	 * from the event before to theirs. */
 	unsigned n, near, wait_us, turn_us;
+	unsigned soon;       /* of these, behind a poll for nothing */
 	unsigned windows;    /* with conversation, since the state began, */
 	unsigned wait, turn; /* and the means of both, in sixteenths of a microsecond */
 	unsigned slept;      /* what `turn` was in the last sleep */
 	unsigned hold;       /* windows to sleep behind trials that failed */
 	uint64_t last_us;    /* the event before */
+	uint64_t gave_up_us; /* when the poll of this wait ended for nothing; 0: none did */
 	uint64_t rest_until_us;
 };
 
@@ -66,6 +72,12 @@ static inline bool spin_now(const struct spin *s)
 
 /* A wait is over, polled or not. */
 void spin_waited(struct spin *s, uint64_t began_us, uint64_t now_us);
+/* Nothing came while it was polled: the wait goes on in sleep. */
+static inline void spin_gave_up(struct spin *s, uint64_t now_us)
+{
+	s->gave_up_us = now_us;
+}
+
 /* The processor was somebody else's while it was polled. */
 void spin_robbed(struct spin *s, uint64_t now_us);
 

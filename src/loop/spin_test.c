@@ -30,6 +30,8 @@ static void play_windows(struct play *p, unsigned windows)
 
 		p->now_us = began + (poll ? p->polled_us : p->slept_us);
 		p->polled += poll;
+		if (poll && p->polled_us > SPIN_US)
+			spin_gave_up(&p->s, began + SPIN_US);
 		spin_waited(&p->s, began, p->now_us);
 	}
 }
@@ -118,6 +120,21 @@ static void whoever_wants_the_processor_has_it(void **state)
 	assert_true(p.now_us - robbed >= SPIN_REST_US);
 }
 
+/* What it polls for comes when it stops: the other side had no processor to run on. */
+static void who_is_in_the_way_steps_aside(void **state)
+{
+	struct play p = play_new(30, 10);
+	unsigned before;
+
+	play_windows(&p, SPIN_SETTLE + 10);
+	before = p.polled;
+	p.polled_us = SPIN_US + 5;
+	p.slept_us = 3;
+	play_windows(&p, 1);
+	assert_int_equal(p.polled - before, SPIN_SOON_MAX);
+	assert_false(spin_now(&p.s));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -129,6 +146,7 @@ int main(void)
 		cmocka_unit_test(polling_that_became_slow_ends),
 		cmocka_unit_test(polling_ends_with_the_conversation),
 		cmocka_unit_test(whoever_wants_the_processor_has_it),
+		cmocka_unit_test(who_is_in_the_way_steps_aside),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
