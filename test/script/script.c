@@ -173,6 +173,10 @@ static bool do_upstream(struct run *r, const char *text)
 	struct world_conn *c = run_conn(r);
 	unsigned long long n;
 
+	if (strcmp(text, "accepts and is silent") == 0) {
+		c->end.empty = true;
+		return answer_dial(r, -1);
+	}
 	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++)
 		if (strcmp(text, answers[i].word) == 0)
 			return answer_dial(r, answers[i].refusal);
@@ -257,6 +261,8 @@ static bool do_check(struct run *r, const char *text)
 		return check_number(r, name, s->cnt.tcp_resets_sent, text);
 	if (strcmp(name, "rto") == 0)
 		return check_number(r, name, s->cnt.tcp_rto, text);
+	if (strcmp(name, "asked") == 0)
+		return check_number(r, name, run_conn(r)->asked, text);
 	if (strcmp(name, "lent") == 0)
 		return check_number(r, name, s->tcp->pool_lent, text);
 	for (int i = 0; i < DROP_REASONS; i++)

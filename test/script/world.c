@@ -19,6 +19,7 @@ static ssize_t up_peek(struct flow_end *e, size_t off, const struct iovec *iov, 
 	uint64_t at = c->consumed + off, left = c->have - at;
 	ssize_t sum = 0;
 
+	c->asked++;
 	if (c->dead && at > c->have)
 		return -ECONNRESET;
 	if (at > c->have)

@@ -37,6 +37,7 @@ struct world_conn {
 	bool accepted;
 	/* upstream to guest */
 	uint64_t have, consumed; /* bytes written by the upstream, dropped after an ACK */
+	uint64_t asked;          /* how often the stack looked for some */
 	bool eof, dead;
 	/* guest to upstream */
 	uint64_t got,
