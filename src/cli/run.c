@@ -20,6 +20,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,11 +45,13 @@
 
 /* How long the end waits without anything moving: a peer that has stalled this long may as well be
  * dead. */
-#define LINGER_STALL_US 30000000u
-#define LINGER_CHECK_US 1000000u
-#define DENIAL_ROWS     10
-#define INHERITED_MAX   256
-#define ALIASES_MAX     32 /* names in the hosts file; DNS knows those beyond, too */
+#define LINGER_STALL_US  30000000u
+#define LINGER_CHECK_US  1000000u
+#define DENIAL_ROWS      10
+#define INHERITED_MAX    256
+#define TABLE_BYTES      32768
+#define MALLOC_THRESHOLD (128 * 1024) /* as it was */
+#define ALIASES_MAX      32           /* names in the hosts file; DNS knows those beyond, too */
 
 struct run {
 	int argc;
@@ -62,7 +65,7 @@ struct run {
 	struct keeper keeper;
 	struct loop loop;
 	struct sandbox *sb;
-	struct events *events;       /* NULL: none wanted */
+	struct events *events; /* NULL: none wanted */
 	struct loop_source keeper_src, signal_src, target_src;
 	int signal_fd, target_fd; /* target: pidfd of --pid without a command; -1 */
 	int status;
@@ -434,14 +437,17 @@ static int run_gateway(struct run *r, struct error *err)
 
 	if (!link)
 		return -1;
+	/* A sandbox's tables are large and mostly empty: as fresh pages nobody has to clear them,
+	 * and what is not used stays away. */
+	mallopt(M_MMAP_THRESHOLD, TABLE_BYTES);
 	r->sb = sandbox_new(&r->loop, link, &r->conf, &r->sc, err);
+	mallopt(M_MMAP_THRESHOLD, MALLOC_THRESHOLD);
 	if (!r->sb)
 		return -1;
 	r->sb->events = r->events;
 	r->sb->owner = r;
 	r->sb->terminate = terminate;
-	if (r->keys.holder &&
-	    !intercept_new(r->sb, r->keys.holder, r->keys.channel, &r->conf, err))
+	if (r->keys.holder && !intercept_new(r->sb, r->keys.holder, r->keys.channel, &r->conf, err))
 		return -1;
 	r->loop.turn_end = turn_end;
 	r->loop.turn_ctx = r;

@@ -56,8 +56,9 @@ struct tcp_host {
 	void *arg;
 };
 
-/* Where skipped bytes go; its contents are never read. */
-static _Thread_local uint8_t scratch[SCRATCH];
+/* Where skipped bytes go. Nobody reads them, so threads may share it; one of each thread's own would
+ * be cleared, and so be resident, from the start. */
+static uint8_t scratch[SCRATCH];
 
 static struct tcp_host *host_of(struct flow_end *e)
 {
