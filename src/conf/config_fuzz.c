@@ -99,7 +99,8 @@ static void try_schema(const struct tree *t, int sandbox)
 	} else {
 		struct policy_source src = config_policy_source(&c);
 		struct policy *p = policy_new(&src, &err);
-		if (!p)
+		if (!p || config_check_interception(&c, &err) < 0 ||
+		    config_check_http(&c, p, &err) < 0)
 			check_refusal(&err);
 		policy_free(p);
 	}

@@ -15,9 +15,25 @@
 
 #define NAME_MAX_SHOWN 80
 
+/* The item as a message shows it: cut, and what is not printable ASCII as a question mark. */
+struct shown {
+	char s[NAME_MAX_SHOWN + 1];
+};
+
+static struct shown show(const char *item)
+{
+	struct shown r;
+	size_t n = 0;
+
+	for (; item[n] && n < NAME_MAX_SHOWN; n++)
+		r.s[n] = item[n] < ' ' || item[n] > '~' ? '?' : item[n];
+	r.s[n] = '\0';
+	return r;
+}
+
 static int fault(struct error *err, const char *list, const char *item, const char *what)
 {
-	return error_set(err, "%s \"%.*s\": %s", list, NAME_MAX_SHOWN, item, what);
+	return error_set(err, "%s \"%s\": %s", list, show(item).s, what);
 }
 
 static int no_memory(struct error *err)
@@ -106,8 +122,8 @@ static int read_pattern(const char *list, const char *text, bool query_ok, struc
 	const char *why = NULL;
 
 	if (n == 0 || n > HTTP_PATTERN_MAX)
-		return error_set(err, "%s \"%.*s\": expected 1 to %d characters", list,
-				 NAME_MAX_SHOWN, text, HTTP_PATTERN_MAX);
+		return error_set(err, "%s \"%s\": expected 1 to %d characters", list, show(text).s,
+				 HTTP_PATTERN_MAX);
 	if (path < n && !query_ok)
 		why = "a query is written in many ways, so none can be denied; expected a path";
 	if (!why)

@@ -411,6 +411,8 @@ static void wrong_rules_are_told(void **state)
 	refused(RULE(.paths = "/a;b"),
 		"paths \"/a;b\": expected printable ASCII without blanks, backslash, number sign "
 		"and semicolon; other characters are written as in addresses, such as %20");
+	refused(RULE(.methods = "G\033[1m\xc3"),
+		"methods \"G?[1m?\": expected a method such as GET");
 	refused(RULE(.deny = "/a?b"), "deny_paths \"/a?b\": a query is written in many ways, so "
 				      "none can be denied; expected a path");
 	refused(RULE(.presets = "npm"),

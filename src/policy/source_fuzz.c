@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Structured rules from random bytes. Each line is a part, told by its first byte: a action,
- * d direction, t target, p protocol, o ports, s strict; an empty line ends a rule. Whatever is
+ * d direction, t target, p protocol, o ports, s strict, h HTTP preset, m HTTP method; an empty line
+ * ends a rule. Whatever is
  * taken must be the same policy when it is made again from the tokens that it shows.
  */
 #include <stdio.h>
 
+#include "http/rules.h"
 #include "policy/fuzz_ask.h"
 
 #define RULES_MAX 4
@@ -15,6 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct parts {
 	const char *targets[ITEMS_MAX], *protocols[ITEMS_MAX], *ports[ITEMS_MAX];
+	const char *presets[ITEMS_MAX], *methods[ITEMS_MAX];
+	struct http_rule_source http;
 };
 
 static void add_item(const char **items, size_t *count, const char *text)
@@ -46,6 +50,14 @@ static void add_part(struct parts *in, struct policy_rule_source *r, const char 
 	case 's':
 		r->strict = true;
 		break;
+	case 'h':
+		add_item(in->presets, &in->http.preset_count, text);
+		r->http = &in->http;
+		break;
+	case 'm':
+		add_item(in->methods, &in->http.method_count, text);
+		r->http = &in->http;
+		break;
 	}
 }
 
@@ -53,11 +65,14 @@ static size_t cut_rules(char *text, struct parts *parts, struct policy_rule_sour
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < RULES_MAX; i++)
+	for (size_t i = 0; i < RULES_MAX; i++) {
+		parts[i].http = (struct http_rule_source){.presets = parts[i].presets,
+							  .methods = parts[i].methods};
 		rules[i] = (struct policy_rule_source){.targets = parts[i].targets,
 						       .protocols = parts[i].protocols,
 						       .ports = parts[i].ports,
 						       .where = "place"};
+	}
 	for (char *line = text; line && n < RULES_MAX;) {
 		char *end = strchr(line, '\n');
 
@@ -70,6 +85,19 @@ static size_t cut_rules(char *text, struct parts *parts, struct policy_rule_sour
 		line = end;
 	}
 	return n < RULES_MAX ? n + 1 : n;
+}
+
+/* Lists of requests have no token: the policy is the same with a preset in their place. */
+static char *with_preset(char *text)
+{
+	char *mark = strstr(text, " (http)"), *ret = NULL;
+
+	if (!mark)
+		return text;
+	*mark = 0;
+	check(asprintf(&ret, "%s:http=npm-install", text) > 0);
+	free(text);
+	return ret;
 }
 
 /* From the texts; a strict rule says so behind its token. */
@@ -93,6 +121,7 @@ static struct policy *make_again(const struct policy *p, const struct policy_rul
 			check(mark && strlen(mark) == 9);
 			*mark = 0;
 		}
+		texts[i] = with_preset(texts[i]);
 		again[i] =
 			(struct policy_rule_source){.token = texts[i], .strict = rules[i].strict};
 	}
