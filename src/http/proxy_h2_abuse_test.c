@@ -91,8 +91,16 @@ static void many_streams_that_stand_still_stop_no_other(void **state)
 	for (size_t i = 0; i < 100; i++)
 		rig_unpause(&r->server, rig_served(r, i));
 	rig_run(r);
-	for (size_t i = 0; i < 100; i++)
+	for (size_t i = 0; i < 100; i++) {
 		assert_true(rig_served(r, i)->end && !rig_served(r, i)->bad);
+		rig_answer(r, rig_served(r, i), ":status: 200\n", 0, NULL);
+	}
+	rig_run(r);
+	/* What they held others may hold now. */
+	r->server.pauses = true;
+	rig_request(r, POST, 200000, NULL);
+	rig_run(r);
+	assert_int_equal(queued(r), H2P_AHEAD);
 	rig_end_all(r);
 }
 
@@ -418,6 +426,55 @@ static void pings_of_a_guest_that_does_not_read(void **state)
 	rig_end_all(r);
 }
 
+/* A request of the static table's, again and again. */
+static void streams_that_are_refused(void **state)
+{
+	const struct http_proxy_limits limits = {.streams = 1};
+	static const char get[] = "\x82\x87\x84\x41\x01"
+				  "a";
+	struct rig *r = fresh();
+
+	r->when = RIG_NEVER;
+	rig_begin(r, NULL, 0, NULL, 0, &limits);
+	rig_run(r);
+	for (int32_t i = 0; i < 1000; i++)
+		rig_frame(&r->client, NGHTTP2_HEADERS, 5, 1 + 2 * i, get, 6);
+	rig_run(r);
+	assert_true(r->client.goaway);
+	assert_int_equal(r->open, 1);
+	rig_end_all(r);
+}
+
+/* It knows what we would say, and sends on as if it had read it. */
+static void a_guest_that_reads_nothing_and_goes_on(void **state)
+{
+	static const uint8_t data[16384];
+	struct rig *r = begin();
+	struct h2p *p = (struct h2p *)(void *)r->proxy;
+
+	r->when = RIG_NEVER;
+	struct rig_stream *s = rig_request(r, POST, 1, NULL);
+	s->endless = true;
+	rig_get(r, "/");
+	nghttp2_submit_window_update(r->client.session, 0, 0, 1 << 20);
+	nghttp2_submit_window_update(r->client.session, 0, 3, 1 << 20);
+	rig_run(r);
+	r->stop_client_reading = true;
+	rig_answer(r, rig_served(r, 1), ":status: 200\n", 1 << 20, NULL);
+	rig_run(r);
+	int frames = 0;
+	while (!r->client.raw_len && frames++ < 5000) {
+		rig_frame(&r->client, NGHTTP2_DATA, 0, s->id, data, sizeof(data));
+		rig_run(r);
+	}
+	/* Not read any more. */
+	assert_true(frames < 5000);
+	assert_true(nghttp2_session_get_outbound_queue_size(p->side[HTTP_GUEST].session) <=
+		    H2P_FRAMES + 8);
+	assert_true(r->most < 3 * HTTP_PROXY_HIGH);
+	rig_end_all(r);
+}
+
 static void continuations_without_end(void **state)
 {
 	for (int server = 0; server < 2; server++) {
@@ -601,6 +658,8 @@ int main(void)
 		cmocka_unit_test(rapid_errors),
 		cmocka_unit_test(floods_end_the_connection),
 		cmocka_unit_test(pings_of_a_guest_that_does_not_read),
+		cmocka_unit_test(streams_that_are_refused),
+		cmocka_unit_test(a_guest_that_reads_nothing_and_goes_on),
 		cmocka_unit_test(continuations_without_end),
 		cmocka_unit_test(a_block_that_grows_when_it_is_read),
 		cmocka_unit_test(interim_answers_without_end),

@@ -2,8 +2,8 @@
 /*
  * Counting what costs us work and is of no use to its sender in such numbers (RFC 9113 10.5): PING,
  * SETTINGS, PRIORITY, empty DATA, interim answers, WINDOW_UPDATE beyond what the DATA that it was
- * sent explains; and streams that are reset before they were answered. Frames of unknown types are
- * skipped by their length, which costs less than sending them.
+ * sent explains; and streams that are reset before they were answered, or refused. Frames of
+ * unknown types are skipped by their length, which costs less than sending them.
  *
  * Each side has a bucket for each of the two, which fills with time: this is the one place where
  * the proxy looks at a clock, and only where such a frame comes.

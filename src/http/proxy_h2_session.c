@@ -159,6 +159,8 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 	if (p->stream_count >= p->limit) {
 		nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
 					  NGHTTP2_REFUSED_STREAM);
+		if (!h2p_guard_reset(side))
+			h2p_end(p, HTTP_GUEST, NGHTTP2_ENHANCE_YOUR_CALM);
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	}
 	struct h2p_stream *s = h2p_stream_new(p, frame->hd.stream_id);
