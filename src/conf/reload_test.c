@@ -70,8 +70,6 @@ static void what_the_gateway_was_built_with_stays(void **state)
 		{"tls", "keylog", "a"},
 		{"tls.cache", "capacity", "1"},
 		{"tls.cache", "validity_hours", "1"},
-		{"tls.intercept_ca", "cert_path", "a"},
-		{"tls.intercept_ca", "key_path", "a"},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -114,6 +112,12 @@ static void interception_changes_where_there_is_some(void **state)
 		 NULL);
 	replaces(secret, "{}", NULL);
 	replaces("trust_host_cas: true", "{}", "trust_host_cas");
+	static const char ca[] = "tls: {intercept_ca: {cert_path: a, key_path: b}}";
+	replaces(ca, ca, NULL);
+	replaces(ca, "{}", "tls.intercept_ca.cert_path");
+	replaces("{}", ca, "tls.intercept_ca.cert_path");
+	replaces(ca, "tls: {intercept_ca: {cert_path: a, key_path: c}}",
+		 "tls.intercept_ca.key_path");
 }
 
 static void interception_does_not_begin_late(void **state)

@@ -282,6 +282,20 @@ static int object_apply(struct schema_walk *w, const struct tree_node *n)
 	return 0;
 }
 
+/* What no single key shows; whoever reads a file need not know of it. */
+static int finish(struct schema_walk *w)
+{
+	struct error why;
+
+	if (schema_secrets_finish(w) < 0)
+		return -1;
+	if (config_check_interception(w->c, &why) == 0)
+		return 0;
+	/* About a secret it says where that stands. */
+	return strncmp(why.msg, "tls.", 4) == 0 ? error_set(w->err, "%s: %s", w->file, why.msg)
+						: error_set(w->err, "%s", why.msg);
+}
+
 int schema_apply(const struct tree *t, struct config *c, struct error *err)
 {
 	struct schema_walk w = {.file = tree_file(t), .c = c, .err = err};
@@ -289,7 +303,7 @@ int schema_apply(const struct tree *t, struct config *c, struct error *err)
 
 	if (root->kind != TREE_OBJECT)
 		return schema_wrong(&w, root, "expected an object with keys such as policy");
-	return object_apply(&w, root) < 0 ? -1 : schema_secrets_finish(&w);
+	return object_apply(&w, root) < 0 ? -1 : finish(&w);
 }
 
 int schema_apply_sandbox(const struct tree *t, size_t index, struct config *c, struct error *err)
@@ -317,5 +331,5 @@ int schema_apply_sandbox(const struct tree *t, size_t index, struct config *c, s
 		return schema_fail(
 			&w, item->line,
 			"it has no link; expected one, such as link: stream:/run/vm.sock");
-	return schema_secrets_finish(&w);
+	return finish(&w);
 }

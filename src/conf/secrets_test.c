@@ -23,7 +23,7 @@ static int load(const char *text, struct config *c, struct error *err)
 		return -1;
 	int rc = schema_apply(t, c, err);
 	tree_free(t);
-	return rc < 0 ? rc : config_check_interception(c, err);
+	return rc;
 }
 
 static void taken(const char *text, struct config *c)
@@ -257,7 +257,7 @@ static void interception_that_cannot_be_is_an_error(void **state)
 	refused("tls: {intercepted_ports: [0]}",
 		"f:1: tls.intercepted_ports[0]: expected a number from 1 to 65535, found 0");
 	refused("tls: {intercept_ca: {cert_path: a}}",
-		"tls.intercept_ca: key_path is missing; expected a certificate and its key, or "
+		"f: tls.intercept_ca: key_path is missing; expected a certificate and its key, or "
 		"neither");
 	refused("tls: {scoped_verify_upstream: [{host: a.b}]}",
 		"f:1: tls.scoped_verify_upstream[0]: the key verify is missing");
