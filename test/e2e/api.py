@@ -10,6 +10,7 @@ On 127.0.0.1 of the internet's namespace:
       /status/N        that status
       /redirect?to=U   307 there
       /token           OAuth2: client credentials, refresh and authorization code; tokens are told apart by a number
+      /hello           200 for the key lab.KEY, 401 for any other
       /protected       200 for a token of /token, 401 for anything else
       /sigv4/...       200 where AWS Signature Version 4 is right for the key of SIGV4, 403 and why for anything else
       /hmac            200 where X-Signature is the HMAC-SHA256 of the body with HMAC_KEY
@@ -209,6 +210,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             tokens[t] = time.monotonic() + int(q.get("expires", 3600))
         self.answer({"access_token": t, "token_type": "Bearer", "expires_in": int(q.get("expires", 3600)),
                      "refresh_token": REFRESH, "scope": form.get("scope", "")})
+
+    def do_hello(self, path, q):
+        if self.key() == lab.KEY:
+            return self.answer(b"hello, you who have the right key\n", ctype="text/plain")
+        self.answer(b"this is not the key\n", 401, "text/plain")
 
     def do_protected(self, path, q):
         t = self.headers.get("Authorization", "").partition("Bearer ")[2]

@@ -112,6 +112,16 @@ def main():
          keep=lambda x: "status" in x or "EDE" in x, note="and a resolver's client is told which rule")
     check(only + ["https://git.test/git/project.git", "https://registry.test/", "tcp %s:443" % lab.SHARED4])
 
+    heading("A secret that never enters the sandbox: the program has a placeholder, its API gets the key")
+    os.environ.update(API_KEY=lab.KEY, XDG_STATE_HOME=lab.ROOT + "/tmp/state")
+    secret = ["--secret", "API_KEY@web.test"]
+    ask = 'curl -fsS -H "Authorization: Bearer $API_KEY" https://%s/key'
+    show("echo $API_KEY", options=secret, note="which is not the key")
+    show(ask % "web.test", options=secret, note="and yet the web server got it, over HTTP/2, in a request that weir had read")
+    show(ask % "www.test", options=secret, good=False, note="another host gets the placeholder, which is worth nothing there")
+    show(ask % "www.test", options=secret + ["--tls-intercept"], good=False, note="and where weir looks into all TLS, not even that")
+    show(ask.replace("https", "http") % "web.test", options=secret, good=False, note="nor does the right one without TLS")
+
     heading("The truth about what is allowed")
     show(["curl", "-4", "-sS"] + tail + ["http://web.test:9/"], good=False,
          note="that port refuses: weir says so as the server did")

@@ -64,6 +64,7 @@ NAMES = {  # NAME.test
 NAMES.update((n, (API4, API6)) for n in (
     "api", "other", "oauth", "bypass", "tls12", "tls13", "mtls", "h1", "expired", "wrongname", "selfsigned", "private", "raw"))
 
+KEY = "sk-lab-4f9dc1b2A7e0Zq83LmNp55Tt"  # what https://web.test/key wants
 USER, USER_ID = "lab", 4242  # an ordinary user, known inside the lab only
 BIG_FILE = 1 << 30
 
@@ -315,12 +316,17 @@ http {
         server_name _; root %(root)s/www;
         location /up/ { dav_methods PUT DELETE; create_full_put_path on; client_body_in_file_only off; }
         location = /whoami { return 200 "$remote_addr $remote_port $server_protocol $host\\n"; }
+        location = /key {
+            default_type text/plain;
+            if ($http_authorization = "Bearer %(key)s") { return 200 "hello, you who have the right key\\n"; }
+            return 401 "this is not the key\\n";
+        }
         location = /slow { limit_rate 64k; limit_rate_after 1; try_files /one-mib =404; }
         %(fcgi)s
     }
     %(vhosts)s
 }
-""" % dict(root=ROOT, fcgi=fcgi, vhosts=api.vhosts(ROOT) if self.full else ""))
+""" % dict(root=ROOT, fcgi=fcgi, key=KEY, vhosts=api.vhosts(ROOT) if self.full else ""))
         self.file("one-mib", 1 << 20)
         self.start("nginx", ["nginx", "-c", ROOT + "/nginx.conf", "-e", ROOT + "/log/nginx.err"])
 

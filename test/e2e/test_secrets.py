@@ -9,7 +9,7 @@ import api
 import lab
 from harness import test
 
-VALUE = "sk-lab-4f9dc1b2A7e0Zq83LmNp55Tt"
+VALUE = lab.KEY
 ASK = 'curl -sS -H "Authorization: Bearer $KEY" '
 
 
