@@ -35,6 +35,9 @@ void http_fields_clear(struct http_fields *s)
 {
 	if (s->text_cap > TEXT_FIRST)
 		free_text(s);
+	/* The value of a secret may have stood in it. */
+	else if (s->text)
+		explicit_bzero(s->text, s->text_len);
 	if (s->cap > LIST_FIRST) {
 		free(s->list);
 		s->list = NULL;
