@@ -119,18 +119,56 @@ bool secret_set_concerns(const struct secret_set *s, const struct name *name)
 	return s->count && strcmp(name->s, "secret.test") == 0;
 }
 
-/* ---- the filter: none ---- */
+/* ---- the filter: it asks about tunnels, and lets everything else pass ---- */
 
-static const struct http_filter_ops no_ops;
-static struct http_filter no_filter = {&no_ops};
+struct rig_filter {
+	struct http_filter base;
+	struct filter_conn c;
+};
+
+static struct filter_conn *conn_of_filter(struct http_filter *f)
+{
+	return &container_of(f, struct rig_filter, base)->c;
+}
+
+static enum http_step on_request(struct http_filter *f, struct http_exchange *x)
+{
+	struct filter_conn *c = conn_of_filter(f);
+
+	r.requests++;
+	if (!x->request.connect)
+		return HTTP_GO;
+	if (c->connect && c->connect(c->ctx, x).answer == POLICY_ALLOW)
+		return HTTP_GO;
+	x->denial = (struct http_denial){.status = 403, .reason = "rig"};
+	return HTTP_REFUSE;
+}
+
+static enum http_step on_answer(struct http_filter *f, struct http_exchange *x)
+{
+	struct filter_conn *c = conn_of_filter(f);
+
+	if (x->tunnel && x->request.connect)
+		c->connected(c->ctx);
+	return HTTP_GO;
+}
+
+static const struct http_filter_ops filter_ops = {.request = on_request, .answer = on_answer};
 
 struct http_filter *filter_new(const struct filter_conn *c)
 {
-	return &no_filter;
+	struct rig_filter *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		abort();
+	f->base.ops = &filter_ops;
+	f->c = *c;
+	return &f->base;
 }
 
 void filter_free(struct http_filter *f)
 {
+	free(container_of(f, struct rig_filter, base));
 }
 
 /* ---- questions: answered with themselves ---- */

@@ -26,6 +26,7 @@ struct rig {
 	unsigned judged, refused, limits;
 	enum policy_reason reason; /* of the last refusal */
 	struct name seen;          /* the last name that was judged */
+	unsigned requests;         /* that the filter saw */
 	/* the guest's connection, as the stack has it */
 	struct flow flow;
 	struct first_flight *flight;
