@@ -9,7 +9,8 @@
  *
  * The owner moves bytes: what has come from a side goes to http_proxy_input(), what is to go to a
  * side lies in http_proxy_output(). The proxy never buffers more than HTTP_PROXY_HIGH bytes a side
- * and direction beyond one head or frame: it takes fewer bytes of the other side's instead.
+ * and direction beyond one head or frame: it takes fewer bytes of the other side's instead. With
+ * HTTP/2 streams that wait, each for a hook or its own window, hold some more (proxy_h2_priv.h).
  *
  * An error in what the guest sends becomes an answer to it (400, 405, 414, 417, 421, 431, 505;
  * HTTP/2: an error of the stream or the connection); an error in what the upstream sends ends the
@@ -50,7 +51,8 @@ void http_proxy_free(struct http_proxy *p);
 size_t http_proxy_input(struct http_proxy *p, enum http_side side, struct view in);
 /* The side's stream has ended in order (close_notify, FIN), behind all that was taken. */
 void http_proxy_input_end(struct http_proxy *p, enum http_side side);
-/* What is to go to `side` now, in order, and what of it has gone. */
+/* What is to go to `side` now, in order, and what of it has gone; the latter may call hooks, for
+ * there is room again. */
 struct view http_proxy_output(const struct http_proxy *p, enum http_side side);
 void http_proxy_sent(struct http_proxy *p, enum http_side side, size_t n);
 
