@@ -119,7 +119,8 @@ static void what_a_queue_moves_is_nowhere_else(void **state)
 	size_t cap;
 
 	assert_true(secret_buf_append(&b, view_make("0123456789", 10)));
-	memset(secret_buf_room(&b, 1, &cap), 'x', cap);
+	uint8_t *room = secret_buf_room(&b, 1, &cap);
+	memset(room, 'x', cap);
 	b.len += cap;
 	secret_buf_take(&b, b.len - 4);
 	uint8_t *mem = b.mem;
