@@ -42,6 +42,34 @@ def test_the_examples_of_the_manual_print_what_it_shows(t):
 
 
 @test(smoke=True)
+def test_the_examples_of_the_manuals_of_tls_and_secrets_are_right(t):
+    """What `weir check` says there is what it says, and the files load; where they name files, check does not open them."""
+    files = 0
+    for page in ("weir-tls.7.scd", "weir-secrets.7.scd"):
+        with open(TOP + "/man/" + page) as f:
+            blocks = [b.replace("\\\\", "\\") for b in re.findall(r"^```\n(.*?)^```\n", f.read(), re.M | re.S)]
+        for block in blocks:
+            if block.startswith("$ "):
+                command, _, want = block[2:].partition("\n")
+                r = t.host(["sh", "-c", "weir() { %s \"$@\"; }\n%s" % (shlex.quote(t.weir), command)], rc=None)
+                assert r.out == want, "%s\n--- wanted\n%s\n%r" % (command, want, r)
+            elif block.startswith(("tls:", "secrets:")):
+                files += 1
+                with open(t.dir + "/weir.yaml", "w") as f:
+                    f.write(block)
+                check(t, "--config", t.dir + "/weir.yaml", "dns", "example.com", rc=0)
+            elif "weir run" in block:
+                # The options are ones that there are.
+                words = shlex.split(block.replace("\\\n", " "))
+                words = words[words.index("run") + 1:words.index("--", words.index("run"))]
+                for name in ("--events", "--pcap"):
+                    if name in words:
+                        del words[words.index(name):words.index(name) + 2]
+                check(t, *words, "tcp", "192.0.2.1:443", rc=None if "--allow" in words else 0)
+    assert files >= 3
+
+
+@test(smoke=True)
 def test_json_lines_have_every_member_always(t):
     got = judged(t, "--allow", "api.example.com:tcp:443", "https://api.example.com/x", "dns", "www.example.com",
                  "icmp", "10.0.0.1", rc=1)
