@@ -78,6 +78,8 @@ void help_main(FILE *out)
 	      "      reaches the internet, and nothing of this host or its network\n"
 	      "  weir run --allow github.com:tcp:443 -- git fetch\n"
 	      "      reaches one service, by its name\n"
+	      "  weir run --secret API_KEY@api.example.com -- ./agent\n"
+	      "      has a placeholder for the key, which works for that host alone\n"
 	      "  weir run -p 8080:80 -- ./server\n"
 	      "      can be reached at port 8080 of this host\n"
 	      "  weir serve --stream /run/vm.sock\n"
