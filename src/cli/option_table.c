@@ -423,7 +423,7 @@ const struct option_def option_table[] = {
 	 .arg = "TOKEN",
 	 .example = "deny@192.0.2.0/24:tcp:80,443",
 	 .parse = parse_rule,
-	 .help = "A rule, ACTION[:DIRECTION]@TARGET[:PROTOCOL[:PORTS]]. May be given many times; the first rule "
+	 .help = "A rule, ACTION[:DIRECTION]@TARGET[:PROTOCOL[:PORTS]][:http=PRESET]. May be given many times; the first rule "
 		 "that matches wins, and these come before those of --net. weir-policy(5) explains rules"},
 	{.name = "allow",
 	 .section = OPTION_POLICY,
@@ -531,7 +531,8 @@ const struct option_def option_table[] = {
 	 .section = OPTION_TLS,
 	 .parse = parse_tls_flag,
 	 .field = offsetof(struct config, trust_host_cas),
-	 .help = "Give the command the host's trusted roots, too, in place of its own"},
+	 .help = "The guest is to trust the host's roots, too. A command of weir run does so anyway, since it has the "
+		 "host's files; it is for guests with files of their own, whose program asks weir for certificates"},
 	{.name = "secret",
 	 .section = OPTION_TLS,
 	 .arg = "ENV@HOST[,HOST...]",

@@ -535,7 +535,9 @@ const struct schema_key schema_keys[] = {
 	 .dflt = "false",
 	 .apply = schema_apply_bool,
 	 FIELD(trust_host_cas),
-	 .help = "The guest is given the host's trusted roots, too, in place of its own"},
+	 .help = "The guest is to trust the host's roots, too. A command of weir run does so anyway, since it has the "
+		 "host's files; it is for guests with files of their own, to which a program that embeds weir hands "
+		 "certificates (weir(3))"},
 	{.path = "sandboxes",
 	 .type = "list of objects",
 	 .dflt = "[]",
