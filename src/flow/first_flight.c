@@ -51,7 +51,7 @@ bool first_flight_untaken(struct first_flight *ff, enum taker_kind kind,
 		ff->end.watches = false;
 		if (hello)
 			ff->retry.first = *hello;
-		first_flight_call(ff);
+		ff->sb->taker->soon(ff->sb, &ff->taking);
 		return false;
 	case TAKER_REFUSE:
 		break;
@@ -340,6 +340,7 @@ static void ff_free(struct first_flight *ff)
 {
 	timer_cancel(&ff->sb->loop->wheel, &ff->patience);
 	timer_cancel(&ff->sb->loop->wheel, &ff->call);
+	list_del(&ff->taking.node);
 	first_flight_done_http(ff);
 	if (ff->here)
 		*ff->here = NULL;
@@ -375,8 +376,9 @@ static const struct flow_end_ops ff_ops = {
 };
 
 /* The taker's end takes over, or, where it cannot, the flow is over. */
-static void hand_over(struct first_flight *ff)
+static void hand_over(struct taker_work *w)
 {
+	struct first_flight *ff = container_of(w, struct first_flight, taking);
 	const struct taker_first t = {.kind = ff->taken, .hello = &ff->retry.first};
 	struct stack *s = &ff->sb->stack;
 	struct tcp_conn *c = ff->end.conn;
@@ -401,10 +403,6 @@ static void ff_called(struct timer *t)
 		struct flow_end *inner = ff->inner;
 		ff_free(ff);
 		tcp_conn_set_end(s, c, inner);
-		return;
-	}
-	if (ff->state == FF_TAKEN) {
-		hand_over(ff);
 		return;
 	}
 	if (ff->state == FF_DENYING && (ff->unreadable || first_flight_may_deny(ff)))
@@ -438,6 +436,8 @@ struct first_flight *first_flight_new(struct sandbox *sb, struct flow *f, struct
 	ff->here = ret_here;
 	timer_init(&ff->patience, patience_over);
 	timer_init(&ff->call, ff_called);
+	list_init(&ff->taking.node);
+	ff->taking.fn = hand_over;
 	f->undecided = true;
 	*ret_here = ff;
 	return ff;

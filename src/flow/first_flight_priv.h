@@ -28,7 +28,7 @@ enum ff_state {
 	FF_HTTP,    /* requests are judged one by one, bytes of admitted ones pass */
 	FF_DENYING, /* refused; the answers to earlier requests are still on their way */
 	FF_PASSED,  /* needs no looking: the socket's end takes over in the next turn */
-	FF_TAKEN,   /* will be looked into: the taker's end takes over in the next turn */
+	FF_TAKEN,   /* will be looked into: the taker's end takes over at the turn's end */
 	FF_DENIED,  /* the upstream is gone; `reply` goes to the guest, then the end of the stream.
 		       Without a reply: RST in the next turn */
 };
@@ -50,8 +50,9 @@ struct first_flight {
 	struct timer patience; /* until the protocol is known; behind a denial, until the guest has
 				  read it */
 	struct timer call;
-	size_t shown;  /* bytes that the stack has peeked at and not consumed */
-	bool consumed; /* and whether it has consumed any */
+	struct taker_work taking; /* FF_TAKEN */
+	size_t shown;             /* bytes that the stack has peeked at and not consumed */
+	bool consumed;            /* and whether it has consumed any */
 	/* FF_GUESS: a first word */
 	uint8_t word[FIRST_FLIGHT_WORD]; /* that went already */
 	uint8_t word_n;

@@ -33,7 +33,14 @@ enum taker_answer {
 	TAKER_REFUSE, /* it would have to be looked into, and cannot */
 };
 
+struct taker_work {
+	struct list node; /* initialised; taken out of its list where it is not wanted any more */
+	void (*fn)(struct taker_work *w);
+};
+
 struct flow_taker {
+	/* Called by the next flush(), in this very turn. */
+	void (*soon)(struct sandbox *sb, struct taker_work *w);
 	/* A flow of the guest's that the policy lets in. TAKER_TAKE: its first bytes are to be
 	 * shown. TAKER_REFUSE: UDP that has to fall back to TCP (quic-blocked). */
 	enum taker_answer (*begin)(struct sandbox *sb, const struct policy_facts *f,

@@ -5,6 +5,7 @@
  * What somebody asked for by name, with a secret or an HTTP rule, is never left alone because it
  * could not be read: it is refused then.
  */
+#include "http/text.h"
 #include "intercept/intercept_priv.h"
 
 static bool intercepts_port(const struct settings *s, uint16_t port)
@@ -79,10 +80,31 @@ static const struct name *name_of(const struct taker_first *t)
 	return t->hello && t->hello->sni == HELLO_SNI_NAME ? &t->hello->name : &none;
 }
 
-/* Every method reads as such in a lenient server, but a proxy opens a tunnel for this one alone. */
-static bool asks_for_tunnel(const struct taker_first *t)
+/* Nobody's method, and what some server takes for white space (http/guess.c). */
+static void skip_white(struct view *v)
 {
-	return t->kind == TAKER_H1 && t->bytes.len >= 8 && memcmp(t->bytes.p, "CONNECT ", 8) == 0;
+	while (v->len && (v->p[0] <= ' ' || v->p[0] == 0x85 || v->p[0] == 0xa0))
+		view_skip(v, 1);
+}
+
+/*
+ * A proxy opens a tunnel for CONNECT alone, but in any spelling that it takes for that, and behind
+ * other requests as well: whoever asks for more than a path talks to one. What has not come so far
+ * may be either.
+ */
+static bool may_ask_for_tunnel(const struct taker_first *t)
+{
+	struct view v = t->bytes, method;
+
+	if (t->kind != TAKER_H1)
+		return false;
+	skip_white(&v);
+	method = view_make(v.p, http_token_len(v));
+	if (http_text_is(method, "connect"))
+		return true;
+	view_skip(&v, method.len);
+	skip_white(&v);
+	return v.len == 0 || (v.p[0] != '/' && v.p[0] != '*');
 }
 
 static enum taker_answer refuse(struct intercept *ic, enum policy_reason why,
@@ -98,7 +120,7 @@ static enum taker_answer choice_http(struct intercept *ic, const struct taker_fi
 {
 	bool ruled = policy_has_http(ic->sb->policy);
 
-	if (!ruled && !has_secrets(ic) && !asks_for_tunnel(t))
+	if (!ruled && !has_secrets(ic) && !may_ask_for_tunnel(t))
 		return TAKER_LEAVE;
 	if (!t->begun)
 		return TAKER_TAKE;
@@ -153,5 +175,6 @@ const struct flow_taker intercept_taker = {
 	.quic = quic_is_concerned,
 	.dot = choice_dot,
 	.flush = wire_flush_all,
+	.soon = wire_soon,
 	.free = intercept_free,
 };

@@ -38,7 +38,7 @@ static void step(uint8_t op, const uint8_t *p, size_t n)
 		break;
 	case 1: /* through its TLS, once that is there */
 		if (r.guest && tls_end_handshake(r.guest) == 0)
-			rig_guest_says(p, n);
+			tls_end_write(r.guest, p, n); /* may have broken off */
 		break;
 	case 2:
 		if (r.server && tls_end_handshake(r.server) == 0)

@@ -93,6 +93,7 @@ struct intercept *intercept_new(struct sandbox *sb, struct holder *h, struct hol
 	ic->leaf_source = (struct tls_leaf_source){ask_leaf, cancel_leaf, ic};
 	list_init(&ic->conns);
 	list_init(&ic->due);
+	list_init(&ic->soon);
 	timer_init(&ic->turn, turn_follows);
 	queue_spares_init(ic);
 	if (!(ic->set = settings_new(ic, c, err))) {

@@ -49,6 +49,7 @@ struct intercept {
 	struct timer spare_timer;
 	uint64_t spare_used_us;
 	struct list due;   /* struct wire with calls up to be made, or work left over */
+	struct list soon;  /* struct taker_work */
 	struct timer turn; /* armed while there are some, so that a turn follows */
 	struct intercept_counters cnt;
 };
@@ -118,7 +119,8 @@ bool wire_init(struct wire *w, struct intercept *ic, const struct wire_ops *ops,
 	       const struct policy_facts *f);
 void wire_done(struct wire *w);
 void wire_due(struct wire *w, unsigned what);
-bool wire_flush_all(struct sandbox *sb); /* as flow_taker.flush */
+bool wire_flush_all(struct sandbox *sb); /* as flow_taker.flush, .soon */
+void wire_soon(struct sandbox *sb, struct taker_work *work);
 ssize_t wire_read(struct wire *w, void *buf, size_t n);
 /* A copy of what could be read, which stays there; `end.watches` has to be set. */
 size_t wire_look(const struct wire *w, uint8_t *buf, size_t n);

@@ -377,7 +377,7 @@ static void stack_step(void)
 
 /* ---- turns ---- */
 
-static void turn_end(struct loop *l, void *ctx)
+static void turn_end(void)
 {
 	if (!r.keep_leaves)
 		rig_answer(&r.source);
@@ -395,11 +395,6 @@ static void turn_end(struct loop *l, void *ctx)
 				r.queued_max = q;
 		}
 	}
-	l->stop = true;
-}
-
-static void never(struct timer *t)
-{
 }
 
 static void shake(void)
@@ -412,14 +407,21 @@ static void shake(void)
 
 void rig_turn(void)
 {
-	struct timer wake;
+	struct loop *l = &r.loop;
 
 	shake();
-	timer_init(&wake, never);
-	timer_set(&r.loop.wheel, &wake, 0);
-	r.loop.stop = false;
-	loop_run(&r.loop);
-	timer_cancel(&r.loop.wheel, &wake);
+	l->now_us += 1000;
+	l->event_n = epoll_wait(l->epoll_fd, l->events, LOOP_EVENTS, 0);
+	l->event_i = 0;
+	wheel_advance(&l->wheel, l->now_us);
+	while (l->event_i < l->event_n) {
+		struct epoll_event *ev = &l->events[l->event_i++];
+		struct loop_source *src = ev->data.ptr;
+		if (src)
+			src->fn(src, ev->events);
+	}
+	l->event_n = 0;
+	turn_end();
 }
 
 void rig_turns(unsigned n)
@@ -629,8 +631,6 @@ void rig_start(void)
 	at_home = true;
 	if (loop_init(&r.loop, &err) < 0 || !(r.source.ca = tls_ca_open(NULL, NULL, &err)))
 		abort();
-	r.loop.rested = true;
-	r.loop.turn_end = turn_end;
 	rig_file("roots", tls_ca_pem(r.source.ca));
 	r.sb.loop = &r.loop;
 	list_init(&r.sb.flows);

@@ -68,6 +68,7 @@ void rig_guest_tls(const char *sni, const char *alpn);
 void rig_server_tls(const char *host, const char *alpn);
 void rig_close(void); /* whatever is left of it */
 
+/* A millisecond of a clock of its own. */
 void rig_turn(void);
 void rig_turns(unsigned n);
 /* Until both handshakes are over; false where that does not come about. */

@@ -201,6 +201,14 @@ void wire_done(struct wire *w)
 	queue_done(w->ic, &w->out);
 }
 
+/* The timer is for what becomes due behind the last flush of a turn. */
+static void flush_follows(struct intercept *ic)
+{
+	sandbox_touch(ic->sb);
+	if (!timer_armed(&ic->turn))
+		timer_set(&ic->sb->loop->wheel, &ic->turn, 0);
+}
+
 void wire_due(struct wire *w, unsigned what)
 {
 	struct intercept *ic = w->ic;
@@ -209,9 +217,13 @@ void wire_due(struct wire *w, unsigned what)
 	if (list_linked(&w->due_node))
 		return;
 	list_add_tail(&ic->due, &w->due_node);
-	sandbox_touch(ic->sb);
-	if (!timer_armed(&ic->turn))
-		timer_set(&ic->sb->loop->wheel, &ic->turn, 0);
+	flush_follows(ic);
+}
+
+void wire_soon(struct sandbox *sb, struct taker_work *work)
+{
+	list_add_tail(&sb->intercept->soon, &work->node);
+	flush_follows(sb->intercept);
 }
 
 static void call_up(struct wire *w)
@@ -240,10 +252,14 @@ static void call_up(struct wire *w)
 bool wire_flush_all(struct sandbox *sb)
 {
 	struct intercept *ic = sb->intercept;
-	struct list now;
+	struct list now, *n;
 
-	if (list_empty(&ic->due))
+	if (list_empty(&ic->due) && list_empty(&ic->soon))
 		return false;
+	while ((n = list_pop(&ic->soon))) {
+		struct taker_work *work = container_of(n, struct taker_work, node);
+		work->fn(work);
+	}
 	/* What becomes due meanwhile waits for the next call: this ends. */
 	list_init(&now);
 	while (!list_empty(&ic->due))
