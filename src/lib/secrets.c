@@ -24,8 +24,13 @@ static int ca_pem(struct weir_sandbox *s, char **ret, struct weir_error *err)
 				s->name);
 	if (lib_gateway_hold(s->gateway, &c, err) < 0)
 		return -1;
-	const char *pem = holder_ca_pem(s->gateway->holder);
-	return give(pem, strlen(pem), ret, err);
+	struct buf pem = {0};
+	struct error why = {0};
+	int r = trust_combined_pem(holder_ca_pem(s->gateway->holder), c.trust_host_cas, &pem, &why);
+	r = r < 0 ? lib_pass(err, ENOENT, &why)
+		  : give((const char *)buf_view(&pem).p, pem.len, ret, err);
+	buf_done(&pem);
+	return r;
 }
 
 int weir_sandbox_ca_pem(struct weir_sandbox *s, char **ret, struct weir_error *err)

@@ -429,8 +429,9 @@ WEIR_PUBLIC int weir_sandbox_counter(struct weir_sandbox *sandbox, const char *n
 
 /*
  * The certificate of the authority that TLS interception signs with, which the guest has to trust,
- * and the host's trusted ones, as PEM, to be freed with free(3). ENOENT where nothing of the
- * sandbox is intercepted, or where the host has no such file.
+ * with the host's trusted ones behind it where the configuration has `trust_host_cas`; and the
+ * host's alone. As PEM, to be freed with free(3). ENOENT where nothing of the sandbox is
+ * intercepted, or where the host has no such file.
  */
 WEIR_PUBLIC int weir_sandbox_ca_pem(struct weir_sandbox *sandbox, char **ret,
 				    struct weir_error *err);

@@ -527,6 +527,7 @@ static void secrets_and_certificates(void **state)
 	assert_int_equal(weir_sandbox_ca_pem(s, &pem, &err), 0);
 	assert_ptr_equal(strstr(pem, "-----BEGIN CERTIFICATE-----"), pem);
 	assert_null(strstr(pem, "PRIVATE"));
+	assert_null(strstr(pem + 1, "-----BEGIN CERTIFICATE-----"));
 	free(pem);
 	assert_non_null(ring = weir_sandbox_take_ring(s, NULL, &err));
 	assert_int_equal(weir_sandbox_start(s, &err), 0);
