@@ -2,7 +2,8 @@
 /*
  * What the links over sockets and rings carry: a thread at each end, one direction at a time. One
  * line of JSON a row: link, direction ("in": to weir), frame size, frames a second, Gbit/s, and the
- * CPU time of weir's end for a frame.
+ * CPU time of weir's end for a frame, with its cycles and instructions where the machine counts
+ * them. With --quick one short round each.
  *
  * The far end is as plain as a VMM's: it batches where it can. Values are medians of ROUNDS rounds.
  */
@@ -21,10 +22,12 @@
 #include <unistd.h>
 
 #include "base/view.h"
+#include "counter.h"
 #include "link/ring.h"
 
 #define ROUNDS   5
 #define ROUND_S  0.4
+#define QUICK_S  0.15
 #define FAR_ROOM (512 * 1024)
 
 enum kind {
@@ -46,7 +49,13 @@ struct bench {
 	_Atomic bool stop;
 	_Atomic uint64_t far_frames; /* that the far end has received */
 	uint64_t far_bytes;          /* the same, of a stream */
-	double cpu_ns;               /* of weir's end, a frame */
+	double seconds;              /* of a round */
+};
+
+/* Of weir's end. */
+struct round {
+	double frames_per_s, cpu_ns; /* the latter a frame, as are the counted ones */
+	struct counted counted;
 };
 
 static void must(bool ok, const char *what)
@@ -261,8 +270,7 @@ static void bench_open(struct bench *b)
 	must(b->link, err.msg);
 }
 
-/* Frames a second of one round. */
-static double bench_round(struct bench *b)
+static struct round bench_round(struct bench *b)
 {
 	struct frame f[LINK_BURST];
 	uint8_t *room = far_frames(f, b->len);
@@ -276,17 +284,20 @@ static double bench_round(struct bench *b)
 	b->stop = false;
 	b->far_frames = b->far_bytes = 0;
 	must(pthread_create(&t, NULL, far_end, b) == 0, "pthread_create");
+	struct counter counter = counter_open();
+	struct counted from = counter_read(&counter);
 	double began = now(CLOCK_MONOTONIC), cpu = now(CLOCK_THREAD_CPUTIME_ID), took;
-	while ((took = now(CLOCK_MONOTONIC) - began) < ROUND_S) {
+	while ((took = now(CLOCK_MONOTONIC) - began) < b->seconds) {
 		if (b->in)
 			frames += near_recv(b, epoll_fd);
 		else
 			near_send(b, epoll_fd, f);
 	}
 	cpu = now(CLOCK_THREAD_CPUTIME_ID) - cpu;
+	struct counted to = counter_read(&counter);
+	counter_close(&counter);
 	if (!b->in)
 		frames = b->far_frames;
-	b->cpu_ns = cpu * 1e9 / (double)(frames ? frames : 1);
 	b->stop = true;
 	pthread_join(t, NULL);
 	link_free(b->link);
@@ -296,40 +307,58 @@ static double bench_round(struct bench *b)
 		close(b->fd);
 	close(epoll_fd);
 	free(room);
-	return (double)frames / took;
+	double each = (double)(frames ? frames : 1);
+	return (struct round){.frames_per_s = (double)frames / took,
+			      .cpu_ns = cpu * 1e9 / each,
+			      .counted = {.known = from.known && to.known,
+					  .cycles = (to.cycles - from.cycles) / each,
+					  .instructions =
+						  (to.instructions - from.instructions) / each}};
 }
+
+/* ---- rows ---- */
 
 static int compare(const void *a, const void *b)
 {
-	double x = *(const double *)a, y = *(const double *)b;
+	const struct round *x = a, *y = b;
 
-	return (x > y) - (x < y);
+	return (x->frames_per_s > y->frames_per_s) - (x->frames_per_s < y->frames_per_s);
 }
 
-int main(void)
+/* The round that is the median of all by its rate. */
+static void row(const struct bench *b, struct round *rounds, int n)
+{
+	qsort(rounds, (size_t)n, sizeof(*rounds), compare);
+	const struct round *r = &rounds[n / 2];
+	printf("{\"row\": \"%s link, %s weir, %u bytes\", \"unit\": \"frames/s\", \"value\": %.0f, "
+	       "\"also\": {\"Gbit/s\": %.2f, \"ns of CPU a frame\": %.0f",
+	       names[b->kind], b->in ? "to" : "from", b->len, r->frames_per_s,
+	       r->frames_per_s * b->len * 8 / 1e9, r->cpu_ns);
+	if (r->counted.known)
+		printf(", \"cycles\": %.0f, \"instructions\": %.0f", r->counted.cycles,
+		       r->counted.instructions);
+	puts("}}");
+	fflush(stdout);
+}
+
+int main(int argc, char **argv)
 {
 	static const uint32_t sizes[] = {60, 1514, 65535};
+	bool quick = argc > 1 && !strcmp(argv[1], "--quick");
+	int n = quick ? 1 : ROUNDS;
 
 	signal(SIGPIPE, SIG_IGN);
 	for (int kind = STREAM; kind <= RING; kind++) {
 		for (int i = 0; i < 6; i++) {
 			struct bench b = {.kind = (enum kind)kind,
 					  .in = i % 2,
-					  .len = sizes[i / 2]};
-			double fps[ROUNDS], cpu[ROUNDS];
+					  .len = sizes[i / 2],
+					  .seconds = quick ? QUICK_S : ROUND_S};
+			struct round rounds[ROUNDS];
 
-			for (int r = 0; r < ROUNDS; r++) {
-				fps[r] = bench_round(&b);
-				cpu[r] = b.cpu_ns;
-			}
-			qsort(fps, ROUNDS, sizeof(fps[0]), compare);
-			qsort(cpu, ROUNDS, sizeof(cpu[0]), compare);
-			printf("{\"link\": \"%s\", \"direction\": \"%s\", \"bytes\": %u, "
-			       "\"frames_per_s\": %.0f, \"gbit_per_s\": %.2f, \"cpu_ns_per_frame\": "
-			       "%.0f}\n",
-			       names[kind], b.in ? "in" : "out", b.len, fps[ROUNDS / 2],
-			       fps[ROUNDS / 2] * b.len * 8 / 1e9, cpu[ROUNDS / 2]);
-			fflush(stdout);
+			for (int r = 0; r < n; r++)
+				rounds[r] = bench_round(&b);
+			row(&b, rounds, n);
 		}
 	}
 	return 0;

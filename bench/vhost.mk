@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# The benchmark of the vhost-user link: `make -f vhost.mk OUT=DIR run` prints one line of JSON a row. It compiles the rooms
-# that it measures itself, with the flags of a release build.
+# The benchmark of the vhost-user link: `make -f vhost.mk OUT=DIR [ARGS=--quick] run` prints one line of JSON a row.
+# It compiles the rooms that it measures itself, with the flags of a release build.
 OUT ?= ../build-bench
 CC ?= cc
 CFLAGS ?= -O2 -fPIE -fstack-protector-strong -fno-strict-aliasing -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
@@ -9,11 +9,11 @@ SRC := ../src
 rooms := $(filter-out %_test.c %_fuzz.c,$(wildcard $(SRC)/link/vhost_*.c $(SRC)/link/virtq*.c)) \
 	$(addprefix $(SRC)/link/,link.c sock.c sock_file.c vnet.c) $(addprefix $(SRC)/base/,behind.c error.c log.c)
 
-$(OUT)/vhost: vhost.c $(rooms) $(wildcard $(SRC)/link/*.h $(SRC)/base/*.h)
+$(OUT)/vhost: vhost.c counter.h $(rooms) $(wildcard $(SRC)/link/*.h $(SRC)/base/*.h)
 	mkdir -p $(OUT)
 	$(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers $(CFLAGS) \
-		-I$(SRC) -pie -o $@ $(filter %.c,$^) -pthread
+		-I. -I$(SRC) -pie -o $@ $(filter %.c,$^) -pthread
 
 .PHONY: run
 run: $(OUT)/vhost
-	@$(OUT)/vhost
+	@$(OUT)/vhost $(ARGS)
