@@ -44,7 +44,7 @@
 #define INTERCEPT_CONNS_MAX    4096
 #define INTERCEPT_OUT_MAX      262144 /* bytes on their way to one side; a record more at times */
 #define INTERCEPT_OUT_TOTAL    (64u << 20) /* of a sandbox: from here on each may have little */
-#define INTERCEPT_HANDSHAKE_US 10000000
+#define INTERCEPT_HANDSHAKE_US 30000000    /* most guests give up earlier, and know why */
 
 struct intercept; /* a sandbox's; NULL in struct sandbox: nothing is looked into */
 struct config;
