@@ -8,13 +8,14 @@
 #   make check-all      the same without a bound on time
 #   make demo           the main job, offline, on an internet made of namespaces
 #   make bench          speed beside other gateways; `make bench-quick` for a first look, `make bench-plot` draws;
-#                       its later parts alone: bench-names, bench-tls, bench-vms (PASST=path of a passt; QUICK=1)
+#                       its later parts alone: bench-names, bench-tls, bench-vms (QUICK=1, PASST=path, WEIR=path)
 #   make fuzz           every fuzzer for FUZZ_SECONDS each
 #   make format         clang-format over the tree
 #   make install        PREFIX (/usr/local) and DESTDIR are honoured
 
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
+WEIR ?= build/weir
 
 ifdef SANITIZE
 BUILD := build-asan
@@ -52,29 +53,29 @@ demo:
 
 # One after another, and each even where another one could not run.
 bench: all
-	bench/run
+	bench/run --weir $(WEIR)
 	$(MAKE) -s -k -j1 bench-names bench-tls bench-vms
 
 # Decisions, loading, DNS beside dnsmasq, and what a rule for names costs a stream behind its first bytes.
 bench-names: all
 	bench/show $(MAKE) -s -C bench -f policy.mk OUT=../build-bench run
-	bench/show bench/dns --weir build/weir
-	PEERS="names=build/weir --deny blocked.example" bench/run --only weir,names --rounds 3 --rows 'tcp_(out|in)_1$$|^crr'
+	bench/show bench/dns --weir $(WEIR)
+	PEERS="names=$(WEIR) --deny blocked.example" bench/run --weir $(WEIR) --only weir,names --rounds 3 --rows 'tcp_(out|in)_1$$|^crr'
 
 # Interception beside mitmproxy, squid, and OpenSSL by itself.
 bench-tls: all
-	bench/show bench/tls --weir build/weir $(if $(QUICK),--rounds 1 --seconds 1)
+	bench/show bench/tls --weir $(WEIR) $(if $(QUICK),--rounds 1 --seconds 1)
 
 # What weir is to virtual machines: its links' ceilings, many sandboxes in one process, and one machine's network
 # over each link beside QEMU's own and passt. Under 6 minutes; QUICK=1: under 2.
 bench-vms: all
 	bench/show $(MAKE) -s -C bench -f links.mk OUT=../build-bench ARGS=$(if $(QUICK),--quick) run
 	bench/show $(MAKE) -s -C bench -f vhost.mk OUT=../build-bench ARGS=$(if $(QUICK),--quick) run
-	bench/show bench/serve_scale --weir build/weir $(if $(QUICK),--quick)
-	bench/show bench/vm --weir build/weir $(if $(QUICK),--quick) $(if $(PASST),--passt $(PASST))
+	bench/show bench/serve_scale --weir $(WEIR) $(if $(QUICK),--quick)
+	bench/show bench/vm --weir $(WEIR) $(if $(QUICK),--quick) $(if $(PASST),--passt $(PASST))
 
 bench-quick: all
-	bench/run --quick
+	bench/run --quick --weir $(WEIR)
 
 # With clang: its fuzzer, and the sanitizers.
 build-fuzz: | have-tools

@@ -7,9 +7,15 @@ CFLAGS ?= -O2 -fPIE -fstack-protector-strong -fno-strict-aliasing -U_FORTIFY_SOU
 SRC := ../src
 
 rooms := $(filter-out %_test.c %_fuzz.c %_model.c,$(wildcard $(SRC)/policy/*.c)) \
-	$(addprefix $(SRC)/base/,addr.c error.c name.c siphash.c table.c)
+	$(addprefix $(SRC)/http/,exchange.c fields.c glob.c path.c rules.c rules_read.c text.c) $(OUT)/presets_table.c \
+	$(addprefix $(SRC)/base/,addr.c error.c name.c pattern.c siphash.c table.c)
 
-$(OUT)/policy: policy.c $(rooms) $(wildcard $(SRC)/policy/*.h $(SRC)/base/*.h)
+# The rules by name, as the build makes them.
+$(OUT)/presets_table.c: $(SRC)/http/presets/table $(sort $(wildcard $(SRC)/http/presets/*.preset))
+	mkdir -p $(OUT)
+	$^ >$@
+
+$(OUT)/policy: policy.c $(rooms) $(wildcard $(SRC)/policy/*.h $(SRC)/http/*.h $(SRC)/base/*.h)
 	mkdir -p $(OUT)
 	$(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers $(CFLAGS) \
 		-I$(SRC) -pie -o $@ $(filter %.c,$^) -lpsl -lidn2
