@@ -603,7 +603,7 @@ static void tunnel_to_what_is_denied(void **state)
 	char buf[1024];
 	ssize_t n;
 
-	r.deny = true;
+	r.deny_target = true;
 	rig_open(3128);
 	rig_guest_says(CONNECT, strlen(CONNECT));
 	rig_turns(10);

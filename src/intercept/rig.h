@@ -23,6 +23,7 @@ struct rig {
 	bool keep_leaves; /* the holder does not answer */
 	/* the policy */
 	bool deny, http_rule;
+	bool deny_target; /* of a tunnel, by name */
 	unsigned judged, refused, limits;
 	enum policy_reason reason; /* of the last refusal */
 	struct name seen;          /* the last name that was judged */
