@@ -48,7 +48,8 @@ ROWS = [
     Row("crr_p99", "  p99", "us", False, digits=0),
     Row("connect_p99", "connect, p99", "us", False, goals=(("max", 1000),), digits=0),
     Row("greet_p99", "first byte after accept, p99", "us", False, goals=(("max", 1000),), digits=0),
-    Row("reopen_max", "window reopening, worst", "us", False, goals=(("max", 1000),), digits=0),
+    Row("reopen", "window reopening, p50", "us", False, digits=0),
+    Row("reopen_max", "  worst", "us", False, bar=False, goals=(("max", 1000),), digits=0),
     Row("udp_rr", "UDP round trips, 64 bytes", "1/s", goals=(("best", 1.3),), digits=0),
     Row("udp_rr_p99", "  p99", "us", False, digits=1),
     Row("udp_out_1372", "UDP out, 1372 bytes", "k/s", goals=(("best", 2.0),), digits=1),
@@ -61,7 +62,8 @@ ROWS = [
     Row("wakeups_idle", "wake-ups, idle", "1/s", False, bar=False, goals=(("max", 0),), digits=1),
     Row("idle_count", "idle connections held", "", bar=True, digits=0),
     Row("rss_conns", "memory with these: RSS", "KiB", False, digits=0),
-    Row("rss_per_conn", "  a connection", "bytes", False, goals=(("max", 1024),), digits=0),
+    Row("rss_per_conn", "  all of it, a connection", "bytes", False, digits=0),
+    Row("rss_growth", "  growth, a connection", "bytes", False, bar=False, goals=(("max", 1024),), digits=0),
 ]
 BY_ID = {r.id: r for r in ROWS}
 

@@ -31,9 +31,9 @@ class Plan:
     left_out: frozenset = frozenset()
 
 
-FULL = Plan(rounds=5, stream=2, side=1, short=0.4, reopenings=5, starts=10, connections=10000,
+FULL = Plan(rounds=5, stream=2, side=1, short=0.4, reopenings=10, starts=10, connections=10000,
             idle_seconds=2, budget=700)
-QUICK = Plan(rounds=1, stream=1, side=1, short=0.3, reopenings=2, starts=7, connections=1000,
+QUICK = Plan(rounds=1, stream=1, side=1, short=0.3, reopenings=4, starts=7, connections=1000,
              idle_seconds=1, budget=100,
              left_out=frozenset({"tcp_out_64", "tcp_in_64"}))
 
