@@ -104,7 +104,9 @@ static bool may_ask_for_tunnel(const struct taker_first *t)
 		return true;
 	view_skip(&v, method.len);
 	skip_white(&v);
-	return v.len == 0 || (v.p[0] != '/' && v.p[0] != '*');
+	if (v.len == 0)
+		return !t->begun; /* no proxy greets */
+	return v.p[0] != '/' && v.p[0] != '*';
 }
 
 static enum taker_answer refuse(struct intercept *ic, enum policy_reason why,
@@ -118,14 +120,14 @@ static enum taker_answer refuse(struct intercept *ic, enum policy_reason why,
 static enum taker_answer choice_http(struct intercept *ic, const struct taker_first *t,
 				     enum policy_reason *ret_why)
 {
-	bool ruled = policy_has_http(ic->sb->policy);
+	bool must = policy_has_http(ic->sb->policy) || may_ask_for_tunnel(t);
 
-	if (!ruled && !has_secrets(ic) && !may_ask_for_tunnel(t))
+	if (!must && !has_secrets(ic))
 		return TAKER_LEAVE;
 	if (!t->begun)
 		return TAKER_TAKE;
 	/* Placeholders are nothing but text where nobody replaces them. */
-	return ruled ? refuse(ic, REASON_HTTP_RULE, ret_why) : TAKER_LEAVE;
+	return must ? refuse(ic, REASON_HTTP_RULE, ret_why) : TAKER_LEAVE;
 }
 
 static enum taker_answer choice_first(struct sandbox *sb, const struct flow *f,

@@ -8,7 +8,7 @@ On 127.0.0.1 of the internet's namespace:
       /echo            what came, as JSON: method, path, headers (a list of pairs), body (Latin-1), trailers
       /reflect/HOW     gives back the Authorization header's last word, or the body's `key` field, in many spellings
       /status/N        that status
-      /redirect?to=U   307 there
+      /redirect?to=U   307 there, or code=N
       /token           OAuth2: client credentials, refresh and authorization code; tokens are told apart by a number
       /hello           200 for the key lab.KEY, 401 for any other
       /protected       200 for a token of /token, 401 for anything else
@@ -27,6 +27,9 @@ On all its addresses, TLS with a certificate for every name of the lab, and no H
 8444  answers any request with what is no HTTP; the first word of the path says what (see `Nonsense`)
 8445  an alert in place of a server hello
 8446  accepts and says nothing
+8447  HTTP/1.1 that keeps each byte of a connection (`data`), believes all that it reads, and switches to any protocol
+8448  HTTP/2 that keeps each request (`stream`, `headers` with whether the compression may remember them, `body`,
+      `trailers`, `over`), believes all that it reads, and gives back the body, or the authorization where there is none
 
 7098  what all of these saw: a line "NAME" gives the requests whose Host or path holds NAME, as a JSON list; "clear"
 """
@@ -191,7 +194,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(b"" if n in (204, 304) else b"status\n", n, "text/plain")
 
     def do_redirect(self, path, q):
-        self.answer(b"", 307, Location=q["to"])
+        self.answer(b"", int(q.get("code", 307)), Location=q["to"])
 
     def do_token(self, path, q):
         form = dict(urllib.parse.parse_qsl(self.data.decode("latin-1")))
@@ -382,9 +385,11 @@ def listen(port, fn):
     threading.Thread(target=loop, daemon=True).start()
 
 
-def tls(conn):
+def tls(conn, *alpn):
     ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ctx.load_cert_chain(lab.ROOT + "/server.pem", lab.ROOT + "/server.key")
+    if alpn:
+        ctx.set_alpn_protocols(list(alpn))
     return ctx.wrap_socket(conn, server_side=True, suppress_ragged_eofs=False)
 
 
@@ -464,6 +469,86 @@ def silent(conn):
         pass
 
 
+def keep(**kw):
+    """As note(), for what grows while it lasts."""
+    with lock:
+        seen.append(dict(kw, t=time.time()))
+        return seen[-1]
+
+
+def keeper(conn):
+    c = tls(conn, "http/1.1")
+    kept, held, switched = keep(host="keeper", data=""), b"", False
+    while True:
+        got = c.recv(65536)
+        if not got:
+            return
+        with lock:
+            kept["data"] += got.decode("latin-1")
+        held += got
+        while not switched and b"\r\n\r\n" in held:
+            head, _, rest = held.partition(b"\r\n\r\n")
+            low = head.lower()
+            if b"\ntransfer-encoding:" in low:
+                end = 0 if rest.startswith(b"0\r\n\r\n") else rest.find(b"\r\n0\r\n\r\n") + 2
+                if end == 1:
+                    break
+                held = rest[end + 5:]
+            else:
+                n = int(low.partition(b"\ncontent-length:")[2].split(b"\r")[0] or 0)
+                if len(rest) < n:
+                    break
+                held = rest[n:]
+            switched = b"\nupgrade:" in low and b" /stay" not in low or low.startswith(b"connect ")
+            c.sendall(b"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: %s\r\n\r\n" % low.partition(b"\nupgrade: ")[2].split(b"\r")[0]
+                      if b"\nupgrade:" in low and switched else b"HTTP/1.1 200 OK\r\n\r\n" if switched else b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
+                      + (b"" if low.startswith(b"head ") else b"ok"))
+
+
+def keeper2(conn):
+    import h2.config
+    import h2.connection
+    import h2.events as ev
+    c = tls(conn, "h2")
+    h = h2.connection.H2Connection(h2.config.H2Configuration(
+        client_side=False, header_encoding=None, validate_inbound_headers=False, normalize_inbound_headers=False, validate_outbound_headers=False))
+    h.initiate_connection()
+    c.sendall(h.data_to_send())
+    streams, whole = {}, {}
+
+    def text(fields):
+        return [[k.decode("latin-1"), v.decode("latin-1"), getattr(f, "indexable", True)] for f in fields for k, v in [f]]
+    while True:
+        got = c.recv(65536)
+        if not got:
+            return
+        try:
+            told = h.receive_data(got)
+        except Exception as e:  # noqa: BLE001  the peer's fault, to be told
+            keep(host="keeper2", error=repr(e), streams=[s["headers"] for s in streams.values()])
+            raise ValueError(repr(e)) from None
+        for e in told:
+            s = getattr(e, "stream_id", 0)
+            if isinstance(e, ev.RequestReceived):
+                streams[s] = keep(host="keeper2", stream=s, headers=text(e.headers), body="", trailers=[], over=False)
+                whole[s] = b""
+            elif isinstance(e, ev.DataReceived):
+                whole[s] += e.data
+                with lock:
+                    streams[s]["body"] += e.data.decode("latin-1")
+                h.acknowledge_received_data(e.flow_controlled_length, s)
+            elif isinstance(e, ev.TrailersReceived):
+                streams[s]["trailers"] = text(e.headers)
+            elif isinstance(e, ev.StreamReset):
+                streams[s]["reset"] = True
+            elif isinstance(e, ev.StreamEnded):
+                streams[s]["over"] = True
+                key = dict((f[0], f[1]) for f in streams[s]["headers"]).get("authorization", "nothing").encode("latin-1")
+                h.send_headers(s, [(b":status", b"200"), (b"x-echo", key)])
+                h.send_data(s, whole[s] or key, end_stream=True)
+        c.sendall(h.data_to_send())
+
+
 def control(conn):
     f = conn.makefile("rw")
     for line in f:
@@ -482,7 +567,7 @@ def main():
     http_server = Server(("127.0.0.1", 8081), Handler)
     threading.Thread(target=http_server.serve_forever, daemon=True).start()
     websockets_server()
-    for port, fn in ((8443, lines), (8444, nonsense), (8445, alert), (8446, silent), (7098, control)):
+    for port, fn in ((8443, lines), (8444, nonsense), (8445, alert), (8446, silent), (8447, keeper), (8448, keeper2), (7098, control)):
         listen(port, fn)
     keep = grpc_server()
     keep.wait_for_termination()
