@@ -9,7 +9,7 @@ SRC := ../src
 rooms := $(addprefix $(SRC)/link/,framing.c link.c message.c offload.c ring.c sock.c sock_file.c stream.c vnet.c vpnkit.c) \
 	$(addprefix $(SRC)/base/,behind.c error.c log.c)
 
-$(OUT)/links: links.c counter.h $(rooms) $(wildcard $(SRC)/link/*.h $(SRC)/base/*.h)
+$(OUT)/links $(OUT)/ring_frames: $(OUT)/%: %.c counter.h $(rooms) $(wildcard $(SRC)/link/*.h $(SRC)/base/*.h)
 	mkdir -p $(OUT)
 	$(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers $(CFLAGS) \
 		-I. -I$(SRC) -pie -pthread -o $@ $(filter %.c,$^)
