@@ -114,6 +114,7 @@ void conn_over(struct conn *x, enum stream_end guest, enum stream_end upstream)
 	upsock_end(&x->sock, upstream);
 	wire_end(&x->wire, guest);
 	x->wire.deaf = true;
+	x->wire.end.watches = false;
 	x->state = CONN_OVER;
 	x->left = SIZE_MAX;
 	conn_patience(x, LINGER_US);
@@ -184,6 +185,7 @@ static void begin_guest(struct conn *x)
 		upstream_failed(x, "no certificate can be made", TLS_ALERT_INTERNAL_ERROR);
 		return;
 	}
+	x->wire.end.watches = false;
 	x->state = CONN_GUEST;
 	conn_patience(x, INTERCEPT_HANDSHAKE_US);
 }
@@ -247,6 +249,8 @@ void conn_run(struct conn *x)
 	if (x->running)
 		return;
 	x->running = true;
+	if (x->flow && x->state == CONN_UPSTREAM && wire_left(&x->wire))
+		conn_over(x, STREAM_CUT, STREAM_CUT); /* half a handshake leads nowhere */
 	if (x->flow && x->state == CONN_UPSTREAM)
 		run_upstream(x);
 	if (x->flow && x->state == CONN_GUEST)
@@ -407,7 +411,9 @@ bool conn_begin_tls(struct conn *x, const struct hello *h)
 	set_name(x, h);
 	c.addr = x->in_tunnel ? x->target.addr : x->flow->remote;
 	c.port = x->in_tunnel ? x->target.port : x->flow->port;
+	c.wipe = conn_has_secrets(x);
 	x->state = CONN_UPSTREAM;
+	x->wire.end.watches = true; /* a guest that gives up meanwhile is seen */
 	u->tls = tls_client_new(x->set->roots, &c, &t);
 	if (!u->tls)
 		return false;

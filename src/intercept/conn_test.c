@@ -177,6 +177,17 @@ static void slow_upstream_is_given_up(void **state)
 	assert_int_equal(intercept_counters(r.sb.intercept)->upstream_failed, 1);
 }
 
+static void guest_that_gives_up_is_seen(void **state)
+{
+	rig_open(443);
+	rig_guest_tls("api.test", RAW);
+	rig_turns(10);
+	assert_false(r.reset);
+	r.fin = true;
+	rig_turns(10);
+	assert_true(r.reset);
+}
+
 static void leaf_that_does_not_come_is_given_up(void **state)
 {
 	rig_open(443);
@@ -823,6 +834,7 @@ int main(void)
 		T(invalid_upstream_is_an_alert),
 		T(reset_of_the_upstream_while_shaking_is_a_reset),
 		T(slow_upstream_is_given_up),
+		T(guest_that_gives_up_is_seen),
 		T(leaf_that_does_not_come_is_given_up),
 		T(guest_that_distrusts_is_told_of),
 		T(bypassed_name_passes_untouched),

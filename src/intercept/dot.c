@@ -113,6 +113,8 @@ static void look(struct dot *d)
 
 	switch (hello_read_records(view_make(buf, wire_look(&d->wire, buf, sizeof(buf))), &h)) {
 	case HELLO_MORE:
+		if (wire_left(&d->wire))
+			over(d, STREAM_CUT);
 		break;
 	case HELLO_DONE:
 		begin(d, &h);

@@ -122,6 +122,8 @@ void wire_due(struct wire *w, unsigned what);
 bool wire_flush_all(struct sandbox *sb); /* as flow_taker.flush, .soon */
 void wire_soon(struct sandbox *sb, struct taker_work *work);
 ssize_t wire_read(struct wire *w, void *buf, size_t n);
+/* The guest has sent its FIN, whether or not what came before it was taken. */
+bool wire_left(const struct wire *w);
 /* A copy of what could be read, which stays there; `end.watches` has to be set. */
 size_t wire_look(const struct wire *w, uint8_t *buf, size_t n);
 ssize_t wire_write(struct wire *w, const void *buf, size_t n);

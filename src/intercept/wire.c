@@ -85,6 +85,16 @@ size_t wire_look(const struct wire *w, uint8_t *buf, size_t n)
 	return got;
 }
 
+bool wire_left(const struct wire *w)
+{
+	struct tcp_facts facts;
+
+	if (w->done || !w->end.conn)
+		return w->done;
+	tcp_conn_facts(w->end.conn, &facts);
+	return facts.guest_done;
+}
+
 static void wire_shut(struct flow_end *e)
 {
 	struct wire *w = wire_of(e);
