@@ -296,6 +296,33 @@ static void check_burst(struct link *from, struct link *to)
 	}
 }
 
+/* Where frames came one at a time, a burst is neither lost nor taken one by one for long. */
+static void check_burst_behind_lone_frames(struct link *from, struct link *to)
+{
+	static uint8_t store[40][FRAME_VNET_ROOM + 100];
+	struct frame out[40], got[LINK_BURST];
+	int calls = 0;
+
+	for (int i = 0; i < 30; i++) {
+		struct frame f = outgoing(100, 1);
+		assert_int_equal(link_send(from, &f, 1), 1);
+		assert_int_equal(receive(to, got, 0x88b5, 1), 1);
+	}
+	for (int i = 0; i < 40; i++) {
+		struct frame f = outgoing(100, (uint8_t)i);
+		memcpy(store[i] + FRAME_VNET_ROOM, f.data, f.len);
+		out[i] = (struct frame){.data = store[i] + FRAME_VNET_ROOM, .len = f.len};
+	}
+	assert_int_equal(link_send(from, out, 40), 40);
+	for (int n = 0; n < 40; calls++) {
+		int k = receive(to, got, 0x88b5, 40 - n);
+		assert_true(k > 0);
+		for (int i = 0; i < k; i++, n++)
+			assert_int_equal(got[i].data[14], n);
+	}
+	assert_true(calls <= 10);
+}
+
 static void check_refusals(struct pair *p)
 {
 	struct frame f = outgoing(9000, 1), got[LINK_BURST];
@@ -340,6 +367,7 @@ static void both_links_carry_frames_whole(void **state)
 		check_direction(p.packet, p.tap);
 		check_burst(p.tap, p.packet);
 		check_burst(p.packet, p.tap);
+		check_burst_behind_lone_frames(p.packet, p.tap);
 		check_refusals(&p);
 		pair_close(&p);
 		_exit(0);
