@@ -89,6 +89,9 @@ struct h2p_way {
 	bool head_sent;    /* was given to the session behind */
 	bool sleeping;     /* that session's stream waits for bytes */
 	bool has_trailers; /* the block has come */
+	bool again;        /* the body hook waits, and will be called with the same: */
+	bool again_end;
+	size_t again_len;
 	struct http_head trailers;
 	struct buf in, out;
 	size_t total;        /* bytes that came */

@@ -281,11 +281,18 @@ static bool hook_body(struct h2p *p, struct h2p_stream *s, enum http_side from)
 	size_t n = w->in.len < PIECE ? w->in.len : PIECE, had = w->out.len;
 	bool end = w->in_end && n == w->in.len;
 
+	if (w->again) { /* whatever has come since */
+		n = w->again_len;
+		end = w->again_end;
+	}
 	if ((!n && !end) || (w->mode != HTTP_BODY_WHOLE && w->out.len >= H2P_OUT_MAX))
 		return false;
 	s->x.denial = (struct http_denial){0};
 	enum http_step step = proxy_hook_body(&p->base, &s->x, from,
 					      view_make(buf_view(&w->in).p, n), end, &w->out);
+	w->again = step == HTTP_WAIT;
+	w->again_len = n;
+	w->again_end = end;
 	if (step != HTTP_GO)
 		return wait_or_refuse(p, s, from, step);
 	buf_take(&w->in, n);

@@ -42,6 +42,7 @@ import hmac
 import http.server
 import json
 import os
+import re
 import socket
 import socketserver
 import ssl
@@ -490,10 +491,10 @@ def keeper(conn):
             head, _, rest = held.partition(b"\r\n\r\n")
             low = head.lower()
             if b"\ntransfer-encoding:" in low:
-                end = 0 if rest.startswith(b"0\r\n\r\n") else rest.find(b"\r\n0\r\n\r\n") + 2
-                if end == 1:
+                last = re.search(rb"(^|\r\n)0\r\n(.*?\r\n)??\r\n", rest, re.S)
+                if not last:
                     break
-                held = rest[end + 5:]
+                held = rest[last.end():]
             else:
                 n = int(low.partition(b"\ncontent-length:")[2].split(b"\r")[0] or 0)
                 if len(rest) < n:
