@@ -5,8 +5,8 @@
  *
  *	ring_frames to|from BYTES FRAMES      to weir, or from it
  *
- * FRAMES is rounded up to whole bursts, of which one has to fit into a ring. Every frame is counted where it arrives; exits with 1 where
- * one is missing.
+ * FRAMES is rounded up to whole bursts, of which one has to fit into a ring. Every frame is counted
+ *where it arrives; exits with 1 where one is missing.
  */
 #include <stdio.h>
 #include <stdlib.h>
