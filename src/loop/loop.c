@@ -3,7 +3,9 @@
 #include "loop/loop.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -81,6 +83,25 @@ static int loop_timeout_ms(const struct loop *l)
 	return ms > 3600000 ? 3600000 : (int)ms;
 }
 
+/* More wants to run than there are processors for: the kernel's own average says so. */
+static bool loop_crowded(void)
+{
+	struct sysinfo si;
+	cpu_set_t ours;
+
+	if (sysinfo(&si) < 0 || sched_getaffinity(0, sizeof(ours), &ours) < 0)
+		return true;
+	return si.loads[0] >= (unsigned long)CPU_COUNT(&ours) << SI_LOAD_SHIFT;
+}
+
+/* Whether this wait is polled first. Where it is crowded, nothing is even tried. */
+static bool loop_may_poll(struct loop *l)
+{
+	if (spin_begins(&l->spin) && loop_crowded())
+		spin_robbed(&l->spin, l->now_us);
+	return spin_now(&l->spin);
+}
+
 /* Polls for a moment. 0: nothing came. */
 static int loop_poll(struct loop *l)
 {
@@ -106,7 +127,7 @@ static int loop_wait(struct loop *l)
 {
 	int ms = loop_timeout_ms(l);
 
-	if (ms != 0 && spin_now(&l->spin)) {
+	if (ms != 0 && loop_may_poll(l)) {
 		int n = loop_poll(l);
 		if (n != 0)
 			return n;

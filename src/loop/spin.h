@@ -19,7 +19,8 @@
  * A trial that fails puts the next one off, twice as long each time. Between two polls no time
  * should pass: where it did, somebody else had the processor. And what does not come while it is
  * polled for should not come as soon as that ends: where it does, whoever was to send it waited for
- * this processor. Either way polling is over for a while.
+ * this processor. Either way polling is over for a while; and where the machine has more to run
+ * than processors, no trial is made at all.
  * Where no event comes soon, the wait ends in sleep: a gateway without traffic makes no system
  * call.
  */
@@ -68,6 +69,12 @@ struct spin {
 static inline bool spin_now(const struct spin *s)
 {
 	return s->state != SPIN_SLEEPING;
+}
+
+/* The same, and it is the first of a trial: the owner may still say no (spin_robbed()). */
+static inline bool spin_begins(const struct spin *s)
+{
+	return s->state == SPIN_TRYING && s->n == 0;
 }
 
 /* A wait is over, polled or not. */
