@@ -291,11 +291,18 @@ static enum http_step on_answer(struct http_filter *f, struct http_exchange *x)
 }
 
 static enum http_step on_body(struct http_filter *f, struct http_exchange *x, struct view in,
-			      struct buf *out, int which)
+			      bool end, struct buf *out, int which)
 {
 	struct rig *r = rig_of(f);
+	struct rig_hook *h = &r->hook[which];
+	bool again = h->waited_id == x->id;
 	enum http_step step = at_hook(r, x, which);
 
+	must(!again || (h->waited_len == in.len && h->waited_end == end),
+	     "a hook that waited is called with the same");
+	h->waited_id = step == HTTP_WAIT ? x->id : 0;
+	h->waited_len = in.len;
+	h->waited_end = end;
 	if (step != HTTP_GO)
 		return step;
 	for (size_t i = 0; i < in.len; i++) {
@@ -309,13 +316,13 @@ static enum http_step on_body(struct http_filter *f, struct http_exchange *x, st
 static enum http_step on_request_body(struct http_filter *f, struct http_exchange *x,
 				      struct view in, bool end, struct buf *out)
 {
-	return on_body(f, x, in, out, REQUEST_BODY);
+	return on_body(f, x, in, end, out, REQUEST_BODY);
 }
 
 static enum http_step on_answer_body(struct http_filter *f, struct http_exchange *x, struct view in,
 				     bool end, struct buf *out)
 {
-	return on_body(f, x, in, out, ANSWER_BODY);
+	return on_body(f, x, in, end, out, ANSWER_BODY);
 }
 
 static enum http_step on_request_trailers(struct http_filter *f, struct http_exchange *x,

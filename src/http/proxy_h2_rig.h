@@ -60,6 +60,10 @@ struct rig_hook {
 	int waits; /* so many times it says HTTP_WAIT at first */
 	bool refuse;
 	int calls;
+	/* Of a body: what it said so to, which comes again. */
+	uint32_t waited_id;
+	size_t waited_len;
+	bool waited_end;
 };
 
 struct rig {

@@ -546,6 +546,35 @@ static void each_hook_can_wait_and_others_go_on(void **state)
 	}
 }
 
+/* The hook is called with what it was called with; the rest is behind that. */
+static void what_comes_while_a_body_hook_waits_is_not_lost(void **state)
+{
+	static const enum http_body_mode modes[] = {HTTP_BODY_SAME, HTTP_BODY_STREAM,
+						    HTTP_BODY_WHOLE};
+
+	for (size_t i = 0; i < 3; i++) {
+		struct rig *r = fresh();
+		r->request_mode = modes[i];
+		r->hook[1].waits = 2;
+		rig_begin(r, NULL, 0, NULL, 0, NULL);
+		struct rig_stream *s = rig_request(r, POST, 3, NULL);
+		s->endless = true;
+		rig_run(r);
+		assert_int_equal(r->waiting_count, 1);
+		rig_more(&r->client, s, 5, false);
+		rig_run(r);
+		rig_resume(r);
+		rig_more(&r->client, s, 7, true);
+		rig_run(r);
+		assert_int_equal(r->waiting_count, 1);
+		rig_resume(r);
+		rig_run(r);
+		assert_true(s->end);
+		assert_whole(rig_served(r, 0), 15);
+		rig_end_all(r);
+	}
+}
+
 static void each_hook_can_refuse_and_others_go_on(void **state)
 {
 	for (int h = 0; h < 6; h++) {
@@ -887,6 +916,7 @@ int main(void)
 		cmocka_unit_test(a_body_that_is_collected_is_asked_for),
 		cmocka_unit_test(a_filter_is_told_the_end_of_an_empty_body),
 		cmocka_unit_test(each_hook_can_wait_and_others_go_on),
+		cmocka_unit_test(what_comes_while_a_body_hook_waits_is_not_lost),
 		cmocka_unit_test(each_hook_can_refuse_and_others_go_on),
 		cmocka_unit_test(a_refusal_is_told_before_the_upstream_has_spoken),
 		cmocka_unit_test(resets_go_through_both_ways),
