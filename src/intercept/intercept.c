@@ -96,7 +96,11 @@ struct intercept *intercept_new(struct sandbox *sb, struct holder *h, struct hol
 	list_init(&ic->soon);
 	timer_init(&ic->turn, turn_follows);
 	queue_spares_init(ic);
-	if (!(ic->set = settings_new(ic, c, err))) {
+	ic->piece = malloc(INTERCEPT_PIECE);
+	if (!ic->piece)
+		error_set(err, "out of memory");
+	if (!ic->piece || !(ic->set = settings_new(ic, c, err))) {
+		free(ic->piece);
 		free(ic);
 		return NULL;
 	}
@@ -118,6 +122,7 @@ void intercept_free(struct sandbox *sb)
 	settings_unref(ic->set);
 	sb->intercept = NULL;
 	sb->taker = NULL;
+	free(ic->piece);
 	free(ic);
 }
 

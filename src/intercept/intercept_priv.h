@@ -32,12 +32,15 @@ void settings_unref(struct settings *s); /* NULL is fine */
 
 #define SPARE_MAX 4
 
+#define INTERCEPT_PIECE 65536 /* plain bytes taken at a time: four records */
+
 struct intercept {
 	struct sandbox *sb;
 	struct holder *holder;
 	struct holder_channel *channel;
 	struct tls_leaf_source leaf_source;
 	struct settings *set;
+	uint8_t *piece;    /* INTERCEPT_PIECE bytes, between a read and the write behind it */
 	struct list conns; /* struct conn, struct dot: by `node` of their wires */
 	unsigned conn_n;
 	size_t queued; /* bytes in all connections' queues */

@@ -21,11 +21,7 @@
 #include "http/text.h"
 
 #define TURN_BYTES 262144  /* plain bytes of a connection in a turn, both ways together */
-#define PIECE      65536   /* taken at a time: four records */
 #define LEAVE_US   5000000 /* for the upstream to end as well */
-
-/* Between a read and the write behind it. */
-static _Thread_local uint8_t piece[PIECE];
 
 static enum http_side other(enum http_side s)
 {
@@ -109,12 +105,12 @@ static void raw_to(struct conn *x, enum http_side to, size_t *budget)
 	struct side *s = &x->side[from];
 
 	while (x->state == CONN_RAW && *budget && pump_room(x, to) && pump_room(x, from)) {
-		size_t n = side_read(x, from, piece, sizeof(piece));
+		size_t n = side_read(x, from, x->wire.ic->piece, INTERCEPT_PIECE);
 
 		if (n == 0)
 			break;
 		*budget -= n < *budget ? n : *budget;
-		if (!side_write(x, to, piece, n))
+		if (!side_write(x, to, x->wire.ic->piece, n))
 			broken(x, to);
 	}
 	if (x->state != CONN_RAW || !s->over || s->over_told)
@@ -175,7 +171,7 @@ static bool left_run(struct conn *x, size_t budget)
 	struct side *s = &x->side[HTTP_UPSTREAM];
 	size_t n;
 
-	while (budget && (n = side_read(x, HTTP_UPSTREAM, piece, sizeof(piece))))
+	while (budget && (n = side_read(x, HTTP_UPSTREAM, x->wire.ic->piece, INTERCEPT_PIECE)))
 		budget -= n < budget ? n : budget;
 	if (s->over)
 		conn_over(x, s->over, s->over == STREAM_CUT ? STREAM_CUT : STREAM_END);
@@ -190,14 +186,14 @@ static bool feed(struct conn *x, enum http_side from, size_t *budget)
 
 	if (x->tunnel_opens || !feed_held(x, from))
 		return false;
-	if (may_feed(x, from) && (n = side_read(x, from, piece, sizeof(piece)))) {
-		size_t took = http_proxy_input(x->proxy, from, view_make(piece, n));
+	if (may_feed(x, from) && (n = side_read(x, from, x->wire.ic->piece, INTERCEPT_PIECE))) {
+		size_t took = http_proxy_input(x->proxy, from, view_make(x->wire.ic->piece, n));
 
 		*budget -= n < *budget ? n : *budget;
-		if (took < n && !buf_append(&s->held, piece + took, n - took))
+		if (took < n && !buf_append(&s->held, x->wire.ic->piece + took, n - took))
 			broken(x, from);
 		if (s->held.secret)
-			explicit_bzero(piece, n);
+			explicit_bzero(x->wire.ic->piece, n);
 		return true;
 	}
 	if (!s->over || s->over_told)
@@ -247,7 +243,7 @@ static bool drain(struct conn *x, enum http_side to)
 	struct view v;
 
 	while ((v = http_proxy_output(x->proxy, to)).len && pump_room(x, to)) {
-		size_t n = v.len < PIECE ? v.len : PIECE;
+		size_t n = v.len < INTERCEPT_PIECE ? v.len : INTERCEPT_PIECE;
 
 		if (!side_write(x, to, v.p, n)) {
 			broken(x, to);
@@ -425,12 +421,12 @@ static void guess(struct conn *x)
 static void server_first(struct conn *x)
 {
 	while (x->state == CONN_FIRST && pump_room(x, HTTP_GUEST)) {
-		size_t n = side_read(x, HTTP_UPSTREAM, piece, sizeof(piece));
+		size_t n = side_read(x, HTTP_UPSTREAM, x->wire.ic->piece, INTERCEPT_PIECE);
 
 		if (n == 0)
 			break;
 		x->server_spoke = true;
-		if (!side_write(x, HTTP_GUEST, piece, n))
+		if (!side_write(x, HTTP_GUEST, x->wire.ic->piece, n))
 			broken(x, HTTP_GUEST);
 	}
 	if (x->state == CONN_FIRST && x->side[HTTP_UPSTREAM].over)
@@ -443,8 +439,8 @@ static void first_run(struct conn *x)
 	size_t n = 0;
 
 	while (held->len < HTTP_GUESS_MAX) {
-		uint8_t *to = buf_room(held, PIECE);
-		size_t k = to ? side_read(x, HTTP_GUEST, to, PIECE) : 0;
+		uint8_t *to = buf_room(held, INTERCEPT_PIECE);
+		size_t k = to ? side_read(x, HTTP_GUEST, to, INTERCEPT_PIECE) : 0;
 
 		if (k == 0)
 			break;
