@@ -71,7 +71,7 @@ class H2:
     """One connection, without any of the care that a client's library takes."""
     def __init__(self, *first, port=8448, **kw):
         self.s, self.dec, self.held = link(port=port, alpn="h2", **kw), hpack.Decoder(), b""
-        self.streams, self.fields, self.bodies, self.gone = {}, {}, {}, None
+        self.streams, self.fields, self.bodies, self.over, self.gone = {}, {}, {}, set(), None
         self.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0), *first)
     def send(self, *parts, gap=0.0):
         try:
@@ -90,19 +90,19 @@ class H2:
         if kind == 3: self.streams[stream] = "reset"
         if kind == 4 and not flags & 1: self.send(frame(4, 1, 0))
         if kind == 7: self.gone = "goaway %d" % struct.unpack("!II", data[:8])[1]
-        return stream if kind in (0, 1) and flags & 1 or kind == 3 else None
+        if kind in (0, 1) and flags & 1 or kind == 3: self.over.add(stream)
     def read(self, *want, seconds=2):
         """What became of these streams: a status, "reset", or None; "gone" where the connection was ended for them."""
-        end, left = time.monotonic() + seconds, set(want)
+        end = time.monotonic() + seconds
         try:
-            while left and time.monotonic() < end:
+            while not self.over.issuperset(want) and time.monotonic() < end:
                 self.s.settimeout(max(end - time.monotonic(), 0.01))
                 got = self.s.recv(65536)
                 if not got: raise OSError("end")
                 self.held += got
                 while len(self.held) >= 9 and len(self.held) >= 9 + int.from_bytes(self.held[:3], "big"):
                     n = 9 + int.from_bytes(self.held[:3], "big")
-                    left.discard(self.take(self.held[3], self.held[4], struct.unpack("!I", self.held[5:9])[0], self.held[9:n]))
+                    self.take(self.held[3], self.held[4], struct.unpack("!I", self.held[5:9])[0], self.held[9:n])
                     self.held = self.held[n:]
         except socket.timeout: pass
         except OSError: self.gone = self.gone or "end"

@@ -148,7 +148,7 @@ def test_however_it_is_cut_it_arrives_whole(t):
         h = H2(*[frame(9 if i else 1, 4 * (i == 6) + (i == 0), 1, b1[cut[i]:cut[i + 1]]) for i in range(7)])
         h.read(1)
         # Remembered by the guest's table, and used by its number.
-        h.send(head(3, p + "-indexed", field("authorization", "Bearer " + K, 0x40)), head(5, p + "-indexed", b"\xbe"), head(7, p + "-indexed", b"\xbe"))
+        h.send(head(3, p + "-indexed", field("authorization", "Bearer " + K, 0x40), field("x-api-key", K, 0x40)), head(5, p + "-indexed", b"\xbf\xbe"), head(7, p + "-indexed", b"\xbf\xbe"))
         post = dict(method="POST", end=False)
         h.send(head(9, p + "-data", **post), *[data(9, bytes([c]), False) for c in bk], data(9))
         h.send(head(11, p + "-padded", ("content-length", str(len(bk))), **post), *[frame(0, 8, 11, b"\3" + bytes([c]) + bytes(3)) for c in bk], data(11))
@@ -179,6 +179,7 @@ def test_however_it_is_cut_it_arrives_whole(t):
         fields = [f for g in one(name) for f in g["headers"] if f[0] == "authorization"]
         # Never to be indexed: no table between here and the origin keeps it (RFC 7541 7.1).
         assert fields == [["authorization", "Bearer " + VALUE, False]] * count, (name, fields)
+    assert [f for g in one("indexed") for f in g["headers"] if f[0] == "x-api-key"] == [["x-api-key", VALUE, False]] * 3, one("indexed")
     for name in ("data", "padded"):
         assert [g["body"] for g in one(name)] == [body], one(name)
     assert [g["body"] for g in one("interleaved")] == [body] * 2, one("interleaved")
