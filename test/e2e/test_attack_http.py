@@ -9,7 +9,7 @@ import textwrap
 import lab
 from harness import test
 from test_intercept import RAW
-from test_secrets import VALUE, config, env, headers, saw, tag
+from test_secrets import config, env, saw, tag
 
 ON = ["--tls-intercept"] + [x for p in (443, 8447, 8448) for x in ("--tls-intercept-port", str(p))]
 ONLY = ON + ["--allow", "api.test"]
