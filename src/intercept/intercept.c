@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "conf/config.h"
+#include "observe/events.h"
 
 /* ---- settings ---- */
 
@@ -78,6 +79,15 @@ static void turn_follows(struct timer *t)
 	sandbox_touch(ic->sb);
 }
 
+/* Whoever reads the log is to know that somebody may read the connections. */
+static void warn_of_keylog(struct sandbox *sb)
+{
+	struct event e = event_make(EVENT_ERROR);
+
+	e.text = "the keys of intercepted connections are written to a file (--tls-keylog)";
+	events_emit(sb->events, &e);
+}
+
 struct intercept *intercept_new(struct sandbox *sb, struct holder *h, struct holder_channel *ch,
 				const struct config *c, struct error *err)
 {
@@ -106,6 +116,8 @@ struct intercept *intercept_new(struct sandbox *sb, struct holder *h, struct hol
 	}
 	sb->intercept = ic;
 	sb->taker = &intercept_taker;
+	if (c->tls.keylog)
+		warn_of_keylog(sb);
 	return ic;
 }
 

@@ -314,10 +314,11 @@ def test_dns_over_tls_meets_the_interceptor(t):
 @test()
 def test_a_key_log_opens_the_capture(t):
     t.need("tshark")
-    r = t.run(*ON, "--tls-keylog", t.dir + "/keys", "--pcap", t.dir + "/p.pcapng", cmd=["curl", "-sS", "--http1.1", "https://api.test/echo?open"], env=env(t))
+    r = t.run(*ON, "--tls-keylog", t.dir + "/keys", "--events", t.dir + "/ev", "--pcap", t.dir + "/p.pcapng", cmd=["curl", "-sS", "--http1.1", "https://api.test/echo?open"], env=env(t))
     shown = t.host(["tshark", "-r", t.dir + "/p.pcapng", "-o", "tls.keylog_file:" + t.dir + "/keys", "-Y", "http.request", "-T", "fields", "-e", "http.request.uri"])
     assert "/echo?open" in shown.out, (r, shown)
     assert os.stat(t.dir + "/keys").st_mode & 0o777 == 0o600
+    assert "--tls-keylog" in open(t.dir + "/ev").read() and "warning" in r.err, r
 
 
 @test()

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import tarfile
 import zipfile
 
@@ -219,3 +220,32 @@ def test_a_wrong_authority_fails_the_start(t):
     r = t.run("--tls-ca", d + "a.pem:" + d + "a.key", *INTERCEPT, cmd=["curl", "-sS", "https://api.test/quick"], env=state(t))
     assert r.out == "quick\n", r
     assert not os.path.exists(t.dir + "/state/weir"), "another authority was made"
+
+
+@test(timeout=120)
+def test_cargo(t):
+    """A registry of files, asked over HTTP; only where there is a cargo, which no package of ours brings."""
+    cargo = shutil.which("cargo")
+    if not cargo:
+        return
+    crate = io.BytesIO()
+    with tarfile.open(fileobj=crate, mode="w:gz") as tar:
+        for name, data in (("Cargo.toml", b'[package]\nname = "labcrate"\nversion = "1.0.0"\nedition = "2021"\n'), ("src/lib.rs", b"")):
+            info = tarfile.TarInfo("labcrate-1.0.0/" + name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    base = "https://api.test/static/cargo/"
+    publish("cargo/config.json", json.dumps({"dl": base + "dl"}))
+    publish("cargo/dl/labcrate/1.0.0/download", crate.getvalue())
+    publish("cargo/la/bc/labcrate", json.dumps({"name": "labcrate", "vers": "1.0.0", "deps": [], "features": {}, "yanked": False,
+                                                "cksum": hashlib.sha256(crate.getvalue()).hexdigest()}) + "\n")
+    os.makedirs(t.dir + "/p/src")
+    for name, data in (("Cargo.toml", '[package]\nname = "p"\nversion = "0.1.0"\nedition = "2021"\n[dependencies]\n'
+                                      'labcrate = {version = "1", registry = "lab"}\n'), ("src/lib.rs", "")):
+        with open(t.dir + "/p/" + name, "w") as f:
+            f.write(data)
+    rustup = os.path.dirname(os.path.dirname(os.path.dirname(cargo))) + "/.rustup"  # the lab has another HOME
+    home = {"RUSTUP_HOME": rustup} if os.path.isdir(rustup) else {}
+    r = go(t, "cargo", "fetch", cwd=t.dir + "/p", timeout=100,
+           env=dict(home, CARGO_HOME=t.dir + "/cargo", CARGO_REGISTRIES_LAB_INDEX="sparse+" + base))
+    assert "labcrate" in open(t.dir + "/p/Cargo.lock").read() and os.listdir(t.dir + "/cargo/registry/cache"), r
