@@ -191,12 +191,25 @@ static enum http_step judge_connect(struct filter *f, struct http_exchange *x)
 					: refuse(f, x, 403, policy_reason_name(e->reason));
 }
 
+/* A rule for requests says nothing of what follows another protocol's beginning; WebSocket is one
+ * of HTTP's own (RFC 6455, 8441). */
+static bool leaves_http(const struct http_exchange *x)
+{
+	const struct http_field *f = http_head_find(&x->request, "upgrade", NULL);
+
+	if (x->request.protocol.len)
+		return !http_text_is(x->request.protocol, "websocket");
+	return x->request.upgrade && f && !http_text_is(f->value, "websocket");
+}
+
 static enum http_step judge_rule(struct filter *f, struct http_exchange *x)
 {
 	struct filter_exchange *e = x->ctx;
 	const struct http_rule *rule = policy_rule_http(f->c.sb->policy, e->verdict.rule);
 	const char *why = NULL;
 
+	if (rule && leaves_http(x))
+		return refuse_for(f, x, 403, REASON_HTTP_RULE, "upgrade");
 	switch (rule ? http_rule_judge(rule, &x->request, &why) : HTTP_RULE_ALLOW) {
 	case HTTP_RULE_ALLOW:
 		return HTTP_GO;

@@ -575,3 +575,16 @@ def test_upgrades_are_judged_again(t):
     came = "".join(g["data"] for g in requests(w)).lower()
     assert got["h2c and another"][0] == [101] and came.count("upgrade: foo\r") == 1
     assert "h2c" not in came and "http2-settings" not in came and "upgrade: h2\r" not in came, came
+
+
+@test()
+def test_a_rule_for_requests_lets_no_other_protocol_begin(t):
+    """Upgrade to what the rule cannot judge: 403; WebSocket is HTTP's own."""
+    w = tag(t)
+    conf = config(t, "policy: {rules: [{action: allow, destination: {domain: api.test}, http: {methods: [GET]}}]}\n")
+    got = guest(t, w, r"""
+        def up(kind): return ask("/" + W, b"Connection: Upgrade\r\nUpgrade: " + kind + b"\r\n")
+        out([h1(up(k), b"not HTTP any more", gap=0.05)[0][:1] for k in (b"foo", b"tls/1.0", b"foo, websocket", b"websocket")])
+    """, *conf, "--tls-intercept-port", "8447")
+    assert got == [[403], [403], [403], [101]], got
+    assert sum("upgrade: foo" in g["data"].lower() for g in requests(w)) == 0, requests(w)
