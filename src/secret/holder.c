@@ -11,39 +11,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fdpass.h"
 #include "base/log.h"
 #include "conf/config.h"
 #include "secret/holder_priv.h"
 #include "secret/holder_spawn.h"
 
 #define STOP_MS 2000 /* then it is killed */
-
-/* Sends one datagram, and a descriptor with it where fd >= 0. 0, or -errno. */
-static int send_datagram(int sock, const struct buf *b, int fd)
-{
-	struct view v = buf_view(b);
-	struct iovec iov = {(void *)(uintptr_t)v.p, v.len};
-	union {
-		char buf[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} ctl = {0};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-	ssize_t n;
-
-	if (fd >= 0) {
-		msg.msg_control = ctl.buf;
-		msg.msg_controllen = sizeof(ctl.buf);
-		struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &fd, sizeof(int));
-	}
-	do
-		n = sendmsg(sock, &msg, MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : 0;
-}
 
 int holder_send_channel(const struct holder *h, int fd)
 {
@@ -53,7 +27,7 @@ int holder_send_channel(const struct holder *h, int fd)
 
 	holder_frame_head(head, HOLDER_CHANNEL, 0, 0);
 	if (buf_append(&b, head, sizeof(head)))
-		r = send_datagram(h->fd, &b, fd);
+		r = fdpass_send(h->fd, buf_view(&b).p, b.len, fd);
 	buf_done(&b);
 	return r;
 }
@@ -74,7 +48,7 @@ static int send_hello(int fd, const struct config *c)
 	holder_put_hello(&p, &hello);
 	if (!p.failed) {
 		holder_frame_head(b.mem + b.start, HOLDER_HELLO, 0, b.len - HOLDER_HEADER);
-		r = send_datagram(fd, &b, -1);
+		r = fdpass_send(fd, buf_view(&b).p, b.len, -1);
 	}
 	buf_done(&b);
 	return r;
