@@ -18,8 +18,10 @@ static int make_trust(struct keys *k, struct error *err)
 	struct trustbind_paths paths;
 
 	if (trust_combined_pem(ca, true, &k->bundle, err) < 0 ||
-	    trust_subject_hash(ca, k->subject_hash, err) < 0 || !buf_append(&k->bundle, "", 1))
+	    trust_subject_hash(ca, k->subject_hash, err) < 0)
 		return -1;
+	if (!buf_append(&k->bundle, "", 1))
+		return error_set(err, "out of memory");
 	trustbind_find(&paths);
 	/* Made only for those who have Java: it takes some milliseconds. */
 	int r = paths.stores[0]

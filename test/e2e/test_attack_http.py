@@ -8,7 +8,7 @@ import textwrap
 
 import lab
 from harness import test
-from test_intercept import RAW
+from test_intercept import PROXY, RAW
 from test_secrets import config, env, saw, tag
 
 ON = ["--tls-intercept"] + [x for p in (443, 8447, 8448) for x in ("--tls-intercept-port", str(p))]
@@ -433,40 +433,6 @@ def test_methods_and_what_overrides_them(t):
 
 
 # ---- CONNECT, authorities, upgrades --------------------------------------------------------------------
-
-PROXY = r"""
-import socket, sys, threading, time
-s = socket.create_server(("", int(sys.argv[1])))
-print("ready", flush=True)
-def pump(a, b):
-    try:
-        while True:
-            x = a.recv(65536)
-            if not x: break
-            b.sendall(x)
-        b.shutdown(socket.SHUT_WR)
-    except OSError: pass
-def one(c):
-    head = b""
-    while b"\r\n\r\n" not in head:
-        x = c.recv(4096)
-        if not x: return
-        head = (head + x).lstrip()
-    print("asked", head.split(b"\r\n")[0].decode("latin-1"), flush=True)
-    if not head.upper().startswith(b"CONNECT"):
-        c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-        return one(c)
-    port = int(head.split()[1].rpartition(b":")[2] or 0)
-    if port == int(sys.argv[1]):
-        c.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-        return one(c)
-    u = socket.create_connection((sys.argv[2], port))
-    c.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-    threading.Thread(target=pump, args=(u, c)).start(); pump(c, u)
-while True:
-    threading.Thread(target=one, args=(s.accept()[0],)).start()
-"""
-
 
 @test(smoke=True)
 def test_connect_leads_nowhere_that_is_denied(t):

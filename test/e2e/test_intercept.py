@@ -324,7 +324,7 @@ def test_a_key_log_opens_the_capture(t):
 @test()
 def test_connect_through_a_proxy_is_looked_into(t):
     """The proxy is allowed; what is behind it is judged like a direct connection, and opened."""
-    proxy = t.internet_go([lab.PYTHON, "-c", PROXY])
+    proxy = t.internet_go([lab.PYTHON, "-c", PROXY, "3128", lab.API4])
     proxy.wait_for("ready")
     w = tag(t)
     r = t.run("--secret", "KEY@api.test", "--allow", "%s:tcp:3128" % lab.WEB4, "--allow", "api.test", env=env(t), rc=None, sh="""
@@ -335,9 +335,10 @@ def test_connect_through_a_proxy_is_looked_into(t):
     assert not saw(w + "-denied"), r
 
 
-PROXY = """
-import socket, threading
-s = socket.create_server(("", 3128))
+# Arguments: its port, and the address that every name behind it has.
+PROXY = r"""
+import socket, sys, threading, time
+s = socket.create_server(("", int(sys.argv[1])))
 print("ready", flush=True)
 def pump(a, b):
     try:
@@ -349,10 +350,20 @@ def pump(a, b):
     except OSError: pass
 def one(c):
     head = b""
-    while b"\\r\\n\\r\\n" not in head: head += c.recv(4096)
-    host, _, port = head.split()[1].decode().partition(":")
-    u = socket.create_connection(("192.31.196.101", int(port)))
-    c.sendall(b"HTTP/1.1 200 OK\\r\\n\\r\\n")
+    while b"\r\n\r\n" not in head:
+        x = c.recv(4096)
+        if not x: return
+        head = (head + x).lstrip()
+    print("asked", head.split(b"\r\n")[0].decode("latin-1"), flush=True)
+    if not head.upper().startswith(b"CONNECT"):
+        c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        return one(c)
+    port = int(head.split()[1].rpartition(b":")[2] or 0)
+    if port == int(sys.argv[1]):
+        c.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        return one(c)
+    u = socket.create_connection((sys.argv[2], port))
+    c.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
     threading.Thread(target=pump, args=(u, c)).start(); pump(c, u)
 while True:
     threading.Thread(target=one, args=(s.accept()[0],)).start()
