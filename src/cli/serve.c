@@ -148,15 +148,31 @@ static int start_one(struct serve *s, struct serve_sandbox *b, struct error *err
 	return r < 0 ? error_prefix(err, "%s", b->name) : 0;
 }
 
-/* One for all, with the authority of the common configuration; values of secrets are then nowhere
- * in this process. */
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* One holder for all, and so one authority; values of secrets are then nowhere in this process. */
 static int start_holder(struct serve *s, struct error *err)
 {
 	const struct config *needs = NULL;
 
-	for (size_t i = 0; i < s->set.n && !needs; i++) {
-		if (config_intercepts(s->set.v[i].conf))
-			needs = s->set.v[i].conf;
+	for (size_t i = 0; i < s->set.n; i++) {
+		const struct config *c = s->set.v[i].conf;
+
+		if (!config_intercepts(c))
+			continue;
+		if (!needs)
+			needs = c;
+		if (!same_text(c->tls.ca_cert, needs->tls.ca_cert) ||
+		    !same_text(c->tls.ca_key, needs->tls.ca_key) ||
+		    !same_text(c->tls.keylog, needs->tls.keylog))
+			return error_set(
+				err,
+				"sandbox '%s': tls.intercept_ca and tls.keylog are those of "
+				"the whole process; give all sandboxes the same, or none",
+				s->set.v[i].name);
 	}
 	if (!needs)
 		return 0;

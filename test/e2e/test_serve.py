@@ -415,3 +415,17 @@ def test_frames_of_each_vm_go_to_a_file_of_its_own(t):
     assert p.stop().rc == 0
     assert re.sub(r"\s", " ", p.err) == "", p.err
     assert {"x-sandbox-0.pcapng", "x-sandbox-1.pcapng"} <= set(os.listdir(t.dir))
+
+
+@test(smoke=True)
+def test_one_authority_signs_for_all_sandboxes(t):
+    """Two of them would need two key holders: the start says so, and which sandbox is meant."""
+    path = t.dir + "/two.yaml"
+    with open(path, "w") as f:
+        f.write("""
+sandboxes:
+  - {name: a, link: "stream:%(d)s/a.sock", tls: {enabled: true}}
+  - {name: b, link: "stream:%(d)s/b.sock", tls: {enabled: true, intercept_ca: {cert_path: %(d)s/b.crt, key_path: %(d)s/b.key}}}
+""" % dict(d=t.dir))
+    r = t.host([t.weir, "serve", "--config", path], rc=125, env={"XDG_STATE_HOME": t.dir + "/state"})
+    assert "sandbox 'b'" in r.err and "intercept_ca" in r.err and len(r.err.strip().splitlines()) == 1, r
