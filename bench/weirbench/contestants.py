@@ -13,11 +13,12 @@ import tempfile
 import time
 
 from . import proc
-from .lab import SERVER, cubic
+from .lab import IPERF_PORT, SERVER, cubic
 from .netns import NetNs
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 READY_SECONDS = 10
+LOAD_PORTS = (7001, 7002, 7003)  # of the load generator's server: sink, source and echo
 
 
 STAGE = "/mnt"  # a tmpfs of the benchmark's own mount namespace
@@ -63,9 +64,9 @@ class Guest:
     def hold_command(self):
         return [self.lab.load, "hold", self.token]
 
-    def spawn(self, argv, **kw):
+    def spawn(self, argv, as_user=True, **kw):
         kw.setdefault("stdout", subprocess.DEVNULL)
-        p = self.lab.host.popen(argv, as_user=True, env=self.env, stderr=self.stderr, **kw)
+        p = self.lab.host.popen(argv, as_user, env=self.env, stderr=self.stderr, **kw)
         self.procs.append(p)
         return p
 
@@ -148,6 +149,7 @@ class Guest:
 
 class Contestant:
     has_gateway = True  # processes of its own, whose CPU time and memory count
+    rows = ""  # a regular expression: the measurements that it takes part in
     kind = ""
 
     def __init__(self, name, mtu):
@@ -260,6 +262,23 @@ class Slirp(Contestant):
         return _package_version(self.path) or _first_line([self.path, "--version"])
 
 
+def _pair(guest, name, net):
+    """A veth pair between the host and a new guest namespace, whose default route it is: 10.net.0.0/24 and fdnet::/64."""
+    host, ns = guest.lab.host, NetNs(name)
+    ns.ip("link set lo up")
+    host.run(["ip", "link", "del", f"{name}0"], capture_output=True)  # of a guest that ended just now
+    host.ip(f"link add {name}0 type veth peer name eth0 netns {ns.handle()}",
+            f"addr add 10.{net}.0.1/24 dev {name}0",
+            f"addr add fd{net}::1/64 dev {name}0 nodad",
+            f"link set {name}0 up")
+    ns.ip(f"addr add 10.{net}.0.2/24 dev eth0",
+          f"addr add fd{net}::2/64 dev eth0 nodad",
+          "link set eth0 up",
+          f"route add default via 10.{net}.0.1",
+          f"-6 route add default via fd{net}::1")
+    return ns
+
+
 class Veth(Contestant):
     """The kernel alone: a veth pair into the host's namespace, which routes."""
 
@@ -268,17 +287,7 @@ class Veth(Contestant):
 
     def start(self, guest, idle):
         host = guest.lab.host
-        ns = guest.ns = NetNs(self.name)
-        ns.ip("link set lo up")
-        host.ip(f"link add veth0 type veth peer name eth0 netns {ns.handle()}",
-                "addr add 10.66.0.1/24 dev veth0",
-                "addr add fd66::1/64 dev veth0 nodad",
-                "link set veth0 up")
-        ns.ip("addr add 10.66.0.2/24 dev eth0",
-              "addr add fd66::2/64 dev eth0 nodad",
-              "link set eth0 up",
-              "route add default via 10.66.0.1",
-              "-6 route add default via fd66::1")
+        guest.ns = _pair(guest, self.name, 66)
         host.sysctl("net.ipv4.ip_forward", "1")
         host.sysctl("net.ipv6.conf.all.forwarding", "1")
         guest.lab.internet.ip("route replace 10.66.0.0/24 via 198.51.100.1",
@@ -286,6 +295,38 @@ class Veth(Contestant):
 
     def start_command(self):
         return ["unshare", "--user", "--map-root-user", "--net", "true"]
+
+    def version(self):
+        return os.uname().release
+
+
+class Splice(Contestant):
+    """Two kernel TCP connections back to back, joined by splice(2): what a gateway that ends connections could move if
+    it did nothing itself. It has no policy and no isolation, and needs root; it is here to be compared with."""
+
+    kind = "splice"
+    rows = "^(tcp|pump)"
+
+    def __init__(self, name, mtu):
+        super().__init__(name, mtu)
+        self.path = None
+
+    def check(self):
+        if not self.path:
+            self.path = stage(os.environ["WEIR_BENCH_RELAY"])
+
+    def start(self, guest, idle):
+        host, there = guest.lab.host, f"{self.name}0"
+        guest.ns = _pair(guest, self.name, 67)
+        # What comes from the guest is the relay's, whomever it is for.
+        for family, everything in (("-4", "0.0.0.0/0"), ("-6", "::/0")):
+            host.run(["ip", family, "rule", "del", "iif", there], capture_output=True)
+            host.ip(f"{family} rule add iif {there} lookup 67",
+                    f"{family} route replace local {everything} dev lo table 67")
+        relay = guest.spawn([self.path, str(IPERF_PORT), *map(str, LOAD_PORTS)], as_user=False,
+                            stdout=subprocess.PIPE, text=True)
+        if relay.stdout.readline() != "ready\n":
+            raise Unavailable(f"the relay did not start: {guest.said()}")
 
     def version(self):
         return os.uname().release
@@ -335,4 +376,4 @@ def standard(weir_path):
     return [Weir("weir", weir_path),
             Pasta("pasta-1500", "pasta", 1500), Pasta("pasta-65520", "pasta", 65520),
             Slirp("slirp-1500", "slirp4netns", 1500), Slirp("slirp-65520", "slirp4netns", 65520),
-            Veth("veth", 1500)]
+            Splice("splice", 1500), Veth("veth", 1500)]

@@ -104,7 +104,11 @@ def tcp_six(way):
 def tcp_many(way, flows):
     def run(guest, plan):
         r = iperf(guest, way == "in", flows=flows, seconds=plan.side)
-        return {f"tcp_{way}_{flows}": r["gbit"], f"jain_{way}_{flows}": r["jain"]}
+        values = {f"tcp_{way}_{flows}": r["gbit"], f"jain_{way}_{flows}": r["jain"],
+                  f"cpu_all_{way}_{flows}": r["cpu_all"]}
+        if guest.contestant.has_gateway:
+            values[f"cpu_{way}_{flows}"] = r["cpu"]
+        return values
     return run
 
 

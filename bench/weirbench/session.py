@@ -117,7 +117,7 @@ class Session:
                 if row in self.plan.left_out or not self.rows.search(row):
                     continue
                 for c in field:
-                    if c.name in guests:
+                    if c.name in guests and re.search(c.rows, row):
                         self.record(c, row, lambda: take(guests[c.name], self.plan))
                         self.revive(c, row, guests)
         finally:
@@ -142,6 +142,8 @@ class Session:
         # In several goes, so that they too are interleaved.
         for _ in range(3):
             for c in self.ready():
+                if not re.search(c.rows, "start"):
+                    continue
                 self.record(c, "start", lambda: measure.start_time(self.lab, c, self.plan.starts))
 
     def memory(self):
@@ -149,7 +151,7 @@ class Session:
         if not any(self.rows.search(r) for r in ("rss_idle", "rss_conns")):
             return
         for c in self.ready():
-            if not c.has_gateway:
+            if not c.has_gateway or not re.search(c.rows, "rss_idle"):
                 continue
             g = self.guest(c)
             if g:
