@@ -8,7 +8,7 @@
 #   make check-all      the same without a bound on time
 #   make demo           the main job, offline, on an internet made of namespaces
 #   make bench          speed beside other gateways; `make bench-quick` for a first look, `make bench-plot` draws;
-#                       its later parts alone: bench-names, bench-tls, bench-vms (QUICK=1, PASST=path, WEIR=path)
+#                       its later parts alone: bench-names, bench-tls, bench-wan, bench-vms (QUICK=1, PASST=path, WEIR=path)
 #   make fuzz           every fuzzer for FUZZ_SECONDS each
 #   make format         clang-format over the tree
 #   make install        PREFIX (/usr/local) and DESTDIR are honoured
@@ -25,7 +25,7 @@ BUILD := build
 MESON_ARGS :=
 endif
 
-.PHONY: all check check-all demo bench bench-names bench-tls bench-vms bench-quick bench-plot build-fuzz fuzz format install clean have-tools
+.PHONY: all check check-all demo bench bench-names bench-tls bench-wan bench-vms bench-quick bench-plot build-fuzz fuzz format install clean have-tools
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -54,7 +54,7 @@ demo:
 # One after another, and each even where another one could not run.
 bench: all
 	bench/run --weir $(WEIR)
-	$(MAKE) -s -k -j1 bench-names bench-tls bench-vms
+	$(MAKE) -s -k -j1 bench-names bench-tls bench-wan bench-vms
 
 # Decisions, loading, DNS beside dnsmasq, and what a rule for names costs a stream behind its first bytes.
 bench-names: all
@@ -65,6 +65,10 @@ bench-names: all
 # Interception beside mitmproxy, squid, and OpenSSL by itself.
 bench-tls: all
 	bench/show bench/tls --weir $(WEIR) $(if $(QUICK),--rounds 1 --seconds 1)
+
+# Far, lossy and narrow links beside the kernel's own TCP. Under 3 minutes.
+bench-wan: all
+	bench/show bench/wan --weir $(WEIR) --rounds 1 $(if $(QUICK),--seconds 1)
 
 # What weir is to virtual machines: its links' ceilings, many sandboxes in one process, and one machine's network
 # over each link beside QEMU's own and passt. Under 6 minutes; QUICK=1: under 2.
