@@ -5,6 +5,7 @@
  *
  *	wan_link IF-A IF-B [loss=PER-MILLE] [delay=MICROSECONDS] [rate=MBIT/S queue=FRAMES] [seed=N]
  *
+ * The queue holds as many bytes as so many full frames are.
  * Runs until it is killed or an interface goes. Losses follow from the seed, so that every
  * contestant meets the same. Where frames are lost or queued, super-segments are cut to frames of
  * the MTU first, so that single segments are lost as on a wire; a link that only delays leaves them
@@ -34,6 +35,7 @@
 #define ETH       14
 #define BURST     64           /* frames taken from one side before the other has its turn */
 #define FRAME_MAX 70000
+#define FULL      1538u        /* bytes that a full frame takes on the wire */
 #define WIRE      (128u << 20) /* bytes that are on their way in one direction at most */
 
 /* One direction: frames on their way, one behind the other, in the order in which they are due. */
@@ -177,10 +179,12 @@ static void emit(struct way *w, struct virtio_net_hdr *h, uint8_t *frame, size_t
 	if (rng_next() % 1000 < conf.loss)
 		return;
 	if (conf.rate) {
-		uint64_t takes = (uint64_t)(len + 24) * 8000 / conf.rate;
-		if (w->clear_ns > now_ns && w->clear_ns - now_ns > takes * conf.queue)
+		uint64_t ns_each_byte_x1000 = 8000000u / conf.rate;
+		if (w->clear_ns > now_ns &&
+		    w->clear_ns - now_ns > conf.queue * FULL * ns_each_byte_x1000 / 1000)
 			return;
-		leaves = (w->clear_ns > now_ns ? w->clear_ns : now_ns) + takes;
+		leaves = (w->clear_ns > now_ns ? w->clear_ns : now_ns) +
+			 (len + 24) * ns_each_byte_x1000 / 1000;
 		w->clear_ns = leaves;
 	}
 	if (!conf.rate && !conf.delay_us) {
