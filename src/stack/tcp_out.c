@@ -420,7 +420,9 @@ static uint32_t output_room(const struct tcp_conn *c)
 	 * window, or all alone. */
 	if (room < c->mss && room < c->snd_wnd_max / 2 && out)
 		return 0;
-	return room;
+	/* Whole segments, or each burst that the congestion window bounds would end with a short
+	 * one in the middle of the stream. The guest may offer what window it likes. */
+	return cwnd < wnd && room > c->mss ? room - room % c->mss : room;
 }
 
 static void output_new(struct tcp_conn *c)
