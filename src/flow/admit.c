@@ -121,6 +121,13 @@ static bool admit_look(struct sandbox *sb, const struct policy_facts *f,
 	return false;
 }
 
+/* Where only some names are allowed a proxy, let in by its address, is not to lead to the others:
+ * what it is asked for is judged (target.h), so its first bytes have to be seen. */
+static bool may_be_proxy(const struct sandbox *sb, const struct policy_facts *f)
+{
+	return f->dir == POLICY_EGRESS && f->proto == POLICY_TCP && policy_has_names(sb->policy);
+}
+
 struct admission flow_admit(struct sandbox *sb, const struct policy_facts *f,
 			    const struct ipaddr *guest, uint16_t guest_port)
 {
@@ -134,7 +141,7 @@ struct admission flow_admit(struct sandbox *sb, const struct policy_facts *f,
 		return a;
 	}
 	a.hold = a.verdict.answer == POLICY_NEED_NAME ||
-		 (a.verdict.by_name && f->seen == POLICY_NAME_UNSEEN);
+		 (a.verdict.by_name && f->seen == POLICY_NAME_UNSEEN) || may_be_proxy(sb, f);
 	if (f->dir != POLICY_EGRESS)
 		return a;
 	a.look = admit_look(sb, f, &asked, guest, guest_port, &a.verdict);

@@ -37,7 +37,7 @@ bool first_flight_untaken(struct first_flight *ff, enum taker_kind kind,
 	const struct taker_first t = {.kind = kind,
 				      .hello = hello,
 				      .bytes = first,
-				      .begun = ff->server_first_n || ff->word_n};
+				      .begun = ff->server_first_n || ff->word_n || ff->in_tunnel};
 	struct policy_verdict no = {POLICY_DENY, REASON_NONE, -1, "default", false};
 
 	if (!ff->sb->taker)
@@ -63,9 +63,17 @@ bool first_flight_untaken(struct first_flight *ff, enum taker_kind kind,
 	return false;
 }
 
+struct policy_verdict first_flight_judge(struct first_flight *ff, enum policy_seen seen,
+					 const struct name *name)
+{
+	if (!ff->in_tunnel)
+		return flow_judge(ff->sb, ff->flow, seen, name);
+	return flow_target_judge(ff->sb, ff->flow, &ff->flow->target->at, seen, name);
+}
+
 void first_flight_nameless(struct first_flight *ff, enum policy_seen seen)
 {
-	struct policy_verdict v = flow_judge(ff->sb, ff->flow, seen, NULL);
+	struct policy_verdict v = first_flight_judge(ff, seen, NULL);
 
 	if (v.answer != POLICY_ALLOW)
 		first_flight_deny(ff, FF_DENY_RST, &v, NULL, 0);
@@ -85,9 +93,7 @@ static void look_http(struct first_flight *ff, enum taker_kind kind, struct view
 {
 	if (!first_flight_untaken(ff, kind, NULL, NULL, first))
 		return;
-	if (ff->unruled)
-		first_flight_pass(ff);
-	else if (kind == TAKER_H1)
+	if (kind == TAKER_H1)
 		first_flight_begin_h1(ff);
 	else
 		first_flight_begin_h2(ff);
@@ -99,7 +105,7 @@ static void look(struct first_flight *ff, struct view first)
 		first_flight_look_tls(ff, first);
 		return;
 	}
-	switch (http_guess(first)) {
+	switch (ff->as_http ? HTTP_GUESS_H1 : http_guess(first)) {
 	case HTTP_GUESS_MORE:
 		return;
 	case HTTP_GUESS_NO:
@@ -136,6 +142,7 @@ static void wait_for_more(struct first_flight *ff, struct view first)
 	if (timer_armed(&ff->patience) && !lone && !ff->lone)
 		return;
 	ff->lone = lone;
+	ff->text = first.p[0] < TLS_TYPE_FIRST || first.p[0] > TLS_TYPE_LAST;
 	timer_set(&ff->sb->loop->wheel, &ff->patience,
 		  ff->sb->loop->now_us + (lone ? FIRST_FLIGHT_QUIET_US : FIRST_FLIGHT_US));
 }
@@ -150,10 +157,18 @@ static bool word_is_wanted(struct first_flight *ff)
 	       ff->sb->taker->first(ff->sb, ff->flow, NULL, &t, &why) != TAKER_LEAVE;
 }
 
+static bool may_be_nameless(struct first_flight *ff)
+{
+	if (!ff->in_tunnel)
+		return flow_may_be_nameless(ff->sb, ff->flow);
+	return flow_target_decide(ff->sb, &ff->flow->target->at, POLICY_NAME_NONE, NULL).answer ==
+	       POLICY_ALLOW;
+}
+
 /* It shows no name, so it goes only where that is enough. */
 static void let_word_go(struct first_flight *ff)
 {
-	if (!flow_may_be_nameless(ff->sb, ff->flow) || word_is_wanted(ff)) {
+	if (!may_be_nameless(ff) || word_is_wanted(ff)) {
 		ff->lone = false;
 		timer_set(&ff->sb->loop->wheel, &ff->patience,
 			  ff->sb->loop->now_us + FIRST_FLIGHT_US);
@@ -161,6 +176,24 @@ static void let_word_go(struct first_flight *ff)
 	}
 	ff->admitted = ff->waiting;
 	tcp_end_writable(&ff->sb->stack, ff->end.conn);
+}
+
+/* Text could be the beginning of a request, and where that needs no name of its own, what comes
+ * behind it is not to pass unseen: a proxy may be asked for anybody. */
+static void guess_is_over(struct first_flight *ff)
+{
+	struct policy_verdict v;
+
+	if (!ff->text) {
+		first_flight_nameless(ff, POLICY_NAME_ABSENT);
+		return;
+	}
+	v = first_flight_judge(ff, POLICY_NAME_ABSENT, NULL);
+	ff->as_http = v.answer == POLICY_ALLOW;
+	if (ff->as_http)
+		tcp_end_writable(&ff->sb->stack, ff->end.conn);
+	else
+		first_flight_deny(ff, FF_DENY_RST, &v, NULL, 0);
 }
 
 /* What has not shown by now what it is has had its chance. */
@@ -171,7 +204,7 @@ static void patience_over(struct timer *t)
 	if (ff->state == FF_GUESS && ff->flow && ff->lone) {
 		let_word_go(ff);
 	} else if (ff->state == FF_GUESS && ff->flow) {
-		first_flight_nameless(ff, POLICY_NAME_ABSENT);
+		guess_is_over(ff);
 	} else if (ff->state == FF_DENYING || ff->state == FF_DENIED) {
 		tcp_conn_abort(&ff->sb->stack, ff->end.conn);
 	}
@@ -441,11 +474,6 @@ struct first_flight *first_flight_new(struct sandbox *sb, struct flow *f, struct
 	f->undecided = true;
 	*ret_here = ff;
 	return ff;
-}
-
-void first_flight_unruled(struct first_flight *ff)
-{
-	ff->unruled = true;
 }
 
 void first_flight_accept(struct first_flight *ff, struct tcp_conn *c)

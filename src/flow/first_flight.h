@@ -45,9 +45,6 @@ struct first_flight;
  */
 struct first_flight *first_flight_new(struct sandbox *sb, struct flow *f, struct flow_end *inner,
 				      struct first_flight **ret_here);
-/* It stands there for the taker (taker.h) alone, and no rule needs a name: HTTP that is not taken
- * passes as it is. */
-void first_flight_unruled(struct first_flight *ff);
 /* The guest's connection begins with this end: SYN-ACK goes out. */
 void first_flight_accept(struct first_flight *ff, struct tcp_conn *c);
 /* The flow is about to be over and is not asked about any more. */

@@ -5,6 +5,7 @@
  *	- what reached the server is a prefix of what the guest said, and nothing of it but a first
  *	  word did before a verdict let it;
  *	- read by itself, what reached the server names no other host;
+ *	- nor does it ask a proxy, whose address is allowed, for another host;
  *	- the guest sees one stream: what was shown at a place is what is shown there again.
  */
 #include <errno.h>
@@ -39,6 +40,7 @@ static struct {
 	bool server_over, guest_done;
 	unsigned allowed, denied;
 	bool nameless_ok, gone;
+	bool proxy; /* the flow is allowed by its address, whatever it shows; targets are by name */
 } z;
 
 static void require(bool ok)
@@ -52,8 +54,9 @@ static void require(bool ok)
 struct policy_verdict flow_judge(struct sandbox *sb, struct flow *f, enum policy_seen seen,
 				 const struct name *name)
 {
-	bool ok = seen == POLICY_NAME_SEEN ? strcmp(name->s, GOOD_NAME) == 0
-					   : seen == POLICY_NAME_NONE && z.nameless_ok;
+	bool ok = z.proxy                    ? true
+		  : seen == POLICY_NAME_SEEN ? strcmp(name->s, GOOD_NAME) == 0
+					     : seen == POLICY_NAME_NONE && z.nameless_ok;
 
 	z.allowed += ok;
 	z.denied += !ok;
@@ -68,9 +71,37 @@ void flow_refuse(struct sandbox *sb, const struct flow *f, const struct policy_v
 	z.denied++;
 }
 
+/* Of a proxy's target that is a name: bound to itself. */
+struct policy_verdict policy_decide(const struct policy *p, const struct policy_env *env,
+				    const struct policy_facts *f)
+{
+	bool ok = strcmp(f->bound[0]->s, GOOD_NAME) == 0;
+
+	if (f->seen == POLICY_NAME_SEEN)
+		ok &= strcmp(f->name->s, GOOD_NAME) == 0;
+	if (f->seen == POLICY_NAME_ABSENT || (f->seen == POLICY_NAME_NONE && !z.nameless_ok))
+		ok = false;
+	return (struct policy_verdict){.answer = ok ? POLICY_ALLOW : POLICY_DENY,
+				       .reason = ok ? REASON_NONE : REASON_NAME_MISMATCH,
+				       .rule = -1,
+				       .rule_text = "default"};
+}
+
+/* An address. */
+struct policy_verdict flow_decide(struct sandbox *sb, const struct policy_facts *f)
+{
+	return (struct policy_verdict){POLICY_DENY, REASON_DEFAULT, -1, "default", false};
+}
+
+void flow_note_refusal(struct sandbox *sb, const struct policy_facts *f, const struct ipaddr *guest,
+		       uint16_t guest_port, uint64_t flow, const struct policy_verdict *v)
+{
+	z.denied++;
+}
+
 bool flow_may_be_nameless(struct sandbox *sb, const struct flow *f)
 {
-	return z.nameless_ok;
+	return z.nameless_ok || z.proxy;
 }
 
 bool flow_is_hidden(const struct sandbox *sb, const struct hello *h)
@@ -154,7 +185,8 @@ static ssize_t inner_push(struct flow_end *e, const struct iovec *iov, int n)
 {
 	size_t took = 0;
 
-	bool word = z.nameless_ok && z.reached.len + total_len(iov, n) <= FIRST_FLIGHT_WORD &&
+	bool word = (z.nameless_ok || z.proxy) &&
+		    z.reached.len + total_len(iov, n) <= FIRST_FLIGHT_WORD &&
 		    z.guest.b[0] != TLS_HANDSHAKE;
 	/* In HTTP/2 the settings pass before the first request: clients may wait for the server's.
 	 */
@@ -261,7 +293,7 @@ static void check_hello(void)
 {
 	struct hello h;
 
-	if (hello_read_records(view_make(z.reached.b, z.reached.len), &h) == HELLO_DONE)
+	if (!z.proxy && hello_read_records(view_make(z.reached.b, z.reached.len), &h) == HELLO_DONE)
 		require(h.sni == HELLO_SNI_NAME && strcmp(h.name.s, GOOD_NAME) == 0 && !h.ech);
 }
 
@@ -278,7 +310,7 @@ static void check_requests(void)
 		const struct h1_head *head = h1_head(h);
 
 		view_skip(&v, used);
-		if (ev == H1_HEAD)
+		if (ev == H1_HEAD && (!z.proxy || head->connect || head->absolute))
 			require(head->has_authority &&
 				strcmp(head->authority.name.s, GOOD_NAME) == 0);
 		on = ev == H1_HEAD || ev == H1_BODY || ev == H1_TRAILER || ev == H1_END;
@@ -329,6 +361,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	z.inner.ops = &inner_ops;
 	z.inner_room = 1 << 20;
 	z.nameless_ok = data[0] & 1;
+	z.proxy = data[0] & 2;
 	z.ff = first_flight_new(&z.sb, &z.flow, &z.inner, &z.ff);
 	if (!z.ff)
 		return 0;
@@ -352,5 +385,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_hello();
 	if (!z.gone)
 		drop_end();
+	flow_target_forget(&z.flow);
 	return 0;
 }

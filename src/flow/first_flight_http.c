@@ -21,13 +21,72 @@ static struct policy_verdict judge_authority(struct first_flight *ff,
 					     const struct http_authority *a)
 {
 	if (a && a->name.len)
-		return flow_judge(ff->sb, ff->flow, POLICY_NAME_SEEN, &a->name);
-	return flow_judge(ff->sb, ff->flow, POLICY_NAME_ABSENT, NULL);
+		return first_flight_judge(ff, POLICY_NAME_SEEN, &a->name);
+	return first_flight_judge(ff, POLICY_NAME_ABSENT, NULL);
+}
+
+static struct policy_verdict http_rule(void)
+{
+	return (struct policy_verdict){POLICY_DENY, REASON_HTTP_RULE, -1, "default", false};
+}
+
+/* A request that only a proxy can answer: for a tunnel, or for what a URL names. */
+static struct policy_verdict judge_target(struct first_flight *ff, const struct h1_head *head)
+{
+	struct http_authority to = head->authority;
+	enum policy_seen seen = to.name.len     ? POLICY_NAME_SEEN
+				: head->connect ? POLICY_NAME_UNSEEN
+						: POLICY_NAME_ABSENT;
+
+	to.port = head->port;
+	if (!ff->in_tunnel)
+		return flow_target_judge(ff->sb, ff->flow, &to, seen,
+					 to.name.len ? &to.name : NULL);
+	struct policy_verdict v = http_rule(); /* one proxy behind the other */
+	flow_target_refuse(ff->sb, ff->flow, &to, &v);
+	return v;
+}
+
+/* A URL of the far end's own is what any server takes. */
+static bool is_own(const struct first_flight *ff, const struct h1_head *head)
+{
+	struct http_authority to = head->authority;
+
+	to.port = head->port;
+	return !head->connect &&
+	       (ff->in_tunnel ? http_authority_eq(&ff->flow->target->at, &to, to.port)
+			      : flow_target_is_own(ff->flow, &to));
+}
+
+static struct policy_verdict judge_h1(struct first_flight *ff, const struct h1_head *head)
+{
+	struct policy_verdict v =
+		judge_authority(ff, head->has_authority ? &head->authority : NULL);
+
+	if (v.answer != POLICY_ALLOW)
+		return v;
+	if ((head->connect || head->absolute) && !is_own(ff, head))
+		return judge_target(ff, head);
+	if (!ff->in_tunnel)
+		flow_target_forget(ff->flow);
+	return v;
+}
+
+/* What goes on in a tunnel that is a stream among others could not be looked at. */
+static struct policy_verdict judge_h2(struct first_flight *ff, const struct h2_request *r)
+{
+	struct policy_verdict v = judge_authority(ff, r->has_authority ? &r->authority : NULL);
+
+	if (v.answer == POLICY_ALLOW && r->connect && !r->protocol.len) {
+		v = http_rule();
+		flow_refuse(ff->sb, ff->flow, &v);
+	}
+	return v;
 }
 
 static struct policy_verdict refuse_malformed(struct first_flight *ff)
 {
-	struct policy_verdict v = {POLICY_DENY, REASON_HTTP_RULE, -1, "default", false};
+	struct policy_verdict v = http_rule();
 
 	flow_refuse(ff->sb, ff->flow, &v);
 	return v;
@@ -86,7 +145,7 @@ static bool admit_h1_head(struct first_flight *ff)
 	const struct http_authority *a = head->has_authority ? &head->authority : NULL;
 
 	if (!ff->head_waits) {
-		struct policy_verdict v = judge_authority(ff, a);
+		struct policy_verdict v = judge_h1(ff, head);
 		if (v.answer != POLICY_ALLOW) {
 			first_flight_deny(ff, FF_DENY_H1, &v, a, 403);
 			return false;
@@ -98,6 +157,30 @@ static bool admit_h1_head(struct first_flight *ff)
 	ff->unanswered++;
 	ff->in_request = true;
 	return true;
+}
+
+/*
+ * The proxy has agreed, and the guest's next bytes are the tunnel's: they are looked at like the
+ * first ones of a connection to its far end. What belongs to the request goes before.
+ */
+static void begin_tunnel(struct first_flight *ff)
+{
+	ff->opens = ff->admitted;
+	if (ff->opens)
+		return;
+	first_flight_call(ff);
+	first_flight_done_http(ff);
+	ff->h1 = NULL;
+	ff->watch = NULL;
+	ff->unanswered = 0;
+	ff->head_waits = ff->in_request = ff->in_answer = ff->unreadable = false;
+	ff->parsed = 0;
+	ff->word_n = 0;
+	ff->server_first_n = 0;
+	ff->server_more = ff->consumed = false;
+	timer_cancel(&ff->sb->loop->wheel, &ff->patience);
+	ff->in_tunnel = true;
+	ff->state = FF_GUESS;
 }
 
 /* Looks at one piece; false where nothing more is to be looked at now. */
@@ -125,7 +208,10 @@ static bool parse_h1(struct first_flight *ff, struct view piece)
 		case H1_WAIT:
 			return false;
 		case H1_TUNNEL:
-			first_flight_pass(ff);
+			if (h1_head(ff->h1)->connect)
+				begin_tunnel(ff);
+			else
+				first_flight_pass(ff);
 			return false;
 		case H1_ERROR: {
 			struct policy_verdict v = refuse_malformed(ff);
@@ -228,7 +314,7 @@ static bool parse_h2(struct first_flight *ff, struct view piece)
 		case H2_REQUEST: {
 			const struct h2_request *r = h2_request(ff->h2);
 			const struct http_authority *a = r->has_authority ? &r->authority : NULL;
-			v = judge_authority(ff, a);
+			v = judge_h2(ff, r);
 			if (v.answer != POLICY_ALLOW) {
 				first_flight_deny(ff, FF_DENY_H2, &v, a, 403);
 				return false;
@@ -307,6 +393,8 @@ static void check_end(struct first_flight *ff, size_t offered)
 
 ssize_t first_flight_push_http(struct first_flight *ff, const struct iovec *iov, int n)
 {
+	ssize_t took;
+
 	if (ff->state == FF_HTTP && ff->flow) {
 		if (ff->h2 && ff->unreadable)
 			deny_malformed(ff);
@@ -319,7 +407,10 @@ ssize_t first_flight_push_http(struct first_flight *ff, const struct iovec *iov,
 		return ff->inner->ops->push(ff->inner, iov, n);
 	case FF_HTTP:
 	case FF_DENYING:
-		return first_flight_push_admitted(ff, iov, n);
+		took = first_flight_push_admitted(ff, iov, n);
+		if (ff->opens && !ff->admitted)
+			first_flight_call(ff); /* for what is behind */
+		return took;
 	default:
 		return -EAGAIN; /* denied: asked again, everything is taken to nowhere */
 	}

@@ -8,6 +8,7 @@
 
 #include "flow/first_flight.h"
 #include "flow/taker.h"
+#include "flow/target.h"
 #include "http/h1.h"
 #include "http/h1_watch.h"
 #include "http/h2.h"
@@ -58,6 +59,7 @@ struct first_flight {
 	uint8_t word_n;
 	bool lone;      /* `patience` is for a word that waits, ... */
 	size_t waiting; /* ... of so many bytes */
+	bool text;      /* what waits is no TLS */
 	/* Of the bytes that wait in the stack's queue, from its first on */
 	size_t parsed;   /* were looked at */
 	size_t admitted; /* may pass; at most `parsed` */
@@ -70,7 +72,9 @@ struct first_flight {
 	bool in_answer;         /* h1: the server has begun an answer and not ended it */
 	bool at_gap;            /* h2: what was shown of the server ends between two frames */
 	bool unreadable;        /* the server cannot be followed: a refusal is a reset */
-	bool unruled;           /* no rule needs a name */
+	bool opens;             /* a tunnel begins behind what is admitted */
+	bool in_tunnel;         /* behind a CONNECT: what is judged is flow->target */
+	bool as_http;           /* FF_GUESS: whatever else it could be, it is read as HTTP/1 */
 	uint8_t taken;          /* FF_TAKEN: enum taker_kind */
 	struct retry retry;     /* FF_TLS */
 	uint8_t server_first[FIRST_SERVER_MAX]; /* of the server's stream, from its start */
@@ -88,6 +92,9 @@ bool first_flight_is_last(const struct first_flight *ff, size_t offered);
 size_t first_flight_total(const struct iovec *iov, int n);
 /* The flow needs no more looking: the socket's own end takes over. */
 void first_flight_pass(struct first_flight *ff);
+/* As flow_judge(), or in a tunnel about its far end. */
+struct policy_verdict first_flight_judge(struct first_flight *ff, enum policy_seen seen,
+					 const struct name *name);
 /* It shows no name: passes or is reset. */
 void first_flight_nameless(struct first_flight *ff, enum policy_seen seen);
 /* The taker's turn. True where the flow goes on as if there were none; else it was taken, or

@@ -16,9 +16,9 @@ static bool judge_hello(struct first_flight *ff, const struct hello *h, enum tak
 		v = (struct policy_verdict){POLICY_DENY, REASON_ECH, -1, "default", false};
 		flow_refuse(ff->sb, ff->flow, &v);
 	} else if (h->sni == HELLO_SNI_NAME) {
-		v = flow_judge(ff->sb, ff->flow, POLICY_NAME_SEEN, &h->name);
+		v = first_flight_judge(ff, POLICY_NAME_SEEN, &h->name);
 	} else {
-		v = flow_judge(ff->sb, ff->flow, POLICY_NAME_ABSENT, NULL);
+		v = first_flight_judge(ff, POLICY_NAME_ABSENT, NULL);
 	}
 	if (v.answer == POLICY_ALLOW)
 		return first_flight_untaken(ff, kind, &v, h, view_make(NULL, 0));

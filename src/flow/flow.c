@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "flow/target.h"
 #include "observe/events.h"
 #include "policy/bindings.h"
 #include "tls/ech.h"
@@ -117,6 +118,7 @@ void flow_close(struct sandbox *sb, struct flow *f, const struct flow_result *r)
 	list_del(&f->node);
 	free(f->name);
 	f->name = NULL;
+	flow_target_forget(f);
 }
 
 void flow_refuse(struct sandbox *sb, const struct flow *f, const struct policy_verdict *v)
@@ -171,8 +173,9 @@ static bool name_still_asked(void *arg, const struct name *name)
 }
 
 /* A flow whose first bytes are still held is judged by them; one that has passed without showing a
- * name where a name is needed now has shown none. */
-static bool flow_forbidden(struct sandbox *sb, const struct flow *f, struct policy_verdict *ret)
+ * name where a name is needed now has shown none. Behind a proxy both ends are judged. */
+static bool flow_forbidden(struct sandbox *sb, const struct flow *f, struct policy_verdict *ret,
+			   bool *ret_of_target)
 {
 	struct policy_facts facts = flow_facts(f);
 
@@ -181,6 +184,10 @@ static bool flow_forbidden(struct sandbox *sb, const struct flow *f, struct poli
 		ret->answer = POLICY_DENY;
 		ret->reason = REASON_NO_NAME;
 	}
+	if (ret->answer == POLICY_DENY || !f->target)
+		return ret->answer == POLICY_DENY;
+	*ret_of_target = true;
+	*ret = flow_target_again(sb, f);
 	return ret->answer == POLICY_DENY;
 }
 
@@ -196,12 +203,16 @@ void flows_judge(struct sandbox *sb)
 	while ((n = list_pop(&todo))) {
 		struct flow *f = container_of(n, struct flow, node);
 		struct policy_verdict v;
+		bool of_target = false;
 
 		list_add_tail(&sb->flows, n);
-		if (!flow_forbidden(sb, f, &v))
+		if (!flow_forbidden(sb, f, &v, &of_target))
 			continue;
 		v.reason = REASON_POLICY_CHANGED;
-		flow_refuse(sb, f, &v);
+		if (of_target)
+			flow_target_refuse(sb, f, &f->target->at, &v);
+		else
+			flow_refuse(sb, f, &v);
 		f->forbidden = true;
 		f->forbid(sb, f);
 	}

@@ -3,8 +3,8 @@
  * One admitted flow, whatever its protocol and direction: what policy, bindings and events need to
  * know of it for as long as it lives. The relays embed it in their own records.
  *
- * When the policy changes every flow is judged again, with the name that it has shown; what the new
- * policy forbids ends at once (flows_judge()).
+ * When the policy changes every flow is judged again, with the name that it has shown, and with
+ * what a proxy was asked for (target.h); what the new policy forbids ends at once (flows_judge()).
  *
  * Bounds: those of the tables that the relays keep; a flow allocates only the name that it has
  * shown.
@@ -26,7 +26,9 @@ struct flow {
 	/* Whoever else knows of it (taker.h) is told that it is about to be over; NULL: nobody. */
 	void (*forget)(void *ctx);
 	void *forget_ctx;
-	struct name *name;           /* that it has shown; owned; NULL: none */
+	struct name *name; /* that it has shown; owned; NULL: none */
+	struct flow_target
+		*target; /* whom a proxy was asked for last (target.h); owned; NULL: none */
 	struct ipaddr guest, remote; /* remote: as the policy judges it */
 	uint16_t guest_port, port;
 	uint8_t dir, proto; /* enum policy_dir, enum policy_proto */

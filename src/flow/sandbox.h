@@ -123,7 +123,7 @@ struct admission {
 	struct ipaddr dial;    /* where the host socket goes */
 	bool to_host_loopback; /* the guest asked for the gateway's address */
 	bool hold; /* the guest's first bytes are to be judged before they leave (first_flight.h) */
-	bool look; /* they are to be shown to the taker (taker.h) */
+	bool look; /* they are to be shown to the taker (taker.h); TCP: the first flight does it */
 };
 struct admission flow_admit(struct sandbox *sb, const struct policy_facts *f,
 			    const struct ipaddr *guest, uint16_t guest_port);

@@ -126,8 +126,6 @@ static void relay_accept(struct sandbox *sb, struct relay *r, struct flow_end *e
 	}
 	struct first_flight *ff = first_flight_new(sb, &r->flow, end, &r->flight);
 	if (ff) {
-		if (!adm.hold)
-			first_flight_unruled(ff);
 		first_flight_accept(ff, c);
 		return;
 	}

@@ -42,8 +42,10 @@ struct http_head {
 	struct http_authority authority;  /* Host or :authority */
 	struct view authority_text;
 	bool has_authority;
-	bool connect; /* CONNECT; where `protocol` is empty: of a tunnel to authority */
-	bool upgrade; /* HTTP/1: asks for another protocol, or Connection: Upgrade */
+	bool absolute; /* HTTP/1: the target is a URL, as it is for a proxy */
+	uint16_t port; /* absolute, CONNECT of HTTP/1: the target's; 0: another form */
+	bool connect;  /* CONNECT; where `protocol` is empty: of a tunnel to authority */
+	bool upgrade;  /* HTTP/1: asks for another protocol, or Connection: Upgrade */
 	/* Of an answer. */
 	int status; /* 100..999 */
 	/* Of both. */

@@ -40,10 +40,12 @@ struct h1_head {
 	uint8_t minor;                   /* HTTP/1.minor: 0 or 1 */
 	struct http_authority authority; /* of an absolute or CONNECT target, else of Host */
 	bool has_authority;              /* false: HTTP/1.0 without a Host field */
-	bool connect;                    /* CONNECT: the server may make the stream a tunnel */
-	bool upgrade;                    /* has an Upgrade field: the same */
-	bool upgrade_h2c;                /* to HTTP/2 among others (RFC 7540 3.2) */
-	bool expect_continue;            /* the body comes behind a 100 */
+	bool absolute;                   /* the target is a URL, as it is for a proxy */
+	uint16_t port;    /* absolute, CONNECT: the target's, its scheme's where none was written */
+	bool connect;     /* CONNECT: the server may make the stream a tunnel */
+	bool upgrade;     /* has an Upgrade field: the same */
+	bool upgrade_h2c; /* to HTTP/2 among others (RFC 7540 3.2) */
+	bool expect_continue; /* the body comes behind a 100 */
 	bool chunked;
 	uint64_t length; /* of the body, where not chunked */
 	const struct http_field *fields;

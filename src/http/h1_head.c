@@ -59,6 +59,8 @@ static bool read_absolute(struct h1 *h, struct view target)
 			return h1_refuse(h, BAD_REQUEST, "the target's host cannot be read");
 		h->head.has_authority = true;
 		h->default_port = i ? PORT_HTTPS : PORT_HTTP;
+		h->head.absolute = true;
+		h->head.port = h->head.authority.port ? h->head.authority.port : h->default_port;
 		return true;
 	}
 	return h1_refuse(h, BAD_REQUEST, "the target is no path and no http or https URL");
@@ -73,6 +75,7 @@ static bool read_target(struct h1 *h, struct view method, struct view target)
 		if (!http_authority_read(target, &h->head.authority) || !h->head.authority.port)
 			return h1_refuse(h, BAD_REQUEST, "CONNECT wants a host and a port");
 		h->head.has_authority = true;
+		h->head.port = h->head.authority.port;
 		return true;
 	}
 	if (target.p[0] == '/')

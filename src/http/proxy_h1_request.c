@@ -89,6 +89,8 @@ static bool fill_request(struct proxy_h1 *p, struct xchg *x, const struct h1_hea
 	h->scheme = p->base.scheme;
 	h->authority = head->authority;
 	h->has_authority = head->has_authority;
+	h->absolute = head->absolute;
+	h->port = head->port;
 	h->connect = head->connect;
 	h->upgrade = hop.upgrade;
 	h->length = head->chunked ? HTTP_LENGTH_STREAM : head->length;

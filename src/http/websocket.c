@@ -4,6 +4,8 @@
  */
 #include "http/websocket.h"
 
+#define RSV1 0x40
+
 /* Of the head whose first two bytes are there. */
 static size_t head_len(const uint8_t *head)
 {
@@ -32,6 +34,43 @@ static bool read_len(struct view *v, uint8_t first, uint64_t *ret)
 	return first == 126 ? *ret >= 126 : *ret > UINT16_MAX && *ret <= INT64_MAX;
 }
 
+static bool bad(struct websocket *w, const char *error)
+{
+	w->error = error;
+	return false;
+}
+
+/* The bits beside the opcode. */
+static bool check_bits(struct websocket *w, const struct websocket_frame *f, uint8_t reserved)
+{
+	bool begins = f->opcode == WEBSOCKET_TEXT || f->opcode == WEBSOCKET_BINARY;
+
+	if (reserved && !(reserved == RSV1 && w->deflate && begins))
+		return bad(w, "a reserved bit is set");
+	if (w->sender == WEBSOCKET_CLIENT && !f->masked)
+		return bad(w, "a client's frame is not masked");
+	if (w->sender == WEBSOCKET_SERVER && f->masked)
+		return bad(w, "a server's frame is masked");
+	return true;
+}
+
+static bool check_kind(struct websocket *w, const struct websocket_frame *f)
+{
+	if (websocket_is_control(f)) {
+		if (f->opcode > WEBSOCKET_PONG)
+			return bad(w, "an unknown opcode");
+		if (!f->fin || f->len > WEBSOCKET_CONTROL_MAX)
+			return bad(w, "a control frame is split or too long");
+		return true;
+	}
+	if (f->opcode > WEBSOCKET_BINARY)
+		return bad(w, "an unknown opcode");
+	if (w->in_message != (f->opcode == WEBSOCKET_CONTINUATION))
+		return bad(w, "a message begins or goes on at a wrong place");
+	w->in_message = !f->fin;
+	return true;
+}
+
 static bool read_head(struct websocket *w)
 {
 	struct view v = view_make(w->head, w->have);
@@ -43,19 +82,12 @@ static bool read_head(struct websocket *w)
 	f.fin = first & 128;
 	f.opcode = first & 15;
 	f.masked = second & 128;
-	if (first & 0x70 || !read_len(&v, second & 127, &f.len))
-		return false;
+	if (!read_len(&v, second & 127, &f.len))
+		return bad(w, "a length is written longer than it has to be");
 	if (f.masked)
 		view_get_bytes(&v, f.mask, sizeof(f.mask));
-	if (websocket_is_control(&f)) {
-		if (f.opcode > WEBSOCKET_PONG || !f.fin || f.len > WEBSOCKET_CONTROL_MAX)
-			return false;
-	} else {
-		if (f.opcode > WEBSOCKET_BINARY ||
-		    w->in_message != (f.opcode == WEBSOCKET_CONTINUATION))
-			return false;
-		w->in_message = !f.fin;
-	}
+	if (!check_bits(w, &f, first & 0x70) || !check_kind(w, &f))
+		return false;
 	w->frame = f;
 	w->left = f.len;
 	return true;

@@ -2,9 +2,11 @@
 /*
  * WebSocket frames (RFC 6455 5.2), read from bytes and written. Sans-IO, no allocation.
  *
- * Refused: reserved bits (no extension is in use: weir lets none be agreed on), unknown opcodes,
- * lengths that are not written as short as they can be, control frames that are split or longer
- * than 125 bytes, continuations without a beginning and messages within messages.
+ * Refused: reserved bits, but for that of compressed messages where these were agreed on (RFC 7692
+ * 6), unknown opcodes, lengths that are not written as short as they can be, control frames that
+ * are split or longer than 125 bytes, continuations without a beginning, messages within messages,
+ * and, where it is said who sends them, frames that are masked and should not be, or the other way
+ * round.
  *
  * May use: base/.
  */
@@ -36,7 +38,16 @@ static inline bool websocket_is_control(const struct websocket_frame *f)
 	return f->opcode >= WEBSOCKET_CLOSE;
 }
 
-struct websocket { /* one direction; all zero: its beginning */
+enum websocket_sender {
+	WEBSOCKET_ANYBODY,
+	WEBSOCKET_CLIENT, /* masks every frame (RFC 6455 5.3) */
+	WEBSOCKET_SERVER, /* masks none */
+};
+
+struct websocket {         /* one direction; all zero: its beginning, of anybody's */
+	uint8_t sender;    /* enum websocket_sender */
+	bool deflate;      /* permessage-deflate was agreed on */
+	const char *error; /* what was wrong, after WEBSOCKET_BAD */
 	struct websocket_frame frame;
 	uint64_t left;   /* of the frame's payload */
 	bool in_payload; /* `frame` is valid, and `left` counts */

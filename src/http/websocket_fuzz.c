@@ -11,9 +11,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define OUT_MAX 4096
 
 /* Frames as they would be written again. Returns their length; *bad: where reading stopped. */
-static size_t copy(struct view in, size_t piece, uint8_t out[OUT_MAX], bool *bad)
+static size_t copy(struct view in, size_t piece, enum websocket_sender sender, uint8_t out[OUT_MAX],
+		   bool *bad)
 {
-	struct websocket w = {0};
+	struct websocket w = {.sender = (uint8_t)sender};
 	struct view part = {0}, got;
 	size_t n = 0;
 
@@ -25,6 +26,9 @@ static size_t copy(struct view in, size_t piece, uint8_t out[OUT_MAX], bool *bad
 			view_take(&in, in.len < piece ? in.len : piece, &part);
 			break;
 		case WEBSOCKET_FRAME:
+			if ((sender == WEBSOCKET_CLIENT && !w.frame.masked) ||
+			    (sender == WEBSOCKET_SERVER && w.frame.masked))
+				abort();
 			n += websocket_head(&w.frame, out + n);
 			break;
 		case WEBSOCKET_PAYLOAD:
@@ -50,10 +54,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 1 || size > OUT_MAX / 2)
 		return 0;
 	struct view in = view_make(data + 1, size - 1);
-	size_t n = copy(in, size, whole, &whole_bad);
+	enum websocket_sender sender = (enum websocket_sender)(data[0] >> 6) % 3;
+	size_t n = copy(in, size, sender, whole, &whole_bad);
 	if (n > in.len || (n && memcmp(whole, in.p, n) != 0))
 		abort();
-	if (copy(in, (size_t)data[0] + 1, cut, &cut_bad) != n || cut_bad != whole_bad ||
+	if (copy(in, (size_t)data[0] + 1, sender, cut, &cut_bad) != n || cut_bad != whole_bad ||
 	    (n && memcmp(whole, cut, n) != 0))
 		abort();
 	return 0;

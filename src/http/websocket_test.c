@@ -119,12 +119,56 @@ static void heads_go_there_and_back(void **state)
 	}
 }
 
+static bool is_read(const char *bytes, size_t n, uint8_t sender, bool deflate)
+{
+	struct websocket w = {.sender = sender, .deflate = deflate};
+	struct view in = view_make(bytes, n), ret;
+
+	for (;;) {
+		switch (websocket_read(&w, &in, &ret)) {
+		case WEBSOCKET_MORE:
+			assert_null(w.error);
+			return true;
+		case WEBSOCKET_BAD:
+			assert_non_null(w.error);
+			return false;
+		default:
+			break;
+		}
+	}
+}
+#define READ(bytes, ...) is_read(bytes, sizeof(bytes) - 1, __VA_ARGS__)
+
+static void each_side_masks_as_it_should(void **state)
+{
+	static const char masked[] = "\x81\x81\1\2\3\4x", bare[] = "\x81\1x";
+
+	assert_true(READ(masked, WEBSOCKET_CLIENT, false));
+	assert_false(READ(masked, WEBSOCKET_SERVER, false));
+	assert_false(READ(bare, WEBSOCKET_CLIENT, false));
+	assert_true(READ(bare, WEBSOCKET_SERVER, false));
+}
+
+/* RFC 7692 6: the first frame of a message says that it is compressed. */
+static void one_reserved_bit_stands_for_compression(void **state)
+{
+	assert_false(READ("\xc1\1x", WEBSOCKET_SERVER, false));
+	assert_true(READ("\xc1\1x", WEBSOCKET_SERVER, true));
+	assert_true(READ("\x42\1x\x80\1y", WEBSOCKET_SERVER, true));
+	assert_false(READ("\x42\1x\xc0\1y", WEBSOCKET_SERVER, true));
+	assert_false(READ("\xc9\1x", WEBSOCKET_SERVER, true));
+	assert_false(READ("\xe1\1x", WEBSOCKET_SERVER, true));
+	assert_false(READ("\xa1\1x", WEBSOCKET_SERVER, true));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(frames_are_read_in_any_pieces),
 		cmocka_unit_test(broken_frames_are_refused),
 		cmocka_unit_test(heads_go_there_and_back),
+		cmocka_unit_test(each_side_masks_as_it_should),
+		cmocka_unit_test(one_reserved_bit_stands_for_compression),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
  * What somebody asked for by name, with a secret or an HTTP rule, is never left alone because it
  * could not be read: it is refused then.
  */
+#include "flow/target.h"
 #include "http/text.h"
 #include "intercept/intercept_priv.h"
 
@@ -135,11 +136,12 @@ static enum taker_answer choice_first(struct sandbox *sb, const struct flow *f,
 				      enum policy_reason *ret_why)
 {
 	struct intercept *ic = sb->intercept;
+	uint16_t port = f->target ? f->target->at.port : f->port; /* in a tunnel that was let be */
 	bool must;
 
 	switch (t->kind) {
 	case TAKER_TLS:
-		if (!choice_concerns(ic, name_of(t), f->port, v))
+		if (!choice_concerns(ic, name_of(t), port, v))
 			return TAKER_LEAVE;
 		return t->begun ? refuse(ic, REASON_NO_NAME, ret_why) : TAKER_TAKE;
 	case TAKER_H1:
@@ -151,7 +153,7 @@ static enum taker_answer choice_first(struct sandbox *sb, const struct flow *f,
 		break;
 	}
 	/* Without a verdict: whatever it will be. */
-	must = (ic->set->enabled && intercepts_port(ic->set, f->port)) ||
+	must = (ic->set->enabled && intercepts_port(ic->set, port)) ||
 	       (v ? has_http(ic, v) : policy_has_http(sb->policy));
 	if (!must)
 		return TAKER_LEAVE;

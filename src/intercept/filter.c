@@ -8,8 +8,10 @@
  */
 #include "intercept/filter.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "flow/target.h"
 #include "http/rules.h"
 #include "http/text.h"
 #include "intercept/filter_priv.h"
@@ -27,6 +29,8 @@ struct filter {
 /* What there is to say of a request, from its own head on. */
 struct filter_exchange {
 	struct filter_secrets *secrets; /* owned; NULL: nothing to do */
+	struct filter_frames *frames;   /* owned; NULL: nobody looks for them */
+	bool ruled;                     /* a rule says which requests may be made */
 	uint64_t begun_us;
 	bool judged; /* everything but the secrets has been */
 	bool told;   /* the event was written */
@@ -140,6 +144,17 @@ static enum http_step refuse_for(struct filter *f, struct http_exchange *x, int 
 	return refuse(f, x, status, why);
 }
 
+/* In the event log: what broke a protocol's rules. */
+static void tell_error(struct filter *f, const char *whose, const char *why)
+{
+	struct event ev = filter_event(&f->c, EVENT_ERROR);
+	char text[128];
+
+	snprintf(text, sizeof(text), "%s: %s", whose, why);
+	ev.text = text;
+	events_emit(f->c.sb->events, &ev);
+}
+
 /* ---- judging ---- */
 
 /* Whether the request is for the host that the connection is to. In the clear that is whoever the
@@ -171,6 +186,18 @@ static bool judge_name(struct filter *f, struct http_exchange *x)
 
 	keep_verdict(e, &v);
 	return v.answer == POLICY_ALLOW;
+}
+
+/* A URL of the connection's own far end is what any server takes. */
+static bool is_own(const struct filter *f, const struct http_authority *to)
+{
+	const struct filter_conn *c = &f->c;
+
+	if (c->far)
+		return http_authority_eq(c->far, to, to->port);
+	if (c->tls) /* who has shown the certificate for that name */
+		return to->port == c->flow->port;
+	return flow_target_is_own(c->flow, to);
 }
 
 /* For a tunnel through a proxy, as opposed to an extended one (RFC 8441). */
@@ -208,6 +235,7 @@ static enum http_step judge_rule(struct filter *f, struct http_exchange *x)
 	const struct http_rule *rule = policy_rule_http(f->c.sb->policy, e->verdict.rule);
 	const char *why = NULL;
 
+	e->ruled |= rule != NULL;
 	if (rule && leaves_http(x))
 		return refuse_for(f, x, 403, REASON_HTTP_RULE, "upgrade");
 	switch (rule ? http_rule_judge(rule, &x->request, &why) : HTTP_RULE_ALLOW) {
@@ -221,9 +249,38 @@ static enum http_step judge_rule(struct filter *f, struct http_exchange *x)
 	return refuse_for(f, x, 403, REASON_HTTP_RULE, policy_reason_name(REASON_HTTP_RULE));
 }
 
+/*
+ * A request in absolute form is for whom it names, if who gets it is a proxy: that one is judged as
+ * well, as if the guest had dialled it, and so is the request by the rule that lets it be reached.
+ */
+static enum http_step judge_target(struct filter *f, struct http_exchange *x)
+{
+	struct http_authority to = x->request.authority;
+	struct filter_exchange *e = x->ctx;
+	bool named = to.name.len;
+	enum policy_seen seen = named ? POLICY_NAME_SEEN : POLICY_NAME_ABSENT;
+	struct policy_verdict v = {POLICY_DENY, REASON_HTTP_RULE, -1, "default", false};
+
+	to.port = x->request.port;
+	if (!x->request.absolute || is_own(f, &to)) {
+		if (!f->c.far)
+			flow_target_forget(f->c.flow);
+		return HTTP_GO;
+	}
+	if (f->c.far) /* one proxy behind the other */
+		flow_target_refuse(f->c.sb, f->c.flow, &to, &v);
+	else
+		v = flow_target_judge(f->c.sb, f->c.flow, &to, seen, named ? &to.name : NULL);
+	keep_verdict(e, &v);
+	if (v.answer != POLICY_ALLOW)
+		return refuse(f, x, 403, policy_reason_name(e->reason));
+	return judge_rule(f, x);
+}
+
 static enum http_step judge(struct filter *f, struct http_exchange *x)
 {
 	struct filter_exchange *e = x->ctx;
+	enum http_step step;
 
 	if (is_connect(x))
 		return judge_connect(f, x);
@@ -235,7 +292,8 @@ static enum http_step judge(struct filter *f, struct http_exchange *x)
 	/* What it echoes holds the values that were put in (RFC 9110 9.3.8). */
 	if (http_text_is(x->request.method, "trace"))
 		return refuse_for(f, x, 405, REASON_HTTP_RULE, "TRACE");
-	return judge_rule(f, x);
+	step = judge_rule(f, x);
+	return step == HTTP_GO ? judge_target(f, x) : step;
 }
 
 /* ---- the hooks ---- */
@@ -299,15 +357,33 @@ static enum http_step on_request(struct http_filter *base, struct http_exchange 
 	return after_secrets(f, x, filter_secrets_request(e->secrets, x));
 }
 
+/* In a WebSocket under a rule. */
+static bool are_frames(struct filter *f, struct http_exchange *x, enum http_side from,
+		       struct view in)
+{
+	struct filter_exchange *e = x->ctx;
+	const char *why = e->frames ? frames_look(e->frames, from, in) : NULL;
+
+	if (!why)
+		return true;
+	tell_error(f, from == HTTP_GUEST ? "WebSocket of the guest's" : "WebSocket of the server's",
+		   why);
+	refuse_for(f, x, 400, REASON_HTTP_RULE, why);
+	return false;
+}
+
 static enum http_step on_request_body(struct http_filter *base, struct http_exchange *x,
 				      struct view in, bool end, struct buf *out)
 {
 	struct filter_exchange *e = x->ctx;
+	enum http_step step;
 
+	if (!are_frames(filter_of(base), x, HTTP_GUEST, in))
+		return HTTP_REFUSE;
 	if (!e->secrets)
 		return buf_append_view(out, in) ? HTTP_GO : out_of_memory(x);
-	return after_secrets(filter_of(base), x,
-			     filter_secrets_request_body(e->secrets, x, in, end, out));
+	step = filter_secrets_request_body(e->secrets, x, in, end, out);
+	return after_secrets(filter_of(base), x, frames_step(e->frames, HTTP_GUEST, step));
 }
 
 static enum http_step on_request_trailers(struct http_filter *base, struct http_exchange *x,
@@ -328,6 +404,8 @@ static enum http_step on_answer(struct http_filter *base, struct http_exchange *
 
 	if (e->secrets)
 		step = after_secrets(f, x, filter_secrets_answer(e->secrets, x));
+	if (step == HTTP_GO && x->tunnel && e->ruled && !(e->frames = frames_new(x)))
+		return out_of_memory(x);
 	if (step == HTTP_GO && (x->answer.status >= 200 || x->answer.status == 101))
 		tell(f, e, x->answer.status);
 	if (step == HTTP_GO && x->tunnel && is_connect(x) && f->c.connected)
@@ -339,11 +417,14 @@ static enum http_step on_answer_body(struct http_filter *base, struct http_excha
 				     struct view in, bool end, struct buf *out)
 {
 	struct filter_exchange *e = x->ctx;
+	enum http_step step;
 
+	if (!are_frames(filter_of(base), x, HTTP_UPSTREAM, in))
+		return HTTP_REFUSE;
 	if (!e->secrets)
 		return buf_append_view(out, in) ? HTTP_GO : out_of_memory(x);
-	return after_secrets(filter_of(base), x,
-			     filter_secrets_answer_body(e->secrets, x, in, end, out));
+	step = filter_secrets_answer_body(e->secrets, x, in, end, out);
+	return after_secrets(filter_of(base), x, frames_step(e->frames, HTTP_UPSTREAM, step));
 }
 
 static enum http_step on_answer_trailers(struct http_filter *base, struct http_exchange *x,
@@ -364,6 +445,7 @@ static void on_done(struct http_filter *base, struct http_exchange *x)
 		return;
 	tell(filter_of(base), e, 0);
 	filter_secrets_free(e->secrets);
+	frames_free(e->frames);
 	free(e);
 	x->ctx = NULL;
 }

@@ -29,6 +29,7 @@ struct filter_conn {
 	void (*resume)(void *ctx, struct http_exchange *x);
 	/* on_violation: block-and-terminate. */
 	void (*terminate)(void *ctx, const char *why);
+	const struct http_authority *far; /* of the tunnel that this is in; NULL: none */
 	/* In place of flow_judge(), in a tunnel: what the flow leads to is a proxy. NULL: none. */
 	struct policy_verdict (*judge)(void *ctx, enum policy_seen seen, const struct name *name);
 	/* CONNECT for a tunnel, judged by the owner, which tells of a refusal; then that it was

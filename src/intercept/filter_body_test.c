@@ -648,12 +648,77 @@ static void a_message_with_a_placeholder_for_another_host_ends_it(void **state)
 	buf_done(&out);
 }
 
+/* Without secrets: nobody else would look. */
+static void switch_to_websocket(const char *extensions)
+{
+	rig_clear_secrets();
+	rig_init(&rig, HOST, true);
+	rig_request(&rig, "GET", "/");
+	rig_field(&rig.x.request, "Upgrade", "websocket");
+	assert_int_equal(rig_go(&rig), HTTP_GO);
+	rig_answer(&rig, 101);
+	if (extensions)
+		rig_field(&rig.x.answer, "Sec-WebSocket-Extensions", extensions);
+	rig.x.tunnel = true;
+	assert_int_equal(rig_go_answer(&rig), HTTP_GO);
+}
+
+static void assert_frames(const char *extensions, bool up, struct view in, bool good)
+{
+	for (size_t n = 1; n <= in.len; n++) {
+		struct buf out = {0};
+
+		switch_to_websocket(extensions);
+		assert_int_equal(rig.x.request.mode, HTTP_BODY_SAME);
+		assert_int_equal(rig.x.answer.mode, HTTP_BODY_SAME);
+		cut_max = n;
+		assert_int_equal(rig_body(&rig, up, in, cut, &out), good ? HTTP_GO : HTTP_REFUSE);
+		assert_int_equal(rig.refused, !good);
+		if (good) {
+			assert_int_equal(out.len, in.len);
+			assert_memory_equal(buf_view(&out).p, in.p, in.len);
+		} else {
+			assert_int_equal(rig.reason, REASON_HTTP_RULE);
+		}
+		rig_done(&rig);
+		buf_done(&out);
+	}
+}
+
+#define ASSERT_FRAMES(ext, up, bytes, good) \
+	assert_frames(ext, up, view_make(bytes, sizeof(bytes) - 1), good)
+
+static void a_rule_lets_nothing_but_frames_through(void **state)
+{
+	ASSERT_FRAMES(NULL, true, "\x81\x85\1\2\3\4hello\x89\x80\1\2\3\4", true);
+	ASSERT_FRAMES(NULL, false, "\x81\5hello\x88\2\3\xe8", true);
+	ASSERT_FRAMES(NULL, true, "\x81\5hello", false);
+	ASSERT_FRAMES(NULL, false, "\x81\x85\1\2\3\4hello", false);
+	ASSERT_FRAMES(NULL, true, "SSH-2.0-x\r\n", false);
+	ASSERT_FRAMES(NULL, false, "SSH-2.0-x\r\n", false);
+	ASSERT_FRAMES(NULL, false, "\xc1\5hello", false);
+	ASSERT_FRAMES("foo, permessage-deflate; x=1", false, "\xc1\5hello", true);
+	ASSERT_FRAMES("foo", false, "\xc1\5hello", false);
+	rig_clear_secrets();
+	rig_no_rule = true;
+	rig_init(&rig, HOST, true);
+	rig_request(&rig, "GET", "/");
+	rig_field(&rig.x.request, "Upgrade", "websocket");
+	assert_int_equal(rig_go(&rig), HTTP_GO);
+	rig_answer(&rig, 101);
+	rig.x.tunnel = true;
+	assert_int_equal(rig_go_answer(&rig), HTTP_GO);
+	assert_int_equal(rig.x.request.mode, HTTP_BODY_PASS);
+	rig_done(&rig);
+}
+
 /* The bytes of a protocol that weir does not know keep their number. */
 static void other_tunnels_are_searched(void **state)
 {
 	struct buf out = {0};
 
 	setup(HOST, false);
+	rig_no_rule = true;
 	rig_request(&rig, "GET", "/");
 	rig_field(&rig.x.request, "Upgrade", "tcp");
 	assert_int_equal(rig_go(&rig), HTTP_GO);
@@ -679,6 +744,7 @@ int main(void)
 		cmocka_unit_test(messages_of_grpc_are_not_held_back),
 		cmocka_unit_test(messages_of_websockets_are_changed),
 		cmocka_unit_test(a_message_with_a_placeholder_for_another_host_ends_it),
+		cmocka_unit_test(a_rule_lets_nothing_but_frames_through),
 		cmocka_unit_test(other_tunnels_are_searched),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

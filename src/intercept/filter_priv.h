@@ -22,6 +22,17 @@ void filter_secrets_redact(const struct filter_conn *c, char *text);
 /* After a refusal: the reason that events give. */
 enum policy_reason filter_secrets_reason(const struct filter_secrets *s);
 
+/* ---- filter_frames.c: a WebSocket under a rule for requests ---- */
+
+struct filter_frames;
+/* The answer opens it. NULL without memory. */
+struct filter_frames *frames_new(struct http_exchange *x);
+/* What is wrong with the bytes, NULL: nothing. */
+const char *frames_look(struct filter_frames *f, enum http_side from, struct view in);
+/* What became of them; f NULL: nobody looks. Returns `step`. */
+enum http_step frames_step(struct filter_frames *f, enum http_side from, enum http_step step);
+void frames_free(struct filter_frames *f);
+
 /* ---- within filter_secrets*.c ---- */
 
 struct filter_value { /* one that was asked for */

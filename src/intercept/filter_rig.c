@@ -8,6 +8,7 @@
 
 #include "http/rules.h"
 #include "http/text.h"
+#include "flow/target.h"
 #include "intercept/filter_rig.h"
 
 struct secret rig_secrets[RIG_SECRETS];
@@ -15,6 +16,8 @@ const char *rig_values[RIG_SECRETS];
 size_t rig_secret_count;
 bool rig_holder_fails;
 enum policy_answer rig_policy = POLICY_ALLOW;
+enum policy_answer rig_target = POLICY_ALLOW;
+bool rig_no_rule;
 unsigned rig_values_held;
 
 static struct secret_host hosts[RIG_SECRETS];
@@ -100,7 +103,8 @@ void rig_clear_secrets(void)
 	drop_set();
 	rig_secret_count = 0;
 	rig_holder_fails = false;
-	rig_policy = POLICY_ALLOW;
+	rig_policy = rig_target = POLICY_ALLOW;
+	rig_no_rule = false;
 }
 
 struct secret_set *holder_secrets(struct holder_channel *ch)
@@ -225,6 +229,26 @@ struct policy_verdict flow_judge(struct sandbox *sb, struct flow *f, enum policy
 void flow_refuse(struct sandbox *sb, const struct flow *f, const struct policy_verdict *v)
 {
 	current->refused++;
+	current->reason = v->reason;
+}
+
+/* Of a proxy's target, which is a name. */
+struct policy_verdict policy_decide(const struct policy *p, const struct policy_env *env,
+				    const struct policy_facts *f)
+{
+	return (struct policy_verdict){rig_target, rig_target ? REASON_NONE : REASON_DEFAULT, 1,
+				       "allow@target", true};
+}
+
+struct policy_verdict flow_decide(struct sandbox *sb, const struct policy_facts *f)
+{
+	return policy_decide(NULL, NULL, f);
+}
+
+void flow_note_refusal(struct sandbox *sb, const struct policy_facts *f, const struct ipaddr *guest,
+		       uint16_t guest_port, uint64_t flow, const struct policy_verdict *v)
+{
+	current->refused++;
 }
 
 /* The rule of the tests: GET alone where the path begins with /only-get. */
@@ -232,7 +256,7 @@ const struct http_rule *policy_rule_http(const struct policy *p, int rule)
 {
 	static const char any;
 
-	return (const struct http_rule *)&any;
+	return rig_no_rule ? NULL : (const struct http_rule *)&any;
 }
 
 enum http_rule_answer http_rule_judge(const struct http_rule *r, const struct http_head *h,
@@ -324,6 +348,7 @@ void rig_done(struct rig *r)
 {
 	rig_end_exchange(r);
 	filter_free(r->filter);
+	flow_target_forget(&r->flow);
 }
 
 void rig_field(struct http_head *h, const char *name, const char *value)

@@ -32,7 +32,9 @@ extern const char *rig_values[RIG_SECRETS];
 extern size_t rig_secret_count;
 extern bool rig_holder_fails;
 extern enum policy_answer rig_policy;
-extern unsigned rig_values_held; /* values that were given out and not freed */
+extern enum policy_answer rig_target; /* of what a proxy is asked for */
+extern bool rig_no_rule;              /* nothing is said of requests */
+extern unsigned rig_values_held;      /* values that were given out and not freed */
 
 /* One secret more: for that host (a name, ".x" or "*.x"); places: headers and Basic. */
 struct secret *rig_add_secret(const char *env, const char *placeholder, const char *value,

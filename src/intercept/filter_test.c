@@ -12,6 +12,7 @@
 // clang-format on
 #include <stdlib.h>
 
+#include "flow/target.h"
 #include "intercept/filter_rig.h"
 
 #define HOST  "api.example.com"
@@ -142,6 +143,49 @@ static void connect_gives_the_proxy_no_placeholder(void **state)
 		rig_done(&rig);
 	}
 	setup(HOST, true);
+}
+
+static enum http_step ask_proxy(const char *method, const char *path, bool absolute)
+{
+	rig_request(&rig, method, path);
+	rig.x.request.absolute = absolute;
+	rig.x.request.port = absolute ? 80 : 0;
+	rig.x.request.authority.name.len = sizeof(HOST) - 1;
+	memcpy(rig.x.request.authority.name.s, HOST, sizeof(HOST));
+	return rig_go(&rig);
+}
+
+/* Whoever gets it may be a proxy: what it is asked for is judged as well. */
+static void targets_in_absolute_form_are_judged(void **state)
+{
+	setup("", false);
+	rig_target = POLICY_DENY;
+	assert_int_equal(ask_proxy("GET", "/", false), HTTP_GO);
+	assert_null(rig.flow.target);
+	assert_int_equal(ask_proxy("GET", "/", true), HTTP_REFUSE);
+	assert_int_equal(rig.x.denial.status, 403);
+	assert_string_equal(rig.x.denial.reason, "default");
+	assert_int_equal(rig.refused, 1);
+	rig_target = POLICY_ALLOW;
+	assert_int_equal(ask_proxy("GET", "/", true), HTTP_GO);
+	assert_non_null(rig.flow.target);
+	assert_string_equal(rig.flow.target->at.name.s, HOST);
+	assert_int_equal(rig.flow.target->at.port, 80);
+	assert_int_equal(ask_proxy("POST", "/only-get", true), HTTP_REFUSE);
+	assert_string_equal(rig.x.denial.reason, "http-rule");
+	assert_int_equal(ask_proxy("GET", "/", false), HTTP_GO);
+	assert_null(rig.flow.target);
+	/* In a tunnel another one may not begin, but for its own far end. */
+	struct http_authority far = rig.x.request.authority;
+
+	far.port = 80;
+	rig.conn.far = &far;
+	filter_free(rig.filter);
+	rig.filter = filter_new(&rig.conn);
+	assert_int_equal(ask_proxy("GET", "/", true), HTTP_GO);
+	far.port = 81;
+	assert_int_equal(ask_proxy("GET", "/", true), HTTP_REFUSE);
+	assert_string_equal(rig.x.denial.reason, "http-rule");
 }
 
 static void the_policy_and_its_rules_decide(void **state)
@@ -627,6 +671,7 @@ int main(void)
 		cmocka_unit_test_teardown(connections_without_a_name_are_for_their_address,
 					  teardown),
 		cmocka_unit_test_teardown(connect_gives_the_proxy_no_placeholder, teardown),
+		cmocka_unit_test_teardown(targets_in_absolute_form_are_judged, teardown),
 		cmocka_unit_test_teardown(the_policy_and_its_rules_decide, teardown),
 		cmocka_unit_test_teardown(a_value_is_not_in_an_event, teardown),
 		cmocka_unit_test_teardown(a_header_gets_the_value, teardown),

@@ -309,6 +309,7 @@ void pump_begin_http(struct conn *x, bool h2)
 		.channel = ic->channel,
 		.resume = resume,
 		.terminate = terminate,
+		.far = x->in_tunnel ? &x->target : NULL,
 		.judge = x->in_tunnel ? tunnel_judge : NULL,
 		.connect = x->in_tunnel ? NULL : tunnel_connect,
 		.connected = tunnel_connected,

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "dns/dns.h"
+#include "flow/target.h"
 #include "flow/tcp_host.h"
 #include "observe/events.h"
 
@@ -579,7 +580,6 @@ void rig_open(uint16_t port)
 	list_init(&r.flow.node);
 	if (!first_flight_new(&r.sb, &r.flow, inner, &r.flight))
 		abort();
-	first_flight_unruled(r.flight);
 	first_flight_accept(r.flight, CONN);
 }
 
@@ -595,6 +595,7 @@ void rig_open_dot(void)
 void rig_close(void)
 {
 	over(false);
+	flow_target_forget(&r.flow);
 	tls_end_free(r.guest);
 	tls_end_free(r.server);
 	r.guest = r.server = NULL;

@@ -2,72 +2,23 @@
 /*
  * CONNECT through a proxy: a connection in a connection.
  *
- * The target that the guest names is judged like one that it dials, before the proxy hears of it.
- * Where the proxy has agreed, the exchange that opened the tunnel is over, and what follows has
- * layers of its own over the same wires: the first bytes are looked at again, a hello's name is
- * judged, TLS is ended on both sides through the tunnel, requests are read.
+ * The target that the guest names is judged like one that it dials (flow/target.h), before the
+ * proxy hears of it. Where the proxy has agreed, the exchange that opened the tunnel is over, and
+ * what follows has layers of its own over the same wires: the first bytes are looked at again, a
+ * hello's name is judged, TLS is ended on both sides through the tunnel, requests are read.
  *
- * A name's addresses are known to the proxy alone, so an address from the networks for
- * documentation, which belong to the group `public`, stands in for them; rules for names match the
- * name as if the guest had been told that address for it. A tunnel in a tunnel, or in a stream of
- * HTTP/2, is refused.
+ * A tunnel in a tunnel, or in a stream of HTTP/2, is refused.
  */
+#include "flow/target.h"
 #include "http/rules.h"
 #include "intercept/intercept_priv.h"
 #include "tls/hello.h"
 
-static const uint8_t stand_in[4] = {192, 0, 2, 1}; /* RFC 5737 */
-
-static struct policy_facts facts_of(const struct conn *x, enum policy_seen seen,
-				    const struct name *name)
-{
-	const struct http_authority *t = &x->target;
-
-	return (struct policy_facts){.dir = POLICY_EGRESS,
-				     .proto = POLICY_TCP,
-				     .remote = t->name.len ? ipaddr_v4(stand_in) : t->addr,
-				     .port = t->port,
-				     .seen = seen,
-				     .name = name};
-}
-
-/* Nothing is told. */
-static struct policy_verdict decide(struct conn *x, const struct policy_facts *f)
-{
-	struct sandbox *sb = x->wire.ic->sb;
-	const struct name *bound = &x->target.name;
-	struct policy_facts asked = *f;
-
-	if (!bound->len)
-		return flow_decide(sb, f);
-	asked.bound = &bound;
-	asked.bound_count = 1;
-	return policy_decide(sb->policy, &sb->env, &asked);
-}
-
-static struct policy_verdict refuse(struct conn *x, const struct policy_facts *f,
-				    struct policy_verdict v)
-{
-	struct policy_facts shown = *f;
-
-	v.answer = POLICY_DENY;
-	shown.remote = x->flow->remote;
-	if (x->target.name.len) {
-		shown.seen = POLICY_NAME_SEEN;
-		shown.name = &x->target.name;
-	}
-	flow_note_refusal(x->wire.ic->sb, &shown, &x->flow->guest, x->flow->guest_port, x->flow->id,
-			  &v);
-	return v;
-}
-
 struct policy_verdict tunnel_judge(void *ctx, enum policy_seen seen, const struct name *name)
 {
 	struct conn *x = ctx;
-	struct policy_facts f = facts_of(x, seen, name);
-	struct policy_verdict v = decide(x, &f);
 
-	return v.answer == POLICY_ALLOW ? v : refuse(x, &f, v);
+	return flow_target_judge(x->wire.ic->sb, x->flow, &x->target, seen, name);
 }
 
 /* ---- opening one ---- */
@@ -94,14 +45,12 @@ struct policy_verdict tunnel_connect(void *ctx, const struct http_exchange *ex)
 
 	x->target = ex->request.authority;
 	bool named = x->target.name.len;
-	struct policy_facts f = facts_of(x, named ? POLICY_NAME_SEEN : POLICY_NAME_UNSEEN,
+	if (ex->request.has_authority && x->target.port && !x->h2 && proxy_is_allowed(x, ex))
+		/* For an address it may depend on the name that the tunnel's bytes will show. */
+		return flow_target_judge(x->wire.ic->sb, x->flow, &x->target,
+					 named ? POLICY_NAME_SEEN : POLICY_NAME_UNSEEN,
 					 named ? &x->target.name : NULL);
-	if (!ex->request.has_authority || !x->target.port || x->h2 || !proxy_is_allowed(x, ex))
-		return refuse(x, &f, v);
-	v = decide(x, &f);
-	if (v.answer == POLICY_DENY)
-		return refuse(x, &f, v);
-	v.answer = POLICY_ALLOW; /* or it depends on the name that the tunnel's bytes will show */
+	flow_target_refuse(x->wire.ic->sb, x->flow, &x->target, &v);
 	return v;
 }
 

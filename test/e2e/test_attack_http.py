@@ -4,6 +4,7 @@ The TLS and HTTP rows of the attack table where weir looks into the connection: 
 8447 and 8448) believe all that they read, so whatever reaches them was let through by weir.
 """
 import json
+import signal
 import textwrap
 
 import lab
@@ -456,7 +457,14 @@ def test_connect_leads_nowhere_that_is_denied(t):
         r["tab"] = via(b"\tother.test:443", method=b"CONNECT\t")
         to = b"CONNECT other.test:443 HTTP/1.1\r\nHost: other.test:443\r\n\r\n"
         r["pieces"] = h1(b"CONN", b"ECT" + to[7:], s=socket.create_connection((WEB4, %d), 10), gap=0.3)[:2]
-        second = {"second": via(b"http://api.test/x", to, host=b"api.test", method=b"GET"), "pipelined": via(b"http://api.test/x", host=b"api.test\r\n\r\n" + to[:-4], method=b"GET")}
+        r["absolute"] = via(b"http://other.test/x", host=b"other.test", method=b"GET")
+        r["absolute https"] = via(b"https://other.test/x", host=b"other.test", method=b"GET")
+        r["absolute port"] = via(b"http://api.test:22/x", host=b"api.test:22", method=b"GET")
+        r["absolute address"] = via(b"http://10.0.0.1/x", host=b"10.0.0.1", method=b"GET")
+        second = {"origin form first": via(b"/y", to, host=b"api.test", method=b"GET"), "pipelined behind it": via(b"/y", host=b"api.test\r\n\r\n" + to[:-4], method=b"GET"),
+                  "absolute behind it": via(b"/y", to.replace(b"CONNECT other.test:443", b"GET http://other.test/x").replace(b":443", b""), host=b"api.test", method=b"GET"),
+                  "absolute behind absolute": via(b"http://api.test/x", to.replace(b"CONNECT other.test:443", b"GET http://other.test/x").replace(b":443", b""), host=b"api.test", method=b"GET")}
+        second |= {"second": via(b"http://api.test/x", to, host=b"api.test", method=b"GET"), "pipelined": via(b"http://api.test/x", host=b"api.test\r\n\r\n" + to[:-4], method=b"GET")}
         # A tunnel that is allowed, and what is said inside.
         def inside(*parts, sni="api.test", target=b"api.test:8447"):
             s = socket.create_connection((WEB4, %d), 10)
@@ -476,7 +484,7 @@ def test_connect_leads_nowhere_that_is_denied(t):
         own = {"h1": h1(connect(b"other.test:443"))[:2], "h1 same": h1(connect(b"127.0.0.1:22"))[:2]}
         h = H2(frame(1, 4, 1, field(":method", "CONNECT") + field(":authority", "other.test:443")), frame(1, 4, 3, field(":method", "CONNECT") + field(":authority", "api.test:443")))
         out([r, second, inner, own, h.read(1, 3)])
-    """ % ((port,) * 5), *ON, "--allow", "%s:tcp:%d" % (lab.WEB4, port), *[x for p in (443, 8447, 8448, port) for x in ("--allow", "api.test:tcp:%d" % p)],
+    """ % ((port,) * 5), *ON, "--allow", "%s:tcp:%d" % (lab.WEB4, port), *[x for p in (80, 443, 8447, 8448, port) for x in ("--allow", "api.test:tcp:%d" % p)],
                  "--events", t.dir + "/ev", timeout=100)
     r, second, inner, own, h2 = got
     assert {k: v for k, v in r.items() if k != "pieces" and v[0] not in ([403], [400]) or v[1] == "open"} == {}, r
@@ -489,7 +497,7 @@ def test_connect_leads_nowhere_that_is_denied(t):
     assert {k: v for k, v in inner.items() if v[0] not in ([403], [421]) or v[1] == "open"} == {}, inner
     assert all(v == [[403], "eof"] for v in own.values()) and h2 in ([403, 403], ["reset", "reset"]), (own, h2)
     asked = [x.split()[1:3] for x in proxy.out.splitlines() if x.startswith("asked")]
-    assert all(x[1] in ("api.test:8447", "api.test:%d" % port) if x[0] == "CONNECT" else x == ["GET", "http://api.test/x"] for x in asked), asked
+    assert all(x[1] in ("api.test:8447", "api.test:%d" % port) if x[0] == "CONNECT" else x in (["GET", "http://api.test/x"], ["GET", "/y"]) for x in asked), asked
     assert len(saw(w + "-fine")) == 1 and saw(w + "-bad") == [], saw(w)
     assert len([e for e in events(t) if e["event"] == "deny"]) > 20
 
@@ -554,3 +562,67 @@ def test_a_rule_for_requests_lets_no_other_protocol_begin(t):
     """, *conf, "--tls-intercept-port", "8447")
     assert got == [[403], [403], [403], [101]], got
     assert sum("upgrade: foo" in g["data"].lower() for g in requests(w)) == 0, requests(w)
+
+
+@test()
+def test_a_rule_for_requests_keeps_a_websocket_to_its_frames(t):
+    """Behind the 101 nothing passes that is none: an allowed upgrade is no raw tunnel."""
+    w = tag(t)
+    conf = config(t, "policy: {rules: [{action: allow, destination: {domain: api.test}, http: {methods: [GET]}}]}\n")
+    got = guest(t, w, r"""
+        def up(*parts): return h1(ask("/" + W, b"Connection: Upgrade\r\nUpgrade: websocket\r\n"), *parts, gap=0.05)
+        frame = b"\x81\x8a\0\0\0\0" + b"frame-text"
+        r = {"frames": up(frame, frame[:3], frame[3:]), "raw": up(b"SSH-2.0-raw-bytes\r\n"), "not masked": up(b"\x81\x09raw-bytes"), "behind a frame": up(frame + b"raw-bytes"),
+             "reserved": up(b"\xc1\x89\0\0\0\0raw-bytes")}
+        out({k: [v[0][:1], v[1]] for k, v in r.items()})
+    """, *conf, "--tls-intercept-port", "8447", "--events", t.dir + "/ev")
+    assert got.pop("frames")[0] == [101] and all(v[0] == [101] and v[1] in ("eof", "cut") for v in got.values()), got
+    came = [g["data"] for g in requests(w)]
+    assert sum("frame-text" in x for x in came) >= 1 and not any("raw-bytes" in x for x in came), came
+    told = [e for e in events(t) if e["event"] in ("deny", "error")]
+    assert sum(e["event"] == "deny" and e["reason"] == "http-rule" for e in told) == 4, told
+    assert any("WebSocket of the guest's: a client's frame is not masked" in e.get("text", "") for e in told), told
+
+
+@test(smoke=True)
+def test_a_tunnel_that_is_looked_into_ends_with_its_rule(t):
+    """SIGHUP takes the target away: reset within a second, while the tunnel to the other target goes on."""
+    w, port, path = tag(t), 3300 + t.number % 100, t.dir + "/p.yaml"
+    proxy = t.internet_go([lab.PYTHON, "-c", PROXY, str(port), lab.API4])
+    proxy.wait_for("ready")
+
+    def rules(*names):
+        with open(path, "w") as f:
+            f.write("tls: {enabled: true, intercepted_ports: [443, 8447]}\npolicy: {rules: [%s]}\n" % ", ".join("'allow@%s'" % n for n in ("%s:tcp:%d" % (lab.WEB4, port),) + names))
+    rules("api.test:tcp:8447", "tls12.test")
+    p = t.spawn("-c", path, cmd=t.py_cmd(CLIENT + "\nW = %r\n" % w + textwrap.dedent(r"""
+        def inside(target, name, alpn):
+            s = socket.create_connection((WEB4, %d), 10)
+            s.sendall(b"CONNECT " + target + b" HTTP/1.1\r\nHost: " + target + b"\r\n\r\n")
+            assert b" 200 " in upto(s)
+            if alpn is None: return s
+            return trust[alpn].wrap_socket(s, server_hostname=name, suppress_ragged_eofs=False)
+        trust["http/1.1"] = ssl.create_default_context()
+        gone, clear, kept = inside(b"api.test:8447", "api.test", "http/1.1"), inside(b"api.test:8447", "", None), inside(b"tls12.test:443", "tls12.test", "http/1.1")
+        gone.sendall(ask("/" + W))
+        assert b" 200 " in gone.recv(65536)
+        print("open", flush=True)
+        input()
+        t0, ends = time.monotonic(), []
+        for s in (gone, clear):
+            try:
+                s.settimeout(5)  # Python's TLS tells no reset from an end
+                ends.append(repr(s.recv(10)))
+            except OSError as e:
+                ends.append(type(e).__name__)
+        took = time.monotonic() - t0
+        kept.sendall(ask("/quick", host=b"tls12.test"))
+        print(json.dumps([ends, took, b" 200 " in kept.recv(65536)]), flush=True)
+    """ % port)), stdin=-1, env=env(t))
+    p.wait_for("open\n")
+    rules("tls12.test")
+    p.p.send_signal(signal.SIGHUP)
+    p.write(b"\n")
+    r = p.wait()
+    ends, took, kept = json.loads(r.out.strip().split("\n")[-1])
+    assert set(ends) <= {"ConnectionResetError", "SSLEOFError"} and took < 1.5 and kept and "policy-changed" in r.err, (ends, took, kept, r)

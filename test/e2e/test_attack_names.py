@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import textwrap
 import time
 
 import lab
@@ -360,7 +361,7 @@ def test_upgrades_are_passed_watched_and_kept_to_what_was_judged(t):
             block = field(b":method", b"GET") + field(b":scheme", b"http") + field(b":authority", host.encode()) + field(b":path", b"/secret")
             return len(block).to_bytes(3, "big") + b"\\1\\5\\0\\0\\0\\3" + block
         tries = {
-            "websocket": [up(b"websocket"), b"\\x81\\x05hello"], "connect": [b"CONNECT " + one.encode() + b":80 HTTP/1.1\\r\\nHost: " + one.encode() + b"\\r\\n\\r\\n", b"any bytes"],
+            "websocket": [up(b"websocket"), b"\\x81\\x05hello"], "connect": [b"CONNECT " + one.encode() + b":80 HTTP/1.1\\r\\nHost: " + one.encode() + b"\\r\\n\\r\\n", b"\\0any bytes"],
             "other host": [up(b"websocket", two)], "h2c": [up(b"h2c"), preface + settings, head(two)], "h2c early": [up(b"h2c") + preface + settings + head(two)],
             "h2c and no http": [up(b"h2c"), b"secret" * 20], "not granted": [up(b"h2c").replace(b"GET /", b"GET /stay"), inner],
         }
@@ -372,6 +373,96 @@ def test_upgrades_are_passed_watched_and_kept_to_what_was_judged(t):
     assert got["not granted"][0].count("HTTP/1.1 ") == 2 and "HTTP/1.1 403" in got["not granted"][0], got
     assert all(got[k][1] in ("eof", "reset") for k in ("h2c", "h2c early", "h2c and no http")), got
     assert "secret" not in s.bytes() and s.good("two") not in s.bytes() and "name-mismatch" in r.err, (got, s.bytes())
+
+
+# What a proxy at A4 is asked for; its targets are names that weir itself has no addresses for.
+PROXY = """
+def connect(host, port=443): return b"CONNECT %s:%d HTTP/1.1\\r\\nHost: %s:%d\\r\\n\\r\\n" % (host.encode(), port, host.encode(), port)
+def absolute(host, path="/x", url=b"http://"): return b"GET " + url + host.encode() + path.encode() + b" HTTP/1.1\\r\\nHost: " + host.encode() + b"\\r\\n\\r\\n"
+def origin(host): return b"GET / HTTP/1.1\\r\\nHost: " + host.encode() + b"\\r\\n\\r\\n"
+"""
+
+
+@test(smoke=True)
+def test_a_proxy_that_is_allowed_by_its_address_leads_to_allowed_names_alone(t):
+    """CONNECT and absolute targets, first or later on a connection; what a tunnel's bytes show; and all the rest passes."""
+    s = Site(t)
+    allowed = ["--allow", s.a4 + ":tcp:80", "--allow", s.good("one")]
+    got, r = s.run(PROXY + textwrap.dedent("""
+        tries = {
+            "absolute": [absolute(one)], "denied": [absolute(two, "/secret")], "https": [absolute(two, "/secret", b"https://")], "port": [absolute(two + ":22", "/secret")], "address": [absolute("10.0.0.1", "/secret")],
+            "loopback": [absolute("127.0.0.1", "/secret")], "second": [absolute(one), absolute(two, "/secret")], "pipelined": [absolute(one) + absolute(two, "/secret")], "behind origin form": [origin(one), absolute(two, "/secret")],
+            "itself": [absolute(A4)], "any host": [origin("any.test")],
+            "connect": [connect(one), hello(one)], "connect denied": [connect(two), hello(one)], "connect behind": [origin(one), connect(two)], "connect address": [connect("10.0.0.1")], "connect later": [origin(one), connect(one), hello(one)],
+            "other hello": [connect(one), hello(two)], "other host": [connect(one, 80), origin(two)], "same host": [connect(one, 80), origin(one)], "nested": [connect(one, 3128), connect(one)], "nested absolute": [connect(one, 3128), absolute(two, "/secret")],
+            "hello at once": [connect(one) + hello(two)], "bytes": [connect(one), b"\\0bytes"], "cut": [absolute(two, "/secret")[:4], absolute(two, "/secret")[4:12], absolute(two, "/secret")[12:]], "word": [b"GET", absolute(two, "/secret")[3:]],
+        }
+        r = {k: requests(A4, 80, *v) for k, v in tries.items()}
+        r["paused"] = requests(A4, 80, b"GET ", absolute(two, "/secret")[4:], gap=5.3)
+        r["not http"] = requests(A4, 80, b"\\0 any bytes")
+        out(r)
+    """), *allowed, "--events", t.dir + "/ev", timeout=60)
+    status = {k: [int(x[:3]) for x in v[0].split("HTTP/1.1 ")[1:]] for k, v in got.items()}
+    fine = {"absolute": [200], "itself": [200], "any host": [200], "connect": [200], "connect later": [200, 200], "other hello": [200], "same host": [200], "hello at once": [200], "bytes": [200]}
+    for k, v in status.items():
+        if k in fine:
+            assert v == fine[k], (k, got[k])
+        elif k != "not http":
+            assert v[-1:] == [403] and v[:-1] in ([], [200]) and got[k][1] == "eof", (k, got[k])
+    assert got["connect"][0].count(s.good("one")) == 1 and got["connect later"][0].endswith(got["connect"][0][-100:]), got  # what comes back is what went
+    assert got["other hello"][0].endswith("\x15\x03\x03\0\x02\x02\x31") and got["hello at once"][0].endswith("\x02\x31"), got
+    assert got["bytes"][0].endswith("\0bytes") and got["not http"][1] != "reset", got
+    assert "secret" not in s.bytes() and s.good("two") not in s.bytes(), s.bytes()
+    # The same rule and reason as weir-check(1) says for the target.
+    told = [e for e in events(t.dir + "/ev", "deny") if e.get("name") == s.good("two")]
+    check = json.loads(t.host([t.weir, "check", *allowed, "--json", "http://%s/" % s.good("two")], rc=1).out)
+    assert len(told) > 8 and {(e["reason"], e["rule"]) for e in told} == {(check["reason"], check["rule"])}, (told, check)
+
+
+@test(smoke=True)
+def test_a_tunnel_ends_with_the_rule_that_let_it_reach_its_target(t):
+    """SIGHUP: what a proxy was asked for is judged again, beside the proxy itself."""
+    s, path = Site(t), t.dir + "/p.yaml"
+
+    def rules(*names):
+        with open(path, "w") as f:
+            f.write("policy: {rules: [%s]}" % ", ".join("'allow@%s'" % n for n in (s.a4 + ":tcp:80",) + names))
+    rules(s.good("one"), s.good("two"))
+    p = t.spawn("-c", path, cmd=t.py_cmd(s.code(PROXY + textwrap.dedent("""
+        def opened(*parts):
+            s = socket.create_connection((A4, 80), 5)
+            for x in parts:
+                s.sendall(x)
+                assert b" 200 " in s.recv(65536)
+            return s
+        open_ = {"raw": opened(connect(two)), "tls": opened(connect(two)), "kept": opened(connect(one)), "absolute": opened(absolute(two)), "back": opened(absolute(two), origin(one))}
+        for k in ("raw", "kept"):
+            open_[k].sendall(b"\\0x")
+            open_[k].recv(10)
+        open_["tls"].sendall(hello(two))
+        open_["tls"].recv(65536)
+        print("open", flush=True)
+        input()
+        t0, ends = time.monotonic(), {}
+        for k in ("raw", "tls", "absolute"):
+            try:
+                open_[k].settimeout(5)
+                ends[k] = repr(open_[k].recv(10))
+            except OSError as e:
+                ends[k] = type(e).__name__
+        took = time.monotonic() - t0
+        open_["kept"].sendall(b"\\0y")
+        open_["back"].sendall(origin(one))
+        print(json.dumps([ends, took, open_["kept"].recv(10).decode(), b" 200 " in open_["back"].recv(65536)]), flush=True)
+    """))), stdin=-1)
+    p.wait_for("open\n")
+    rules(s.good("one"))
+    p.p.send_signal(signal.SIGHUP)
+    p.write(b"\n")
+    r = p.wait()
+    ends, took, kept, back = json.loads(r.out.strip().split("\n")[-1])
+    assert set(ends.values()) == {"ConnectionResetError"} and took < 1.5, (ends, took, r)
+    assert kept == "\0y" and back and "policy-changed" in r.err and s.good("two") in r.err, (kept, back, r)
 
 
 @test(smoke=True)
