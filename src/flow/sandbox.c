@@ -110,6 +110,9 @@ static void sandbox_trim(struct timer *t)
 	struct sandbox *sb = container_of(t, struct sandbox, trim_timer);
 	uint64_t quiet = sb->loop->now_us - sb->active_us;
 
+	/* Here also while frames pass, so that who watches the file is never far behind. */
+	if (sb->pcap)
+		pcap_flush(sb->pcap);
 	if (quiet < QUIET_US) {
 		timer_set(&sb->loop->wheel, t, sb->active_us + QUIET_US);
 		return;
@@ -119,8 +122,6 @@ static void sandbox_trim(struct timer *t)
 	malloc_trim(0);
 	if (sb->link->ops->trim)
 		sb->link->ops->trim(sb->link);
-	if (sb->pcap)
-		pcap_flush(sb->pcap);
 }
 
 /* ---- stack -> everything ---- */

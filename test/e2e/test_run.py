@@ -427,6 +427,16 @@ def test_pcap_opens_in_tshark_without_complaint(t):
     assert r.out.strip() == "", r
 
 
+@test()
+def test_pcap_can_be_followed_while_frames_keep_passing(t):
+    f = t.dir + "/x.pcapng"
+    t.spawn("--pcap", f, "--net", "all", cmd=["ping", "-i", "0.2", "-w", "20", lab.WEB4])
+    end = time.monotonic() + 5
+    while not os.path.exists(f) or os.path.getsize(f) < 1000:
+        assert time.monotonic() < end, "nothing but its head was written"
+        time.sleep(0.1)
+
+
 @test(smoke=True)
 def test_stats_and_the_summary_of_refusals_are_told_at_the_end(t):
     r = t.run("--stats", sh="curl -sS http://%s/ -o /dev/null; curl -s -m 3 http://10.9.8.7/; true" % lab.WEB4)
