@@ -490,7 +490,29 @@ static void word_alone_goes_after_a_moment(void **state)
 	rig_turns(3);
 	rig_advance(FIRST_FLIGHT_QUIET_US + 2000);
 	assert_server_hears("hello");
+	rig_guest_says(" there\n", 7);
+	assert_server_hears(" there\n");
 	assert_int_equal(r.requests, 0);
+}
+
+/* What follows the word is looked at as if it had not gone. */
+static void no_request_hides_behind_a_word(void **state)
+{
+	char buf[64];
+
+	rig_open(443);
+	rig_guest_tls("api.test", "");
+	rig_server_tls("api.test", "");
+	assert_true(rig_shaken());
+	rig_guest_says("CONN", 4);
+	rig_turns(3);
+	rig_advance(FIRST_FLIGHT_QUIET_US + 2000);
+	assert_server_hears("CONN");
+	rig_guest_says("ECT evil.test:443 HTTP/1.1\r\nHost: evil.test:443\r\n\r\n", 51);
+	rig_turns(5);
+	assert_true(r.reset);
+	assert_int_equal(r.reason, REASON_HTTP_RULE);
+	assert_true(rig_server_hears(buf, sizeof(buf)) < 0);
 }
 
 static void word_alone_is_refused_under_http_rules(void **state)
@@ -853,6 +875,7 @@ int main(void)
 		T(requests_go_through_the_filter),
 		T(requests_without_alpn_are_guessed),
 		T(word_alone_goes_after_a_moment),
+		T(no_request_hides_behind_a_word),
 		T(word_alone_is_refused_under_http_rules),
 		T(requests_in_the_clear_where_secrets_are),
 		T(requests_in_the_clear_pass_elsewhere),

@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/pattern.h"
 #include "conf/secrets.h"
+#include "flow/first_flight.h"
 #include "flow/taker.h"
 #include "http/proxy.h"
 #include "intercept/filter.h"
@@ -201,9 +202,11 @@ struct conn {
 	bool running;
 	bool tunnel_opens; /* the proxy has agreed: behind what is on its way begins the tunnel */
 	bool in_tunnel;
-	bool h2;           /* CONN_HTTP */
-	bool server_spoke; /* CONN_FIRST */
-	bool lone;         /* CONN_FIRST: `patience` is for a first word */
+	bool h2;                         /* CONN_HTTP */
+	bool server_spoke;               /* CONN_FIRST */
+	bool lone;                       /* CONN_FIRST: `patience` is for a first word */
+	uint8_t word[FIRST_FLIGHT_WORD]; /* CONN_FIRST: that went already */
+	uint8_t word_n;
 	struct timer patience;
 	size_t left;      /* CONN_OVER: bytes that were still to go when it was looked last */
 	struct name name; /* the guest's SNI; len 0: none */

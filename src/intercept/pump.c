@@ -367,7 +367,9 @@ static void not_http(struct conn *x)
 
 static void begin_guessed(struct conn *x, bool h2)
 {
-	if (!x->server_spoke)
+	if (x->word_n)
+		conn_refuse(x, REASON_HTTP_RULE); /* its beginning could not be judged */
+	else if (!x->server_spoke)
 		pump_begin_http(x, h2);
 	else
 		not_http(x); /* no server of HTTP's does: what it said could not be read */
@@ -375,9 +377,8 @@ static void begin_guessed(struct conn *x, bool h2)
 
 /* As in the first flight: a word that may be all that there is, and that the server has to answer,
  * waits only a moment, where it is not HTTP's that matters. */
-static void wait_for_more(struct conn *x)
+static void wait_for_more(struct conn *x, struct view v)
 {
-	struct view v = buf_view(&x->side[HTTP_GUEST].held);
 	bool lone = v.len <= FIRST_FLIGHT_WORD && http_token_len(v) == v.len &&
 		    holder_secrets(x->wire.ic->channel)->count == 0;
 
@@ -387,24 +388,56 @@ static void wait_for_more(struct conn *x)
 	conn_patience(x, lone ? FIRST_FLIGHT_QUIET_US : FIRST_FLIGHT_US);
 }
 
+/* The word goes, and is kept for the look at what follows it: a request for a tunnel may come in
+ * two parts. */
+static void let_word_go(struct conn *x)
+{
+	struct side *g = &x->side[HTTP_GUEST];
+	struct view v = buf_view(&g->held);
+
+	x->lone = false;
+	memcpy(x->word + x->word_n, v.p, v.len);
+	x->word_n += (uint8_t)v.len;
+	if (!side_write(x, HTTP_UPSTREAM, v.p, v.len))
+		broken(x, HTTP_UPSTREAM);
+	buf_done(&g->held);
+}
+
 void pump_patience_over(struct conn *x)
 {
-	if (x->lone)
-		not_http(x);
-	else
+	if (!x->lone || is_for_http(x))
 		conn_refuse(x, REASON_HTTP_RULE);
+	else
+		let_word_go(x);
+}
+
+static struct view first_bytes(const struct conn *x,
+			       uint8_t mem[FIRST_FLIGHT_WORD + HTTP_GUESS_MAX])
+{
+	struct view v = buf_view(&x->side[HTTP_GUEST].held);
+
+	if (!x->word_n)
+		return v;
+	if (v.len > HTTP_GUESS_MAX)
+		v.len = HTTP_GUESS_MAX;
+	memcpy(mem, x->word, x->word_n);
+	memcpy(mem + x->word_n, v.p, v.len);
+	return view_make(mem, x->word_n + v.len);
 }
 
 static void guess(struct conn *x)
 {
-	if (x->in_tunnel && !x->side[HTTP_GUEST].tls && !tunnel_is_clear(x))
+	uint8_t mem[FIRST_FLIGHT_WORD + HTTP_GUESS_MAX];
+	struct view v = first_bytes(x, mem);
+
+	if (x->in_tunnel && !x->side[HTTP_GUEST].tls && !x->word_n && !tunnel_is_clear(x))
 		return;
-	switch (http_guess(buf_view(&x->side[HTTP_GUEST].held))) {
+	switch (http_guess(v)) {
 	case HTTP_GUESS_MORE:
 		if (x->side[HTTP_GUEST].over)
 			not_http(x);
 		else
-			wait_for_more(x);
+			wait_for_more(x, v);
 		break;
 	case HTTP_GUESS_NO:
 		not_http(x);
