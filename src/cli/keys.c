@@ -9,6 +9,8 @@
 #include <sys/prctl.h>
 
 #include "base/log.h"
+#include "intercept/intercept.h"
+#include "observe/stats.h"
 #include "tls/endpoint.h"
 #include "tls/trust.h"
 
@@ -40,6 +42,22 @@ void keys_tune_heap(void)
 	mallopt(M_TRIM_THRESHOLD, 16 << 20);
 }
 
+void keys_stats(const struct sandbox *sb, FILE *out)
+{
+	struct intercept_counters none = {0};
+	const struct intercept_counters *c =
+		sb->intercept ? intercept_counters(sb->intercept) : &none;
+	const struct stats_row rows[] = {
+		{"connections looked into", c->taken},
+		{"tls upstreams that did not verify", c->upstream_invalid},
+		{"tls handshakes failed upstream", c->upstream_failed},
+		{"tls handshakes failed by the guest", c->guest_failed},
+		{"interception impossible: refused", c->refused},
+	};
+
+	stats_print(&sb->stack.cnt, &sb->cnt, rows, sizeof(rows) / sizeof(rows[0]), out);
+}
+
 int keys_log(const struct config *c, struct error *err)
 {
 	if (!c->tls.keylog)
@@ -67,6 +85,10 @@ int keys_start(struct keys *k, struct loop *l, const struct config *c, struct er
 	if (!k->environment) {
 		keys_done(k);
 		return error_set(err, "out of memory");
+	}
+	if (holder_seal(k->holder, (const char *const *)&c->path, c->path ? 1 : 0, err) < 0) {
+		keys_done(k);
+		return -1;
 	}
 	holder_wipe_environment(c);
 	keys_tune_heap();

@@ -6,6 +6,8 @@
 #ifndef WEIR_CLI_KEYS_H
 #define WEIR_CLI_KEYS_H
 
+#include <stdio.h>
+
 #include "base/buf.h"
 #include "conf/config.h"
 #include "host/trustbind.h"
@@ -31,6 +33,9 @@ void keys_trust(const struct keys *k, struct trustbind *ret);
 void keys_guard_process(const struct keys *k);
 /* Opens the file of --tls-keylog, where one is wanted. */
 int keys_log(const struct config *c, struct error *err);
+/* What --stats prints of a sandbox, whether or not its connections are looked into. */
+struct sandbox;
+void keys_stats(const struct sandbox *sb, FILE *out);
 /* For a process that looks into connections. */
 void keys_tune_heap(void);
 void keys_done(struct keys *k);

@@ -41,7 +41,6 @@
 #include "intercept/intercept.h"
 #include "link/behind.h"
 #include "observe/events.h"
-#include "observe/stats.h"
 
 /* How long the end waits without anything moving: a peer that has stalled this long may as well be
  * dead. */
@@ -491,7 +490,7 @@ static void run_report(const struct run *r)
 	if (!r->conf.quiet)
 		denials_print(r->sb->denials, DENIAL_ROWS, stderr);
 	if (r->conf.stats)
-		stats_print(&r->sb->stack.cnt, &r->sb->cnt, stderr);
+		keys_stats(r->sb, stderr);
 }
 
 /* From the point where the keeper runs; the exit status. */

@@ -31,7 +31,6 @@
 #include "flow/denials.h"
 #include "gateway/gateway.h"
 #include "host/addrs.h"
-#include "observe/stats.h"
 #include "secret/holder.h"
 
 #define DENIAL_ROWS 10
@@ -188,6 +187,29 @@ static int start_holder(struct serve *s, struct error *err)
 	return 0;
 }
 
+/* What the files say, now and after a reload, is all that the holder is to read. */
+static int seal_holder(struct serve *s, struct error *err)
+{
+	const char **files = calloc(s->set.n + 1, sizeof(*files));
+	size_t n = 0;
+	int r;
+
+	if (!files)
+		return error_set(err, "out of memory");
+	for (size_t i = 0; i < s->set.n; i++) {
+		const char *path = s->set.v[i].conf->path;
+		bool twice = !path;
+
+		for (size_t k = 0; k < n && !twice; k++)
+			twice = strcmp(files[k], path) == 0;
+		if (!twice)
+			files[n++] = path;
+	}
+	r = s->holder ? holder_seal(s->holder, files, n, err) : 0;
+	free(files);
+	return r;
+}
+
 static int start_all(struct serve *s, struct error *err)
 {
 	struct gateway_options o = {.workers = s->set.common.workers,
@@ -203,6 +225,8 @@ static int start_all(struct serve *s, struct error *err)
 		if (start_one(s, &s->set.v[i], err) < 0)
 			return -1;
 	}
+	if (seal_holder(s, err) < 0)
+		return -1;
 	/* Only now is it sure that all of them stand. */
 	for (size_t i = 0; i < s->set.n; i++) {
 		struct serve_sandbox *b = &s->set.v[i];
@@ -330,7 +354,7 @@ static void report(struct sandbox *sb, void *arg)
 	if (refused)
 		denials_print(sb->denials, DENIAL_ROWS, stderr);
 	if (b->conf->stats)
-		stats_print(&sb->stack.cnt, &sb->cnt, stderr);
+		keys_stats(sb, stderr);
 }
 
 static void stop_all(struct serve *s)

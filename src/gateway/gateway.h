@@ -31,6 +31,7 @@
 #include "base/error.h"
 #include "conf/config.h"
 #include "flow/sandbox.h"
+#include "intercept/intercept.h"
 #include "link/link.h"
 #include "stack/stack.h"
 
@@ -80,6 +81,7 @@ struct gateway_spec {
 struct gateway_counters {
 	struct stack_counters stack;
 	struct flow_counters flow;
+	struct intercept_counters intercept;
 	uint64_t link_tx_dropped, link_rx_dropped, link_rx_cut;
 	uint32_t link_peers;   /* guests that there have been, where the link can tell */
 	unsigned tcp_open;     /* connections now */

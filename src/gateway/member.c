@@ -195,5 +195,7 @@ void member_counters(const struct member *m, struct gateway_counters *ret)
 		.denied_total = denials_total(sb->denials),
 		.link_lost = sb->link_gone,
 	};
+	if (sb->intercept)
+		ret->intercept = *intercept_counters(sb->intercept);
 	ret->tcp_open = tcp_conn_count(&sb->stack, &ret->tcp_half);
 }

@@ -17,6 +17,10 @@
 	{                                                           \
 		name, offsetof(struct gateway_counters, flow.field) \
 	}
+#define INTERCEPT(name, field)                                           \
+	{                                                                \
+		name, offsetof(struct gateway_counters, intercept.field) \
+	}
 #define LINK(name, field)                                      \
 	{                                                      \
 		name, offsetof(struct gateway_counters, field) \
@@ -58,6 +62,11 @@ static const struct row {
 	FLOW("dns-queries", dns_queries),
 	FLOW("dns-answers", dns_answers),
 	FLOW("dns-failures", dns_failures),
+	INTERCEPT("intercepted", taken),
+	INTERCEPT("intercept-upstream-invalid", upstream_invalid),
+	INTERCEPT("intercept-upstream-failed", upstream_failed),
+	INTERCEPT("intercept-guest-failed", guest_failed),
+	INTERCEPT("intercept-refused", refused),
 	LINK("refused", denied_total),
 	LINK("link-frames-dropped-to-guest", link_tx_dropped),
 	LINK("link-frames-dropped-from-guest", link_rx_dropped),

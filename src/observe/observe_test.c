@@ -371,12 +371,13 @@ static void pcap_opens_in_tshark(void **state)
 
 static char *stats_text(const struct stack_counters *s, const struct flow_counters *f)
 {
+	static const struct stats_row more[] = {{"of another room", 4}, {"and zero", 0}};
 	char *text = NULL;
 	size_t len;
 	FILE *out = open_memstream(&text, &len);
 
 	assert_non_null(out);
-	stats_print(s, f, out);
+	stats_print(s, f, more, 2, out);
 	fclose(out);
 	return text;
 }
@@ -419,6 +420,8 @@ static void stats_show_traffic_and_only_nonzero_drops(void **state)
 	assert_true(has_line(text, "tcp segments retransmitted", "3"));
 	assert_true(has_line(text, "udp sessions", "7"));
 	assert_true(has_line(text, "dns queries", "0"));
+	assert_true(has_line(text, "of another room", "4"));
+	assert_null(strstr(text, "and zero"));
 	assert_null(strstr(text, "dropped"));
 	assert_null(strstr(text, "refused"));
 	assert_aligned(text);

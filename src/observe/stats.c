@@ -7,11 +7,6 @@
 #define NAME_WIDTH  36
 #define VALUE_WIDTH 16
 
-struct row {
-	const char *name;
-	uint64_t value;
-};
-
 static void print_row(FILE *out, const char *prefix, const char *name, uint64_t value)
 {
 	int used = fprintf(out, "  %s%s", prefix, name);
@@ -20,7 +15,7 @@ static void print_row(FILE *out, const char *prefix, const char *name, uint64_t 
 		used < NAME_WIDTH ? NAME_WIDTH - used + VALUE_WIDTH : VALUE_WIDTH, value);
 }
 
-static void print_rows(FILE *out, const struct row *rows, size_t n, bool zero_too)
+static void print_rows(FILE *out, const struct stats_row *rows, size_t n, bool zero_too)
 {
 	for (size_t i = 0; i < n; i++)
 		if (rows[i].value || zero_too)
@@ -29,9 +24,10 @@ static void print_rows(FILE *out, const struct row *rows, size_t n, bool zero_to
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-void stats_print(const struct stack_counters *s, const struct flow_counters *f, FILE *out)
+void stats_print(const struct stack_counters *s, const struct flow_counters *f,
+		 const struct stats_row *more, size_t more_count, FILE *out)
 {
-	const struct row main_rows[] = {
+	const struct stats_row main_rows[] = {
 		{"frames from the guest", s->rx_frames},
 		{"bytes from the guest", s->rx_bytes},
 		{"frames to the guest", s->tx_frames},
@@ -44,7 +40,7 @@ void stats_print(const struct stack_counters *s, const struct flow_counters *f, 
 		{"echo sessions", f->echo_sessions},
 		{"dns queries", f->dns_queries},
 	};
-	const struct row more_rows[] = {
+	const struct stats_row more_rows[] = {
 		{"tcp connections closed", s->tcp_closed},
 		{"tcp dialed", f->tcp_dialed},
 		{"tcp refused by the far side", f->tcp_refused},
@@ -71,6 +67,7 @@ void stats_print(const struct stack_counters *s, const struct flow_counters *f, 
 	fprintf(out, "weir: statistics\n");
 	print_rows(out, main_rows, COUNT(main_rows), true);
 	print_rows(out, more_rows, COUNT(more_rows), false);
+	print_rows(out, more, more_count, false);
 	for (int i = DROP_NONE + 1; i < DROP_REASONS; i++)
 		if (s->drops[i])
 			print_row(out, "dropped: ", drop_reason_name((enum drop_reason)i),

@@ -13,6 +13,13 @@
 #include "flow/sandbox.h"
 #include "stack/stack.h"
 
-void stats_print(const struct stack_counters *s, const struct flow_counters *f, FILE *out);
+struct stats_row {
+	const char *name;
+	uint64_t value;
+};
+
+/* more: lines of rooms that this one does not know, shown where they are not zero. */
+void stats_print(const struct stack_counters *s, const struct flow_counters *f,
+		 const struct stats_row *more, size_t more_count, FILE *out);
 
 #endif

@@ -123,6 +123,36 @@ struct holder *holder_start(const struct config *c, struct error *err)
 	return NULL;
 }
 
+static int send_seal(struct holder *h, const char *const *files, size_t n)
+{
+	uint8_t head[HOLDER_HEADER] = {0};
+	struct buf b = {0};
+	struct holder_put p = {.to = &b};
+	int r = -ENOMEM;
+
+	p.failed = !buf_append(&b, head, sizeof(head));
+	for (size_t i = 0; i < n; i++)
+		holder_put_text(&p, files[i]);
+	if (!p.failed) {
+		holder_frame_head(b.mem + b.start, HOLDER_SEAL, 0, b.len - HOLDER_HEADER);
+		r = b.len > HOLDER_DATAGRAM_MAX ? -E2BIG
+						: fdpass_send(h->fd, buf_view(&b).p, b.len, -1);
+	}
+	buf_done(&b);
+	return r;
+}
+
+int holder_seal(struct holder *h, const char *const *files, size_t n, struct error *err)
+{
+	int r = send_seal(h, files, n);
+
+	if (r < 0)
+		return error_set_errno(err, r, "cannot seal the key holder");
+	char *text = read_ready(h->fd, err);
+	free(text);
+	return text ? 0 : -1;
+}
+
 /* Waits until it has ended, for some time. */
 static bool has_ended(pid_t pid)
 {

@@ -20,8 +20,8 @@
  * Messages: holder_proto.h. Each is checked for its length and kind on both sides, although both
  * are weir: the packet process is the one that a guest could take over, so what it can ask is
  * bounded (a value only for a secret of its own channel; leaf certificates only). It names the
- * sources, though, when a sandbox is set up: who has taken it over can have the holder read a file
- * or run a command, as it could itself with the rights that it has.
+ * sources when a sandbox is set up, and is sealed off from that before a guest exists
+ * (holder_seal()): the holder then reads no file and runs no command that is new to it.
  *
  * May use: base/, loop/, tls/ (leaves, libcrypto).
  */
@@ -49,6 +49,13 @@ void holder_stop(struct holder *h);
 const char *holder_ca_pem(const struct holder *h);
 /* Fit for poll(2) by the caller's loop: readable when the process has ended. */
 int holder_fd(const struct holder *h);
+
+/*
+ * No guest exists yet, and all channels are set up: from now on the holder takes only sources that
+ * it knows from them, or finds itself in these files of configuration when it is asked to read one
+ * that it does not know. Without it any source can be named at any time. 0, or -1 and err.
+ */
+int holder_seal(struct holder *h, const char *const *files, size_t n, struct error *err);
 
 /*
  * A sandbox's channel; waits until its secrets were read, and fails with a message where one

@@ -103,22 +103,35 @@ static ssize_t receive(int fd, int flags, uint8_t *mem, size_t n, int *ret_fd)
 	return r;
 }
 
+/* False: nothing that belongs here. Takes over `fd` where true. */
+static bool pair_message(struct vault *v, struct view message, int fd)
+{
+	struct holder_frame f;
+	size_t need;
+
+	if (holder_frame_read(message, &f, &need) != HOLDER_READ_FRAME)
+		return false;
+	if (f.kind == HOLDER_CHANNEL && f.body.len == 0 && fd >= 0) {
+		vault_channel_new(v, fd);
+		return true;
+	}
+	if (f.kind != HOLDER_SEAL || fd >= 0 || !vault_seal_set(&v->seal, f.body))
+		return false;
+	send_frame(v->src.fd, HOLDER_READY, "");
+	return true;
+}
+
 static void on_pair(struct loop_source *src, uint32_t events)
 {
 	struct vault *v = container_of(src, struct vault, src);
-	uint8_t mem[HOLDER_HEADER + 1];
-	struct holder_frame f;
-	size_t need;
-	int fd;
-	ssize_t n = receive(src->fd, MSG_DONTWAIT, mem, sizeof(mem), &fd);
+	uint8_t *mem = malloc(HOLDER_DATAGRAM_MAX);
+	int fd = -1;
+	ssize_t n = mem ? receive(src->fd, MSG_DONTWAIT, mem, HOLDER_DATAGRAM_MAX, &fd) : -ENOMEM;
+	bool ok = n > 0 && pair_message(v, view_make(mem, (size_t)n), fd);
 
-	if (n == -EAGAIN)
+	free(mem);
+	if (ok || n == -EAGAIN || n == -ENOMEM)
 		return;
-	if (n > 0 && holder_frame_read(view_make(mem, (size_t)n), &f, &need) == HOLDER_READ_FRAME &&
-	    f.kind == HOLDER_CHANNEL && f.body.len == 0 && fd >= 0) {
-		vault_channel_new(v, fd);
-		return;
-	}
 	if (fd >= 0)
 		close(fd);
 	/* The gateway has ended, or is none. */
@@ -138,6 +151,7 @@ static void vault_done(struct vault *v)
 		vault_value_unref(e->value);
 		free(e);
 	}
+	vault_seal_done(&v->seal);
 	tls_ca_free(v->ca);
 	loop_done(&v->loop);
 }
@@ -150,6 +164,7 @@ static int hold(int fd, const struct holder_hello *hello)
 
 	list_init(&v.channels);
 	list_init(&v.env);
+	vault_seal_init(&v.seal);
 	if (!libcrypto_load()) {
 		send_frame(fd, HOLDER_FAIL, "libcrypto cannot be loaded");
 		return 1;

@@ -10,7 +10,8 @@
  * - The pair that the holder is started with is SOCK_SEQPACKET, a frame a datagram of at most
  *   HOLDER_DATAGRAM_MAX. The first one says what the process is for: HOLDER_HELLO, a holder, or
  *   HOLDER_FETCH, a process that fetches one token and ends (fetch.h). A holder answers
- *   HOLDER_READY or HOLDER_FAIL; then only HOLDER_CHANNEL comes, each with a descriptor.
+ *   HOLDER_READY or HOLDER_FAIL; then only HOLDER_CHANNEL comes, each with a descriptor, and once
+ *   at most HOLDER_SEAL, which HOLDER_READY answers.
  * - A channel is a SOCK_STREAM pair, since a set of secrets can be long. Questions have numbers of
  *   the asker's choice, which the answer repeats; answers may come in another order. Frames with
  *   number 0 answer nothing: a new set, a line for the log.
@@ -62,6 +63,8 @@ enum holder_kind {
 	HOLDER_ANSWER, /* bytes */
 	HOLDER_FAIL,   /* a text for a person */
 	HOLDER_LOG,    /* enum log_level (1), text */
+
+	HOLDER_SEAL, /* on the pair: -> paths of configuration files, each a text */
 };
 
 struct holder_frame {

@@ -770,6 +770,127 @@ static void only_a_secret_that_captures_does(void **state)
 	rig_done(&r);
 }
 
+/* ---- the seal ---- */
+
+static void assert_reload(struct rig *r, const char *refused)
+{
+	struct error err;
+	int rc = holder_channel_reload(r->ch, &r->conf, &err);
+
+	if (!refused) {
+		if (rc != 0)
+			fail_msg("refused: %s", err.msg);
+		return;
+	}
+	assert_int_equal(rc, -1);
+	if (!strstr(err.msg, refused))
+		fail_msg("another reason: %s", err.msg);
+}
+
+/* Changes one text of the first secret, sees the reload refused, and puts it back. */
+static void assert_sealed(struct rig *r, char **field, const char *text)
+{
+	char *before = *field;
+
+	*field = strdup(text);
+	assert_reload(r, "was not started with this source");
+	free(*field);
+	*field = before;
+}
+
+static void sealed_it_reads_no_source_that_is_new(void **state)
+{
+	struct rig r;
+	struct error err;
+	struct rig_answer a = {0};
+
+	setenv("SEAL_OTHER", "value-of-another-variable", 1);
+	rig_init(&r);
+	char *key = rig_file(&r, "key", "value-of-the-file", 17);
+	char *other = rig_file(&r, "other", "what-the-guest-would-like", 25);
+	char mark[128], command[160];
+	snprintf(mark, sizeof(mark), "%s/mark", r.dir);
+	snprintf(command, sizeof(command), "touch %s; echo value-of-a-command", mark);
+	struct config_secret *s = rig_secret(&r, "KEY", CONFIG_SECRET_FILE, key);
+	rig_start(&r);
+	assert_int_equal(holder_seal(r.h, NULL, 0, &err), 0);
+	assert_reload(&r, NULL);
+	assert_value(rig_value(&r, 0, &a), "value-of-the-file");
+	secret_value_free(a.value);
+
+	/* Everything that decides what is read, and who is shown it. */
+	assert_sealed(&r, &s->from, other);
+	assert_sealed(&r, &s->token_url, "https://evil.test/token");
+	s->source = CONFIG_SECRET_COMMAND;
+	assert_sealed(&r, &s->from, command);
+	s->source = CONFIG_SECRET_ENV;
+	assert_sealed(&r, &s->from, "SEAL_OTHER");
+	s->source = CONFIG_SECRET_FILE;
+	s->signer = CONFIG_SIGNER_HMAC;
+	assert_reload(&r, "was not started with this source");
+	s->signer = CONFIG_SIGNER_NONE;
+	assert_true(strv_add(&r.conf.tls.upstream_ca, other));
+	assert_reload(&r, "was not started with this source");
+	strv_done(&r.conf.tls.upstream_ca);
+	rig_secret(&r, "NEW", CONFIG_SECRET_COMMAND, command);
+	assert_reload(&r, "test: NEW: the gateway was not started with this source");
+	assert_int_equal(access(mark, F_OK), -1);
+	assert_int_equal(holder_secrets(r.ch)->count, 1);
+	/* Nor on another channel. */
+	assert_null(holder_channel_new(r.h, &r.loop, &r.conf, NULL, NULL, &err));
+	assert_non_null(strstr(err.msg, "was not started with this source"));
+	rig_done(&r);
+	free(key);
+	free(other);
+	unsetenv("SEAL_OTHER");
+}
+
+/* It reads the files by itself; what the packet process says of them does not count. */
+static void sealed_it_takes_new_sources_from_the_file(void **state)
+{
+	static const char one[] = "secrets: {secrets: [{env_var: A, command: echo value-of-a, "
+				  "allowed_hosts: [api.test]}]}\n";
+	static const char two[] =
+		"secrets: {secrets: [{env_var: A, command: echo value-of-a, allowed_hosts: "
+		"[api.test]}, {env_var: B, command: echo value-of-b, allowed_hosts: [b.test]}]}\n";
+	struct rig r;
+	struct error err;
+	struct rig_answer a = {0};
+
+	rig_init(&r);
+	char *path = rig_file(&r, "weir.yaml", one, sizeof(one) - 1);
+	const char *files[] = {path};
+	rig_secret(&r, "A", CONFIG_SECRET_COMMAND, "echo value-of-a");
+	rig_start(&r);
+	assert_int_equal(holder_seal(r.h, files, 1, &err), 0);
+	rig_secret(&r, "B", CONFIG_SECRET_COMMAND, "echo value-of-b");
+	assert_reload(&r, "test: B: the gateway was not started with this source");
+	free(rig_file(&r, "weir.yaml", two, sizeof(two) - 1));
+	assert_reload(&r, NULL);
+	assert_value(rig_value(&r, 1, &a), "value-of-b");
+	secret_value_free(a.value);
+	free(rig_file(&r, "weir.yaml", "secrets: [", 10));
+	assert_reload(&r, "test: B: the gateway was not started with this source");
+	assert_int_equal(holder_secrets(r.ch)->count, 2);
+	rig_done(&r);
+	free(path);
+}
+
+/* Whoever has taken over the packet process cannot seal it anew, with files of its own. */
+static void a_seal_is_set_once(void **state)
+{
+	struct rig r;
+	struct error err;
+
+	rig_init(&r);
+	rig_secret(&r, "A", CONFIG_SECRET_COMMAND, "echo value-of-a");
+	rig_start(&r);
+	const char *files[] = {"/nowhere"};
+	assert_int_equal(holder_seal(r.h, NULL, 0, &err), 0);
+	assert_int_equal(holder_seal(r.h, files, 1, &err), -1);
+	rig_done(&r);
+}
+
 /* ---- placeholders ---- */
 
 static void placeholders_must_be_tellable_apart(void **state)
@@ -837,6 +958,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(hmac_signs_as_rfc_4231_shows),
 		cmocka_unit_test(captured_values_become_secrets),
 		cmocka_unit_test(only_a_secret_that_captures_does),
+		cmocka_unit_test(sealed_it_reads_no_source_that_is_new),
+		cmocka_unit_test(sealed_it_takes_new_sources_from_the_file),
+		cmocka_unit_test(a_seal_is_set_once),
 		cmocka_unit_test(placeholders_must_be_tellable_apart),
 	};
 

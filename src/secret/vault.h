@@ -18,6 +18,8 @@
  * in any order; it gets the values of its own channel's secrets, and leaf certificates, and nothing
  * else.
  *
+ * Once sealed (vault_seal.c), it reads no new source because somebody on a channel says so.
+ *
  * Bounds: VAULT_CHANNELS_MAX channels, VAULT_SETS_MAX sets of one (the oldest is forgotten for a
  * new one), VAULT_JOBS_MAX processes at once of one that is being set up, VAULT_WAITING_MAX
  * questions that wait. A channel that does not read its answers is not read from any more.
@@ -126,6 +128,12 @@ struct vault_env {
 	struct vault_value *value;
 };
 
+struct vault_seal {
+	bool sealed;
+	struct list known; /* sources */
+	struct strv files; /* of the configuration */
+};
+
 struct vault {
 	struct loop loop;
 	struct tls_ca *ca;
@@ -133,6 +141,7 @@ struct vault {
 	struct loop_source src; /* the pair */
 	struct list channels, env;
 	unsigned channel_count, env_count;
+	struct vault_seal seal;
 	int status; /* of the process */
 };
 
@@ -193,6 +202,15 @@ void vault_load_start(struct vault_channel *ch, uint32_t id, struct view body);
 void vault_load_done(struct vault_secret *s, const char *why); /* why NULL: it was read */
 void vault_load_free(struct vault_load *l);
 const struct strv *vault_load_upstream_ca(const struct vault_load *l);
+
+/* ---- vault_seal.c ---- */
+
+void vault_seal_init(struct vault_seal *s);
+void vault_seal_done(struct vault_seal *s);
+/* HOLDER_SEAL. False: it is none, or there is one already. */
+bool vault_seal_set(struct vault_seal *s, struct view body);
+/* Whether these may be read: 0, or -1 and err. Without a seal they are noted for later. */
+int vault_seal_check(struct vault_seal *s, const struct holder_setup *setup, struct error *err);
 
 /* ---- vault_job.c ---- */
 

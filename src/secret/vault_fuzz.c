@@ -39,6 +39,7 @@ static void start_once(void)
 	vault.loop.turn_end = end_of_turn;
 	list_init(&vault.channels);
 	list_init(&vault.env);
+	vault_seal_init(&vault.seal);
 }
 
 /* Two secrets, as if they had been read. */

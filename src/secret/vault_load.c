@@ -176,6 +176,11 @@ void vault_load_start(struct vault_channel *ch, uint32_t id, struct view body)
 		vault_fail(ch, id, "a secret's configuration is too long");
 		return;
 	}
+	if (vault_seal_check(&ch->v->seal, &setup, &err) < 0) {
+		vault_fail(ch, id, err.msg);
+		holder_setup_done(&setup);
+		return;
+	}
 	struct vault_load *l = calloc(1, sizeof(*l));
 	if (!l) {
 		vault_fail(ch, id, "no memory");

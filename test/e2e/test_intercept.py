@@ -74,6 +74,14 @@ def test_an_upstream_that_is_not_who_it_says(t):
 
 
 @test()
+def test_what_was_looked_into_is_counted(t):
+    r = t.run(*ON, "--stats", sh="curl -sS https://api.test/quick; curl -s https://expired.test/; curl -s --cacert %s/private-ca.pem --capath / https://api.test/quick; exit 0" % lab.ROOT, env=env(t))
+    lines = {k.strip(): int(v) for k, v in (x.rsplit(None, 1) for x in r.err.splitlines() if x.startswith("  ") and x.split()[-1].isdigit())}
+    assert lines.get("connections looked into") == 3 and lines.get("tls upstreams that did not verify") == 1 and lines.get("tls handshakes failed by the guest") == 1, r
+    assert "interception impossible: refused" not in lines, r
+
+
+@test()
 def test_what_the_configuration_excuses_and_trusts(t):
     r = t.run(*ON, "--tls-no-verify", "expired.test", "--tls-upstream-ca", lab.ROOT + "/private-ca.pem",
               sh="curl -sS https://expired.test/quick https://private.test/quick; curl -s https://wrongname.test/ || echo refused", env=env(t))
