@@ -5,6 +5,7 @@
 A VM here is a network namespace: the frames of a tap in it are pumped to and from weir's socket, so
 that a real kernel, and real programs, are behind the wire that a VMM would speak.
 """
+import hashlib
 import json
 import os
 import re
@@ -15,6 +16,7 @@ import time
 
 import lab
 from harness import test
+from services import pattern
 
 PUMP = r'''
 import fcntl, os, select, socket, struct, sys
@@ -117,6 +119,13 @@ def serve(t, *opts, said="the guest is", **kw):
     return p
 
 
+def used_by(pid):
+    """Processor time in ticks of 10 ms."""
+    with open("/proc/%d/stat" % pid) as f:
+        f = f.read().rpartition(")")[2].split()
+    return int(f[11]) + int(f[12])
+
+
 def config(t, tree, name="serve.json"):
     path = "%s/%s" % (t.dir, name)
     with open(path + ".new", "w") as f:
@@ -213,6 +222,33 @@ def test_a_vm_that_comes_back_finds_its_sandbox_and_no_old_flow(t):
         finally:
             vm.done()
     assert p.stop().rc == 0
+
+
+@test(alone=True)
+def test_a_vm_that_stands_still_costs_no_processor_time_and_loses_nothing(t):
+    """Its queue is full, a download and an upload wait; then it goes on as if nothing had been."""
+    t.need("udhcpc", "curl")
+    whole = hashlib.sha256(pattern(64 << 20)).hexdigest()
+    for kind in ("stream", "dgram"):
+        path = "%s/%s.sock" % (t.dir, kind)
+        p = serve(t, "--" + kind, path, "--allow", lab.WEB4)
+        vm = Vm(t, "still-" + kind, kind, path).plug()
+        try:
+            vm.dhcp()
+            got = t.internet_go(["bash", "-c", "exec 3<>/dev/tcp/%s/7000; echo source %d >&3; cat <&3 | sha256sum" % (
+                lab.WEB4, 64 << 20)], ns=vm.ns)
+            time.sleep(0.1)
+            vm.wire.p.send_signal(signal.SIGSTOP)
+            time.sleep(1)
+            assert not got.out, "it was over before the VM stood still"
+            before = used_by(p.pid)
+            time.sleep(4)
+            assert used_by(p.pid) - before <= 2, "%s: %d ticks of 10 ms in 4 s" % (kind, used_by(p.pid) - before)
+            vm.wire.p.send_signal(signal.SIGCONT)
+            assert got.wait(60).out.split()[0] == whole
+        finally:
+            vm.done()
+        assert p.stop().rc == 0
 
 
 TWO = {"policy": {"net": "none"}, "sandboxes": [

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """TCP, as the programs at both ends see it."""
+import glob
 import hashlib
 import time
 
@@ -366,6 +367,26 @@ def test_an_idle_connection_stays(t):
     assert got == ["x", "x"]
 
 
+def processor_time(seconds):
+    """Of weir and all that belongs to it, but for the command's own: ticks of 10 ms in so many seconds."""
+    def ticks():
+        total = 0
+        for path in glob.glob("/proc/[0-9]*/stat"):
+            try:
+                with open(path) as f:
+                    head, _, rest = f.read().rpartition(")")
+            except OSError:
+                continue
+            if "weir" in head:
+                f = rest.split()
+                total += int(f[11]) + int(f[12])
+        return total
+
+    before = ticks()
+    time.sleep(seconds)
+    return ticks() - before
+
+
 @test(links=True, alone=True)
 def test_quiet_weir_uses_no_processor_time(t):
     """Readiness and deadlines, never ticks."""
@@ -375,25 +396,38 @@ def test_quiet_weir_uses_no_processor_time(t):
         time.sleep(12)
     """)
     p.wait_for("ready")
-
-    def ticks():
-        # of weir and all that belongs to it, but for the command's own
-        total = 0
-        import glob
-        for path in glob.glob("/proc/[0-9]*/stat"):
-            try:
-                with open(path) as f:
-                    head, _, rest = f.read().rpartition(")")
-                if "weir" in head:
-                    f = rest.split()
-                    total += int(f[11]) + int(f[12])
-            except OSError:
-                pass
-        return total
     time.sleep(2)
-    before = ticks()
-    time.sleep(6)
-    assert ticks() - before <= 2, "%d ticks of 10 ms in 6 s of quiet" % (ticks() - before)
+    used = processor_time(6)
+    assert used <= 2, "%d ticks of 10 ms in 6 s of quiet" % used
+
+
+@test(links=True, alone=True)
+def test_those_who_do_not_read_cost_no_processor_time(t):
+    """Guests that were sent more than they read, and servers that read nothing: weir waits for both."""
+    p = t.spawn_py("""
+        down = [connect(WEB4, 7000, 60) for i in range(4)]
+        for s in down:
+            s.sendall(b"source 1000000000\\n")
+        up = [connect(WEB4, 7000, 60) for i in range(4)]
+        for i, s in enumerate(up):
+            s.sendall(b"noread 20 full-%d\\n" % i)
+            s.setblocking(False)
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # weir need not deliver it
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            for s in up:
+                try:
+                    s.send(bytes(65536))
+                except BlockingIOError:
+                    pass
+            time.sleep(0.001)
+        print("full", flush=True)
+        time.sleep(10)
+    """)
+    p.wait_for("full")
+    time.sleep(1)
+    used = processor_time(5)
+    assert used <= 3, "%d ticks of 10 ms in 5 s" % used
 
 
 @test(links=True, smoke=True)
