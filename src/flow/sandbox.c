@@ -57,9 +57,16 @@ static void sandbox_receive(struct sandbox *sb)
 {
 	struct frame frames[LINK_BURST];
 
+	/* Who has the loop for itself keeps nobody waiting. */
+	bool shared = sb->touched;
+	uint64_t began = shared ? clock_now_us() : 0, spent = 0;
+
 	sandbox_active(sb);
 	for (int burst = 0; burst < TURN_BURSTS; burst++) {
-		int n = link_recv(sb->link, frames, LINK_BURST);
+		int max = shared ? (int)share_frames(&sb->share, spent, LINK_BURST) : LINK_BURST;
+		if (max == 0)
+			return;
+		int n = link_recv(sb->link, frames, max);
 		if (n < 0) {
 			sandbox_link_lost(sb, n);
 			return;
@@ -78,8 +85,14 @@ static void sandbox_receive(struct sandbox *sb)
 		udp_relay_flush(sb->udp);
 		dns_proxy_flush(sb->dns);
 		stack_burst_end(&sb->stack);
+		if (shared) {
+			uint64_t before = spent;
+
+			spent = clock_now_us() - began;
+			share_note(&sb->share, (unsigned)n, spent - before);
+		}
 		/* A burst that is not full has emptied the link, or its share of a turn. */
-		if (n < LINK_BURST)
+		if (n < max)
 			return;
 	}
 }
@@ -358,6 +371,9 @@ struct sandbox *sandbox_new(struct loop *l, struct link *link, const struct conf
 	timer_init(&sb->trim_timer, sandbox_trim);
 	list_init(&sb->flows);
 	list_init(&sb->touched_node);
+	sb->share = share_make(l->now_us);
+	list_init(&sb->waiting);
+	timer_init(&sb->waiting_timer, tcp_relay_waiting);
 	sb->env.gw4 = cfg.has_v4 ? cfg.gw4 : (struct ipaddr){0};
 	sb->env.gw6 = cfg.has_v6 ? cfg.gw6 : (struct ipaddr){0};
 	sipkey_random(&key);
@@ -400,6 +416,7 @@ void sandbox_free(struct sandbox *sb)
 	policy_free(sb->policy);
 	list_del(&sb->touched_node);
 	timer_cancel(&sb->loop->wheel, &sb->trim_timer);
+	timer_cancel(&sb->loop->wheel, &sb->waiting_timer);
 	loop_del(sb->loop, &sb->link_src);
 	link_free(sb->link);
 	free(sb);

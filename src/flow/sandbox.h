@@ -11,6 +11,7 @@
 
 #include "base/list.h"
 #include "base/log.h"
+#include "flow/share.h"
 #include "guestsvc/guestsvc.h"
 #include "link/link.h"
 #include "loop/loop.h"
@@ -75,9 +76,12 @@ struct sandbox {
 	 * themselves into its owner's list; NULL: the owner flushes after every turn. */
 	struct list *touched;
 	struct list touched_node;
-	void *owner;             /* for the owner's use */
-	struct timer trim_timer; /* buffers are given back when the sandbox has gone quiet */
-	uint64_t active_us;      /* when the last frame passed */
+	struct share share;         /* of that loop */
+	struct list waiting;        /* new connections that are beyond it, oldest first: */
+	struct timer waiting_timer; /* tcp_relay.c */
+	void *owner;                /* for the owner's use */
+	struct timer trim_timer;    /* buffers are given back when the sandbox has gone quiet */
+	uint64_t active_us;         /* when the last frame passed */
 	bool link_gone;
 	int link_error;      /* why, as a positive errno */
 	bool writable_armed; /* we wait until the link takes frames again */
@@ -113,6 +117,12 @@ static inline void sandbox_touch(struct sandbox *sb)
 {
 	if (sb->touched && !list_linked(&sb->touched_node))
 		list_add_tail(sb->touched, &sb->touched_node);
+}
+
+/* Whether a new flow may have a host socket now; takes it from the sandbox's share. */
+static inline bool sandbox_may_open(struct sandbox *sb)
+{
+	return !sb->touched || bucket_take(&sb->share.flows, 1, sb->loop->now_us);
 }
 
 /* ---- admit.c: the one place where flows are let in ---- */
@@ -159,6 +169,8 @@ void flow_count_refusal(struct sandbox *sb, enum policy_reason why, const struct
 /* ---- the relays ---- */
 /* TCP (tcp_relay.c): the tcp_open callback. */
 void tcp_relay_open(struct sandbox *sb, struct tcp_conn *c);
+/* Dials that waited for the sandbox's share: the timer's (sandbox.waiting_timer). */
+void tcp_relay_waiting(struct timer *timer);
 void tcp_relay_gone(struct sandbox *sb, struct tcp_conn *c, enum tcp_ending how);
 /* A connection toward the guest was opened for an admitted client: its life is followed, too. */
 void tcp_relay_follow(struct sandbox *sb, struct tcp_conn *c, const struct policy_facts *facts);

@@ -5,6 +5,10 @@
  * The guest's SYN stays unanswered while the dial lasts, so that refused, unreachable and timed out
  * look to the guest as they would without weir. Where a rule for names admitted the flow, its first
  * bytes are held back behind that (first_flight.h).
+ *
+ * Where the sandbox has used up its share of a loop (share.h), the dial itself waits: the
+ * connection is held like one that is being dialled, is evicted like one when too many are, and is
+ * judged anew when its turn comes.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,7 +19,8 @@
 #include "flow/tcp_host.h"
 
 #define DNS_PORT 53
-#define DOT_PORT 853 /* RFC 7858 3.1 */
+#define DOT_PORT 853  /* RFC 7858 3.1 */
+#define WAIT_US  1000 /* until the next dials of those that wait */
 
 /* The owner of a connection. */
 struct relay {
@@ -26,6 +31,7 @@ struct relay {
 	struct ipaddr other; /* host loopback of the other family, tried on refusal; family 0: none
 				(left) */
 	uint16_t port;
+	struct list waits; /* in the sandbox's list, while the dial has not begun */
 };
 
 static enum tcp_refusal refusal_of(struct sandbox *sb, int err)
@@ -91,6 +97,7 @@ static struct relay *relay_new(struct tcp_conn *c)
 	r->conn = c;
 	r->flow.forbid = relay_forbid;
 	list_init(&r->flow.node);
+	list_init(&r->waits);
 	tcp_conn_set_owner(c, r);
 	return r;
 }
@@ -165,6 +172,7 @@ void tcp_relay_gone(struct sandbox *sb, struct tcp_conn *c, enum tcp_ending how)
 	if (!r)
 		return;
 	tcp_conn_set_owner(c, NULL);
+	list_del(&r->waits);
 	tcp_host_cancel(r->dial);
 	if (r->flight)
 		first_flight_forget(r->flight);
@@ -220,6 +228,57 @@ static void relay_dial(struct sandbox *sb, struct tcp_conn *c, const struct admi
 	}
 }
 
+/* ---- dials that wait ---- */
+
+static void relay_wait(struct sandbox *sb, struct tcp_conn *c)
+{
+	struct relay *r = relay_new(c);
+
+	if (!r) {
+		relay_refuse(sb, c, ENOMEM);
+		return;
+	}
+	list_add_tail(&sb->waiting, &r->waits);
+	if (!timer_armed(&sb->waiting_timer))
+		timer_set(&sb->loop->wheel, &sb->waiting_timer, sb->loop->now_us + WAIT_US);
+}
+
+/* due: it has waited, and its turn has come. */
+static void relay_judge(struct sandbox *sb, struct tcp_conn *c, const struct tcp_facts *t, bool due)
+{
+	struct policy_facts f = relay_facts(t);
+	struct admission adm = flow_admit(sb, &f, &t->guest, t->guest_port);
+
+	if (adm.verdict.answer == POLICY_DENY)
+		relay_deny(sb, c);
+	else if (due || (list_empty(&sb->waiting) && sandbox_may_open(sb)))
+		relay_dial(sb, c, &adm, t->remote_port);
+	else
+		relay_wait(sb, c);
+}
+
+static void relay_wait_over(struct sandbox *sb)
+{
+	struct relay *r = container_of(list_pop(&sb->waiting), struct relay, waits);
+	struct tcp_conn *c = r->conn;
+	struct tcp_facts t;
+
+	tcp_conn_facts(c, &t);
+	tcp_conn_set_owner(c, NULL);
+	free(r);
+	relay_judge(sb, c, &t, true);
+}
+
+void tcp_relay_waiting(struct timer *timer)
+{
+	struct sandbox *sb = container_of(timer, struct sandbox, waiting_timer);
+
+	while (!list_empty(&sb->waiting) && sandbox_may_open(sb))
+		relay_wait_over(sb);
+	if (!list_empty(&sb->waiting))
+		timer_set(&sb->loop->wheel, timer, sb->loop->now_us + WAIT_US);
+}
+
 /* DNS over TCP, or over TLS where that is looked into, to whatever address: the interceptor's, once
  * the policy lets the guest talk to a resolver there at all. Where names are allowed each question
  * is judged by itself. */
@@ -254,10 +313,5 @@ void tcp_relay_open(struct sandbox *sb, struct tcp_conn *c)
 		relay_dns(sb, c, &t);
 		return;
 	}
-	struct policy_facts f = relay_facts(&t);
-	struct admission adm = flow_admit(sb, &f, &t.guest, t.guest_port);
-	if (adm.verdict.answer == POLICY_DENY)
-		relay_deny(sb, c);
-	else
-		relay_dial(sb, c, &adm, t.remote_port);
+	relay_judge(sb, c, &t, false);
 }

@@ -93,6 +93,11 @@ static struct udp_remote *admit(struct udp_relay *r, struct udp_session *us,
 				 NULL, d->l3, 0);
 		return NULL;
 	}
+	if (!us && !sandbox_may_open(r->sb)) {
+		r->sb->cnt.udp_dropped++;
+		flow_count_refusal(r->sb, REASON_LIMIT_UDP, &facts);
+		return NULL;
+	}
 	if (!us)
 		us = udp_session_new(r, &d->src, d->sport);
 	struct udp_remote *ur = us ? udp_remote_new(us, &d->dst, &adm.dial, d->dport) : NULL;

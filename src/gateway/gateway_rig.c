@@ -148,13 +148,18 @@ static bool is_pong(struct rig_guest *v, uint8_t proto, const uint8_t *l4, size_
 	return proto == 1 && n >= 8 && l4[0] == 0 && get_be16(l4 + 4) == v->ident;
 }
 
-bool rig_ping(struct rig_guest *v)
+bool rig_ping_begin(struct rig_guest *v)
 {
 	uint8_t b[16] = {8};
 
 	put_be16(b + 4, ++v->ident);
 	put_be16(b + 2, sum16(b, sizeof(b)));
-	return send_ip(v, 1, b, sizeof(b)) && await(v, is_pong);
+	return send_ip(v, 1, b, sizeof(b));
+}
+
+bool rig_ping(struct rig_guest *v)
+{
+	return rig_ping_begin(v) && await(v, is_pong);
 }
 
 /* ---- TCP ------------------------------------------------------------------------------------- */
@@ -230,6 +235,37 @@ enum rig_dial rig_connect(struct rig_guest *v, uint16_t port)
 	if (!v->ack)
 		return RIG_REFUSED;
 	return send_tcp(v, ACK, "") ? RIG_CONNECTED : RIG_SILENT;
+}
+
+unsigned rig_flood(struct rig_guest *v, unsigned n, uint16_t port)
+{
+	unsigned sent = 0;
+
+	v->dport = port;
+	v->seq = v->ack = 0;
+	for (; sent < n; sent++) {
+		v->sport = (uint16_t)(v->sport ? v->sport + 1 : 10000);
+		if (!send_tcp(v, SYN, ""))
+			break;
+	}
+	return sent;
+}
+
+static bool is_any_reset(struct rig_guest *v, uint8_t proto, const uint8_t *l4, size_t n)
+{
+	return proto == 6 && n >= 20 && get_be16(l4) == v->dport && l4[13] & RST;
+}
+
+unsigned rig_resets(struct rig_guest *v)
+{
+	struct frame f[16];
+	unsigned resets = 0;
+	int n;
+
+	while ((n = ring_pop(v->ring, f, 16)) > 0)
+		for (int i = 0; i < n; i++)
+			resets += look(v, &f[i], is_any_reset);
+	return resets;
 }
 
 bool rig_talk(struct rig_guest *v, int server, int *ret_fd)

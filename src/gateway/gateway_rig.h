@@ -29,6 +29,12 @@ struct link *rig_ring(struct rig_guest *v);
 void rig_guest_done(struct rig_guest *v);
 
 bool rig_ping(struct rig_guest *v);
+/* The request alone. */
+bool rig_ping_begin(struct rig_guest *v);
+/* SYNs to a port of the gateway's, each of a connection of its own; how many the ring took. */
+unsigned rig_flood(struct rig_guest *v, unsigned n, uint16_t port);
+/* How many of them are refused, of what has come by now. */
+unsigned rig_resets(struct rig_guest *v);
 
 /* A listening socket on 127.0.0.1. */
 int rig_server(uint16_t *ret_port);
