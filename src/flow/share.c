@@ -2,8 +2,8 @@
 /* A sandbox's share of a turn, by what its frames have cost. */
 #include "flow/share.h"
 
-#define FRAME_NS_MAX 1000000u /* one dear frame says no more than that a turn has no room for two \
-			       */
+/* One dear frame says no more than that a turn has no room for two. */
+#define FRAME_NS_MAX 1000000u
 
 unsigned share_frames(const struct share *s, uint64_t spent_us, unsigned max)
 {
