@@ -66,8 +66,9 @@ struct sandbox {
 	/* A guest did what the configuration answers with the sandbox's end (the owner's hook; not
 	 * to be acted on inside the call; NULL: nothing happens beyond the refusal). */
 	void (*terminate)(struct sandbox *sb, const char *why);
-	struct list flows; /* struct flow (flow.h), all that are open */
-	uint64_t flow_ids; /* numbers given so far */
+	struct list flows;   /* struct flow (flow.h), all that are open */
+	uint64_t flow_ids;   /* numbers given so far */
+	unsigned near_flows; /* far ends that bring much from near by (tcp_host.c) */
 	struct flow_counters cnt;
 	bool dns_at_gateway; /* whomever the guest asks, the configured resolvers are asked */
 	bool deny_icmp;      /* a refused SYN gets ICMP before its RST */

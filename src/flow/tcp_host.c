@@ -13,7 +13,10 @@
  * The kernel sizes receive buffers for far senders. A near one that is faster than the guest would
  * fill tens of megabytes for each connection, and every byte would come from memory instead of
  * from a cache. So a connection that brings more than a little, over a path whose round trip is
- * short, gets a buffer of a fixed size, still far above what such a path can have in flight.
+ * short, gets a buffer of a fixed size. What it holds is on its way to the guest and back, too, so
+ * that one connection is as fast as its buffer is large; many are not. They share what is beyond
+ * the first size: who has brought much is given more where that leaves enough for the others. No
+ * buffer shrinks: the far end was promised it.
  */
 #include "flow/tcp_host.h"
 
@@ -29,10 +32,13 @@
 #define HOST_READABLE (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)
 #define SCRATCH       65536
 #define PEEK_IOV_MAX  64
-#define PUSH_SHORT    512    /* one segment, whatever the path */
-#define BULK_BYTES    32768  /* what a connection brings before its buffer is looked at */
-#define NEAR_RTT_US   200    /* a path this short is full with NEAR_RCVBUF at 14 Gbit/s */
-#define NEAR_RCVBUF   212992 /* what any process may ask for; the kernel doubles it */
+#define PUSH_SHORT    512              /* one segment, whatever the path */
+#define BULK_BYTES    32768            /* what a connection brings before its buffer is looked at */
+#define NEAR_RTT_US   200              /* a path this short is full with NEAR_RCVBUF at 14 Gbit/s */
+#define NEAR_RCVBUF   212992           /* what any process may ask for; the kernel doubles it */
+#define NEAR_TOTAL    (2u << 20)       /* of all such connections, before they get only that */
+#define NEAR_MOST     (NEAR_TOTAL / 2) /* of one: more gains nothing */
+#define NEAR_PROOF    (1u << 20)       /* brought since its buffer was looked at */
 
 enum peek_mode {
 	PEEK_START,  /* SO_PEEK_OFF is off: a peek begins at the first byte */
@@ -49,15 +55,17 @@ struct tcp_host {
 	bool pushed;       /* bytes of the guest's went out */
 	bool nodelay;      /* TCP_NODELAY is set */
 	bool sized;        /* it brings much, and its buffer was looked at */
-	uint32_t consumed; /* until it is sized */
+	bool near;         /* it was given one of ours, and counts in sb->near_flows */
+	uint32_t rcvbuf;   /* of that size */
+	uint32_t consumed; /* since its buffer was looked at */
 	size_t peek_off;   /* where the kernel's next peek begins */
 	/* while dialling */
 	tcp_dialed_fn *dialed; /* NULL: connected */
 	void *arg;
 };
 
-/* Where skipped bytes go. Nobody reads them, so threads may share it; one of each thread's own would
- * be cleared, and so be resident, from the start. */
+/* Where skipped bytes go. Nobody reads them, so threads may share it; one of each thread's own
+ * would be cleared, and so be resident, from the start. */
 static uint8_t scratch[SCRATCH];
 
 static struct tcp_host *host_of(struct flow_end *e)
@@ -134,30 +142,60 @@ static ssize_t host_peek(struct flow_end *e, size_t off, const struct iovec *iov
 	return got;
 }
 
+static void host_set_rcvbuf(struct tcp_host *h, uint32_t bytes)
+{
+	int size = (int)bytes;
+
+	h->rcvbuf = bytes;
+	setsockopt(h->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+}
+
 /* To be called before the kernel sees the bytes taken, which is when it makes the buffer grow. */
 static void host_size_buffer(struct tcp_host *h)
 {
 	struct tcp_info info;
 	socklen_t len = sizeof(info);
-	int size = NEAR_RCVBUF;
 
 	h->sized = true;
 	if (getsockopt(h->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
 	    len < offsetof(struct tcp_info, tcpi_min_rtt) + sizeof(info.tcpi_min_rtt) ||
 	    info.tcpi_min_rtt > NEAR_RTT_US)
 		return;
-	setsockopt(h->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	h->near = true;
+	h->sb->near_flows++;
+	host_set_rcvbuf(h, NEAR_RCVBUF);
+}
+
+/* It brings much: its share, where that is more than it has. */
+static void host_grow_buffer(struct tcp_host *h)
+{
+	uint32_t share = NEAR_TOTAL / h->sb->near_flows;
+
+	if (share > NEAR_MOST)
+		share = NEAR_MOST;
+	if (share > h->rcvbuf)
+		host_set_rcvbuf(h, share);
+}
+
+static void host_note_consumed(struct tcp_host *h, size_t n)
+{
+	if (h->sized && !h->near)
+		return;
+	h->consumed += (uint32_t)n;
+	if (h->consumed < (h->sized ? NEAR_PROOF : BULK_BYTES))
+		return;
+	h->consumed = 0;
+	if (h->sized)
+		host_grow_buffer(h);
+	else
+		host_size_buffer(h);
 }
 
 static void host_consume(struct flow_end *e, size_t n)
 {
 	struct tcp_host *h = host_of(e);
 
-	if (!h->sized) {
-		h->consumed += (uint32_t)n;
-		if (h->consumed >= BULK_BYTES)
-			host_size_buffer(h);
-	}
+	host_note_consumed(h, n);
 	/* The kernel moves its peek offset back by what is dropped. */
 	while (n) {
 		ssize_t got = recv(h->fd, NULL, n, MSG_TRUNC | MSG_DONTWAIT);
@@ -210,8 +248,15 @@ static void host_shut(struct flow_end *e)
 
 /* ---- the end ---- */
 
+/* Its buffer is no longer ours to count. */
+static void host_leave(struct tcp_host *h)
+{
+	h->sb->near_flows -= h->near;
+}
+
 static void host_free(struct tcp_host *h)
 {
+	host_leave(h);
 	/* Closing takes the only reference to the socket out of the loop's set, too. */
 	loop_forget(h->sb->loop, &h->src);
 	close(h->fd);
@@ -327,6 +372,7 @@ int tcp_host_end_release(struct flow_end *e, struct loop_source *src)
 		return -1;
 	}
 	loop_forget(l, &h->src);
+	host_leave(h);
 	free(h);
 	return fd;
 }

@@ -13,7 +13,10 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define BUFFER  212992 /* the size that a near connection's buffer is given */
+#define BUFFER  212992    /* the size that a near connection's buffer is given */
+#define MOST    (1 << 20) /* that it grows to where it is alone */
+#define MUCH    (1 << 20) /* what it brings before that */
+#define MANY    10
 #define ANSWER  65536
 #define A_SHORT 4096 /* too little to look at the buffer for */
 
@@ -34,6 +37,7 @@ static int set_up(void **state)
 	if (loop_init(&loop, &err) < 0)
 		return -1;
 	sb.loop = &loop;
+	sb.near_flows = 0;
 	listener = socket(AF_INET, SOCK_STREAM, 0);
 	if (listener < 0 || bind(listener, (struct sockaddr *)&sa, len) < 0 ||
 	    listen(listener, 8) < 0 || getsockname(listener, (struct sockaddr *)&sa, &len) < 0)
@@ -94,15 +98,25 @@ static int buffer_of(int fd)
 	return size;
 }
 
-/* What the kernel makes of the fixed size. */
-static int fixed_buffer(void)
+/* What the kernel makes of a size. */
+static int buffer_for(int size)
 {
-	int fd = socket(AF_INET, SOCK_STREAM, 0), size = BUFFER;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)), 0);
 	size = buffer_of(fd);
 	close(fd);
 	return size;
+}
+
+static int fixed_buffer(void)
+{
+	return buffer_for(BUFFER);
+}
+
+static int most_buffer(void)
+{
+	return buffer_for(MOST);
 }
 
 /* Peeks and drops n bytes, a little at a time, as a guest's ACKs would. */
@@ -144,6 +158,47 @@ static void a_near_stream_has_a_buffer_of_one_size(void **state)
 	assert_int_equal(buffer_of(fd), fixed_buffer());
 }
 
+/* So much, in pieces that the loopback takes at once. */
+static void bring(size_t n)
+{
+	static const uint8_t bytes[ANSWER];
+
+	for (; n; n -= ANSWER) {
+		assert_int_equal(send(server, bytes, ANSWER, 0), ANSWER);
+		take(ANSWER);
+	}
+}
+
+static void a_near_stream_that_is_alone_gets_more(void **state)
+{
+	int fd = dial(0);
+
+	bring(ANSWER);
+	assert_int_equal(sb.near_flows, 1);
+	bring(MUCH);
+	/* As far as the machine allows it. */
+	assert_true(buffer_of(fd) > fixed_buffer() || most_buffer() == fixed_buffer());
+	assert_int_equal(buffer_of(fd), most_buffer());
+	end->ops->close(end);
+	end = NULL;
+	assert_int_equal(sb.near_flows, 0);
+}
+
+static void a_near_stream_among_many_keeps_its_first_size(void **state)
+{
+	int fd = dial(0);
+
+	sb.near_flows = MANY;
+	bring(ANSWER);
+	bring(4 * MUCH);
+	assert_int_equal(buffer_of(fd), fixed_buffer());
+	assert_int_equal(sb.near_flows, MANY + 1);
+	/* The others end: it may have their share. */
+	sb.near_flows = 1;
+	bring(MUCH);
+	assert_int_equal(buffer_of(fd), most_buffer());
+}
+
 static void a_short_answer_leaves_the_buffer_to_the_kernel(void **state)
 {
 	int fd = dial(A_SHORT), before = buffer_of(fd);
@@ -178,6 +233,8 @@ int main(void)
 		TEST(a_dial_says_that_nothing_is_there),
 		TEST(a_greeting_is_there_when_the_dial_is_over),
 		TEST(a_near_stream_has_a_buffer_of_one_size),
+		TEST(a_near_stream_that_is_alone_gets_more),
+		TEST(a_near_stream_among_many_keeps_its_first_size),
 		TEST(a_short_answer_leaves_the_buffer_to_the_kernel),
 		TEST(peeks_and_drops_keep_the_order),
 	};

@@ -320,6 +320,7 @@ bool tcp_init(struct stack *s);
 void tcp_done(struct stack *s);
 void tcp_burst_end(struct stack *s);
 void tcp_tx_unblocked(struct stack *s);
+void tcp_trim(struct stack *s);
 bool frag_init(struct stack *s);
 void frag_done(struct stack *s);
 

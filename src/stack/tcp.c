@@ -40,8 +40,14 @@ void tcp_done(struct stack *s)
 	}
 	tcp_conn_free_dead(s);
 	table_done(&s->tcp->conns);
+	tcp_rcv_trim(s->tcp);
 	free(s->tcp);
 	s->tcp = NULL;
+}
+
+void tcp_trim(struct stack *s)
+{
+	tcp_rcv_trim(s->tcp);
 }
 
 /* ---- table ---- */

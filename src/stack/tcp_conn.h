@@ -101,7 +101,8 @@ bool tcp_seg_parse(struct view l4, struct tcp_seg *ret);
  * allocated as they are touched. Owner: the connection. Made on first use, freed when it runs
  * empty.
  */
-#define RCVQ_CHUNK 16384u
+#define RCVQ_CHUNK       16384u
+#define TCP_SPARE_CHUNKS 64 /* kept for the next queue; stack_trim() frees them */
 struct rcvq {
 	uint32_t base;  /* sequence number of byte 0 of chunk `first` */
 	uint32_t head;  /* sequence number of the first byte not yet pushed */
@@ -242,6 +243,8 @@ struct tcp_table {
 	uint64_t pool_lent;
 	unsigned borrowers; /* connections that it is lent to */
 	uint32_t rcv_floor;
+	uint8_t *spare[TCP_SPARE_CHUNKS]; /* chunks of receive queues that are gone */
+	unsigned spare_n;
 	struct tcp_slice slices[TCP_SLICES];
 	int slice_n;
 	uint64_t challenge_window_us; /* RFC 5961 10: challenge ACKs in the current second */
@@ -273,6 +276,7 @@ unsigned tcp_rcv_sack_blocks(const struct tcp_conn *c, struct tcp_sack_block ret
 uint32_t tcp_rcv_queued(const struct tcp_conn *c); /* in-order bytes that wait for the end */
 void tcp_rcv_init(struct tcp_conn *c);
 void tcp_rcv_done(struct tcp_conn *c);
+void tcp_rcv_trim(struct tcp_table *t); /* gives spare memory back */
 
 /* ---- tcp_out.c ---- */
 void tcp_output(

@@ -10,7 +10,9 @@
  * hold everything up to it. A connection starts with a small promise that grows as it proves that
  * its end keeps up; all promises together stay within cfg.tcp_queue_total (half of it is divided
  * evenly among the most connections there can be, the other half is lent, at most half of the rest
- * at a time, and beyond the first window no more than an even share among those who borrow).
+ * at a time, and beyond the first window no more than an even share of an eighth of the total among
+ * those who borrow: what waits between the guest and its far end costs time and cache, and the
+ * guest is near).
  */
 #include "stack/tcp_conn.h"
 
@@ -18,6 +20,7 @@
 #include <stdlib.h>
 
 #define RCV_CAP_FIRST 65536u /* the promise in the first window, where the pool allows, ... */
+#define RCV_SHARED    8u     /* the part of all memory that is promised beyond the first windows */
 #define RCV_CAP_SEGS  4u /* ... and at least so many full segments: with fewer a sender stalls */
 
 void tcp_rcv_init(struct tcp_conn *c)
@@ -33,10 +36,11 @@ static uint32_t rcv_cap_first(const struct tcp_conn *c)
 	return few > RCV_CAP_FIRST ? few : RCV_CAP_FIRST;
 }
 
-/* What each borrower may have if all are to have the same. */
+/* What each borrower may have if all are to have the same, and together no more than caches hold.
+ */
 static uint32_t rcv_share(const struct tcp_table *t, const struct stack_config *cfg)
 {
-	uint64_t share = cfg->tcp_queue_total / 2 / (t->borrowers ? t->borrowers : 1);
+	uint64_t share = cfg->tcp_queue_total / RCV_SHARED / (t->borrowers ? t->borrowers : 1);
 
 	return share > cfg->tcp_queue_max ? cfg->tcp_queue_max : (uint32_t)share;
 }
@@ -62,12 +66,33 @@ static void rcv_cap_raise(struct tcp_conn *c, uint32_t want)
 	c->rcv_cap += more;
 }
 
-static void rcvq_free(struct rcvq *q)
+/* ---- memory: queues come and go many times a second, and so some chunks are kept ---- */
+
+static uint8_t *chunk_take(struct tcp_table *t)
+{
+	return t->spare_n ? t->spare[--t->spare_n] : malloc(RCVQ_CHUNK);
+}
+
+static void chunk_give(struct tcp_table *t, uint8_t *chunk)
+{
+	if (chunk && t->spare_n < TCP_SPARE_CHUNKS)
+		t->spare[t->spare_n++] = chunk;
+	else
+		free(chunk);
+}
+
+void tcp_rcv_trim(struct tcp_table *t)
+{
+	while (t->spare_n)
+		free(t->spare[--t->spare_n]);
+}
+
+static void rcvq_free(struct tcp_table *t, struct rcvq *q)
 {
 	if (!q)
 		return;
 	for (unsigned i = 0; i < q->ring; i++)
-		free(q->chunk[i]);
+		chunk_give(t, q->chunk[i]);
 	free(q->chunk);
 	free(q->ooo);
 	free(q);
@@ -81,7 +106,7 @@ void tcp_rcv_done(struct tcp_conn *c)
 		t->borrowers--;
 	t->pool_lent -= c->rcv_cap - t->rcv_floor;
 	c->rcv_cap = t->rcv_floor;
-	rcvq_free(c->rcvq);
+	rcvq_free(t, c->rcvq);
 	c->rcvq = NULL;
 	c->slice_head = c->slice_tail = -1;
 	c->slice_bytes = 0;
@@ -122,7 +147,8 @@ static bool rcvq_widen(struct rcvq *q, unsigned need)
 }
 
 /* Copies data in at its sequence number; false without memory. */
-static bool rcvq_write(struct rcvq *q, uint32_t seq, const uint8_t *p, uint32_t len)
+static bool rcvq_write(struct tcp_table *t, struct rcvq *q, uint32_t seq, const uint8_t *p,
+		       uint32_t len)
 {
 	while (len) {
 		uint32_t at = seq - q->base, n = at / RCVQ_CHUNK, off = at % RCVQ_CHUNK;
@@ -130,7 +156,7 @@ static bool rcvq_write(struct rcvq *q, uint32_t seq, const uint8_t *p, uint32_t 
 		if (n >= q->ring && !rcvq_widen(q, n + 1))
 			return false;
 		uint8_t **slot = &q->chunk[(q->first + n) & (q->ring - 1)];
-		if (!*slot && !(*slot = malloc(RCVQ_CHUNK)))
+		if (!*slot && !(*slot = chunk_take(t)))
 			return false;
 		memcpy(*slot + off, p, part);
 		seq += part;
@@ -157,11 +183,11 @@ static int rcvq_iov(const struct rcvq *q, uint32_t end, struct iovec *iov, int m
 }
 
 /* The first n bytes from head are gone; whole chunks before it are freed. */
-static void rcvq_advance(struct rcvq *q, uint32_t n)
+static void rcvq_advance(struct tcp_table *t, struct rcvq *q, uint32_t n)
 {
 	q->head += n;
 	while (q->head - q->base >= RCVQ_CHUNK && q->ring) {
-		free(q->chunk[q->first]);
+		chunk_give(t, q->chunk[q->first]);
 		q->chunk[q->first] = NULL;
 		q->first = (q->first + 1) & (q->ring - 1);
 		q->base += RCVQ_CHUNK;
@@ -259,7 +285,7 @@ static bool rcv_queue_at(struct tcp_conn *c, uint32_t seq, struct view data)
 {
 	if (!c->rcvq && !(c->rcvq = rcvq_new(c->rcv_nxt)))
 		return false;
-	return rcvq_write(c->rcvq, seq, data.p, (uint32_t)data.len);
+	return rcvq_write(c->s->tcp, c->rcvq, seq, data.p, (uint32_t)data.len);
 }
 
 /*
@@ -394,7 +420,7 @@ static bool slices_keep(struct tcp_conn *c, uint32_t taken)
 		const struct tcp_slice *sl = &t->slices[i];
 		uint32_t skip = taken < sl->len ? taken : sl->len;
 		taken -= skip;
-		if (sl->len > skip && !rcvq_write(c->rcvq, seq, sl->p + skip, sl->len - skip))
+		if (sl->len > skip && !rcvq_write(t, c->rcvq, seq, sl->p + skip, sl->len - skip))
 			return false;
 		seq += sl->len - skip;
 	}
@@ -452,10 +478,10 @@ static void push_queue(struct tcp_conn *c)
 			took = 0;
 		c->bytes_out += (uint64_t)took;
 		c->push_blocked = (uint32_t)took < offered;
-		rcvq_advance(q, (uint32_t)took);
+		rcvq_advance(c->s->tcp, q, (uint32_t)took);
 	}
 	if (queued == 0 && q->ooo_n == 0) {
-		rcvq_free(q);
+		rcvq_free(c->s->tcp, q);
 		c->rcvq = NULL;
 	}
 }

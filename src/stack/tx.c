@@ -87,6 +87,7 @@ void stack_trim(struct stack *s)
 {
 	if (s->tx_n == 0)
 		madvise(s->tx_arena, STACK_TX_ARENA, MADV_DONTNEED);
+	tcp_trim(s);
 }
 
 static void config_defaults(struct stack_config *c)
