@@ -6,33 +6,19 @@
 #include "link/sock_rig.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-static struct sockaddr_un address(const char *path)
-{
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-
-	snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
-	return a;
-}
-
 /* A VM's end: a datagram socket bound to a path of its own. */
 static int vm_at(const char *path)
 {
-	struct sockaddr_un a = address(path);
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), len = 1024 * 1024;
+	int fd = rig_bind(path, SOCK_DGRAM), len = 1024 * 1024;
 
-	assert_true(fd >= 0);
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &len, sizeof(len));
-	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
 	return fd;
 }
 
@@ -44,7 +30,7 @@ static void vm_ends(int fd, const char *path)
 
 static ssize_t vm_sends_to(int fd, const char *path, const void *p, size_t n)
 {
-	struct sockaddr_un a = address(path);
+	struct sockaddr_un a = rig_address(path);
 
 	return sendto(fd, p, n, MSG_DONTWAIT, (struct sockaddr *)&a, sizeof(a));
 }
@@ -250,44 +236,19 @@ static void bursts_cross_a_pair_in_order(void **state)
 
 /* ---- a slow peer ----------------------------------------------------------------------------- */
 
-static uint32_t events_now(struct link *l)
-{
-	struct pollfd p = {.fd = l->fd, .events = POLLIN};
-
-	return poll(&p, 1, 0) > 0 ? link_events(l, EPOLLIN) : 0;
-}
-
-static uint32_t send_until_refused(struct link *l, uint32_t len, uint32_t mark)
-{
-	uint32_t first = mark;
-
-	for (;;) {
-		struct frame burst[8];
-
-		for (uint32_t i = 0; i < 8; i++)
-			burst[i] = rig_frame(len, mark + i);
-		int n = link_send(l, burst, 8);
-		if (n == -EAGAIN)
-			return mark - first;
-		assert_true(n > 0);
-		mark += (uint32_t)n;
-		assert_true(mark - first < 100000);
-	}
-}
-
 /* The peer reads late; every frame that was taken arrives, once and in order. */
 static void check_slow_peer(struct link *l, int vm, uint32_t len)
 {
 	uint64_t lost = l->tx_dropped;
-	uint32_t sent = send_until_refused(l, len, 0), seen = 0;
+	uint32_t sent = rig_send_until_refused(l, len, 0), seen = 0;
 
 	for (int round = 0; round < 10; round++) {
 		link_arm(l, true);
-		assert_int_equal(events_now(l), 0);
-		while (!(events_now(l) & EPOLLOUT))
+		assert_int_equal(rig_events_now(l), 0);
+		while (!(rig_events_now(l) & EPOLLOUT))
 			vm_gets(vm, len, seen++);
 		link_arm(l, false);
-		sent += send_until_refused(l, len, sent);
+		sent += rig_send_until_refused(l, len, sent);
 	}
 	while (seen < sent)
 		vm_gets(vm, len, seen++);
@@ -308,7 +269,7 @@ static void a_peer_that_is_not_connected_is_waited_for(void **state)
 		link_gets(l, 60, 1);
 		check_slow_peer(l, vm, sizes[i]);
 		/* The other way goes on meanwhile. */
-		send_until_refused(l, 60, 0);
+		rig_send_until_refused(l, 60, 0);
 		link_arm(l, true);
 		vm_sends(vm, path, 60, 2);
 		link_gets(l, 60, 2);
@@ -320,7 +281,7 @@ static void a_peer_that_is_not_connected_is_waited_for(void **state)
 static void a_peer_that_is_connected_to_us_is_waited_for(void **state)
 {
 	const char *path = rig_path("w"), *vm_path = rig_path("vm");
-	struct sockaddr_un a = address(path);
+	struct sockaddr_un a = rig_address(path);
 	struct link *l = bound_link(path);
 	int vm = vm_at(vm_path);
 
@@ -350,7 +311,7 @@ static void who_waits_hears_that_the_peer_has_gone(void **state)
 	const char *path = rig_path("w"), *vm_path = rig_path("vm");
 
 	for (int connected = 0; connected < 2; connected++) {
-		struct sockaddr_un a = address(path);
+		struct sockaddr_un a = rig_address(path);
 		struct link *l = bound_link(path);
 		struct frame f = rig_frame(60, 1);
 		int vm = vm_at(vm_path);
@@ -359,9 +320,9 @@ static void who_waits_hears_that_the_peer_has_gone(void **state)
 			assert_int_equal(connect(vm, (struct sockaddr *)&a, sizeof(a)), 0);
 		vm_sends(vm, path, 60, 1);
 		link_gets(l, 60, 1);
-		send_until_refused(l, 1514, 0);
+		rig_send_until_refused(l, 1514, 0);
 		link_arm(l, true);
-		assert_int_equal(events_now(l), 0);
+		assert_int_equal(rig_events_now(l), 0);
 		vm_ends(vm, vm_path);
 		assert_true(rig_wait(l) & EPOLLOUT);
 		link_arm(l, false);
@@ -487,7 +448,7 @@ static void a_given_sequence_ends_with_its_peer(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv), 0);
 	l = link_seqpacket_fd(sv[0], NULL, &err);
 	assert_non_null(l);
-	send_until_refused(l, 1514, 0);
+	rig_send_until_refused(l, 1514, 0);
 	link_arm(l, true);
 	close(sv[1]);
 	assert_true(rig_wait(l) & EPOLLOUT);
@@ -495,24 +456,14 @@ static void a_given_sequence_ends_with_its_peer(void **state)
 	link_free(l);
 }
 
-/* The end is read before the owner was told that it need not wait. */
 static void who_waits_hears_of_an_end_that_was_read(void **state)
 {
 	struct error err = {0};
 	const char *path = rig_path("q");
 	struct link *l = link_seqpacket_listen(path, NULL, &err);
-	struct frame got[LINK_BURST];
 
 	assert_non_null(l);
-	int fd = rig_dial(path, SOCK_SEQPACKET);
-	rig_settle(l);
-	send_until_refused(l, 1514, 0);
-	link_arm(l, true);
-	close(fd);
-	assert_int_equal(link_recv(l, got, LINK_BURST), 0);
-	assert_true(rig_wait(l) & EPOLLOUT);
-	link_arm(l, false);
-	rig_settle(l);
+	rig_check_end_is_heard(l, path, SOCK_SEQPACKET);
 	link_free(l);
 }
 

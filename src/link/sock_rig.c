@@ -3,14 +3,16 @@
 #include "link/sock_rig.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
+
+#include "base/view.h"
 
 #define WAIT_MS 2000
 
@@ -111,14 +113,56 @@ void rig_settle(struct link *l)
 	rig_check_quiet(l);
 }
 
-int rig_dial(const char *path, int type)
+uint32_t rig_events_now(struct link *l)
+{
+	struct pollfd p = {.fd = l->fd, .events = POLLIN};
+
+	return poll(&p, 1, 0) > 0 ? link_events(l, EPOLLIN) : 0;
+}
+
+uint32_t rig_send_until_refused(struct link *l, uint32_t len, uint32_t mark)
+{
+	uint32_t first = mark;
+
+	for (;;) {
+		struct frame burst[8];
+
+		for (uint32_t i = 0; i < 8; i++)
+			burst[i] = rig_frame(len, mark + i);
+		int n = link_send(l, burst, 8);
+		if (n == -EAGAIN)
+			return mark - first;
+		assert_true(n > 0);
+		mark += (uint32_t)n;
+		assert_true(mark - first < 100000);
+	}
+}
+
+struct sockaddr_un rig_address(const char *path)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
+
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
+	return a;
+}
+
+int rig_dial(const char *path, int type)
+{
+	struct sockaddr_un a = rig_address(path);
 	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 
 	assert_true(fd >= 0);
-	snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
 	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	return fd;
+}
+
+int rig_bind(const char *path, int type)
+{
+	struct sockaddr_un a = rig_address(path);
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
 	return fd;
 }
 
@@ -155,4 +199,50 @@ _Bool rig_closed(int fd)
 	while (n > 0 && readable(fd, WAIT_MS))
 		n = recv(fd, b, sizeof(b), MSG_DONTWAIT);
 	return n == 0 || (n < 0 && errno == ECONNRESET);
+}
+
+void rig_check_end_is_heard(struct link *l, const char *path, int type)
+{
+	struct frame got[LINK_BURST];
+	int fd = rig_dial(path, type);
+
+	rig_settle(l);
+	rig_send_until_refused(l, 1514, 0);
+	link_arm(l, true);
+	close(fd);
+	assert_int_equal(link_recv(l, got, LINK_BURST), 0);
+	assert_true(rig_wait(l) & EPOLLOUT);
+	link_arm(l, false);
+	rig_settle(l);
+}
+
+struct link *rig_stream_pair(int *ret_fd, const struct link_options *o)
+{
+	struct error err = {0};
+	int sv[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
+	struct link *l = link_stream_fd(sv[0], o, &err);
+	assert_non_null(l);
+	assert_int_equal(fcntl(sv[0], F_GETFD), FD_CLOEXEC);
+	*ret_fd = sv[1];
+	return l;
+}
+
+void rig_stream_sends(int fd, uint32_t len, uint32_t mark)
+{
+	struct frame f = rig_frame(len, mark);
+
+	put_be32(f.data - 4, len);
+	rig_write(fd, f.data - 4, 4 + len);
+}
+
+void rig_stream_gets(int fd, uint32_t len, uint32_t mark)
+{
+	static uint8_t b[RIG_FRAME_MAX];
+
+	rig_read(fd, b, 4);
+	assert_int_equal(get_be32(b), len);
+	rig_read(fd, b, len);
+	rig_check_frame(b, len, len, mark);
 }

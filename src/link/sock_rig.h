@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <sys/un.h>
 
 #include "link/link.h"
 
@@ -32,12 +33,28 @@ void rig_check_quiet(struct link *l);
 int rig_recv(struct link *l, struct frame *ret, int max);
 /* Lets the link do what woke it, until it is quiet. Frames are thrown away. */
 void rig_settle(struct link *l);
+/* What a wake-up that is due now means; 0: there is none. */
+uint32_t rig_events_now(struct link *l);
+/* Sends frames with rising marks until the link refuses; how many it took. */
+uint32_t rig_send_until_refused(struct link *l, uint32_t len, uint32_t mark);
 
-/* A connected socket of the type; fails the test where that is impossible. */
+struct sockaddr_un rig_address(const char *path);
+/* Sockets of the type, connected to the path or bound to it; fail the test where that is
+ * impossible. */
 int rig_dial(const char *path, int type);
+int rig_bind(const char *path, int type);
 void rig_write(int fd, const void *p, size_t n);
 void rig_read(int fd, void *p, size_t n); /* all of it, or the test fails after 2 s */
 /* True where the other side has closed (waits for that up to 2 s). */
 _Bool rig_closed(int fd);
+/* A peer of a listening link goes while the owner waits to send, and its end is read before the
+ * owner was told that it need not wait: it is told all the same. */
+void rig_check_end_is_heard(struct link *l, const char *path, int type);
+
+/* A link over one end of a pair of stream sockets; the test has the other one, from which frames
+ * go and come behind their length in four bytes. */
+struct link *rig_stream_pair(int *ret_fd, const struct link_options *o);
+void rig_stream_sends(int fd, uint32_t len, uint32_t mark);
+void rig_stream_gets(int fd, uint32_t len, uint32_t mark);
 
 #endif
