@@ -4,35 +4,20 @@
  * no HTTP/2. What is held stays bounded, and the one connection that is at fault ends, with the
  * right code.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
-#include "http/proxy_h2_priv.h"
 #include "http/proxy_h2_rig.h"
 
-static struct rig rig;
+#include <string.h>
 
-static struct rig *fresh(void)
-{
-	memset(&rig, 0, sizeof(rig));
-	return &rig;
-}
+#include "http/proxy_h2_priv.h"
 
+/* The ends have seen each other's settings. */
 static struct rig *begin(void)
 {
-	struct rig *r = fresh();
+	struct rig *r = rig_plain();
 
-	rig_begin(r, NULL, 0, NULL, 0, NULL);
 	rig_run(r);
 	return r;
 }
-
-#define POST ":method: POST\n:scheme: https\n:authority: a.example\n:path: /up\n"
 
 /* What the proxy holds beside what it shows to go out. */
 static size_t queued(const struct rig *r)
@@ -46,7 +31,7 @@ static size_t queued(const struct rig *r)
 
 static void a_slow_reader_of_one_stream_stops_no_other(void **state)
 {
-	struct rig *r = fresh();
+	struct rig *r = rig_fresh();
 
 	r->answer_len = 1000000;
 	rig_begin(r, NULL, 0, NULL, 0, NULL);
@@ -70,19 +55,19 @@ static void a_slow_reader_of_one_stream_stops_no_other(void **state)
 
 static void many_streams_that_stand_still_stop_no_other(void **state)
 {
-	struct rig *r = fresh();
+	struct rig *r = rig_fresh();
 
 	r->when = RIG_NEVER;
 	rig_begin(r, NULL, 0, NULL, 0, NULL);
 	r->server.pauses = true;
 	for (int i = 0; i < 100; i++)
 		/* Some of them have been sent whole. */
-		rig_request(r, POST, i % 2 ? 200000 : 110000, NULL);
+		rig_request(r, RIG_POST, i % 2 ? 200000 : 110000, NULL);
 	rig_run(r);
 	assert_true(queued(r) <= H2P_AHEAD_ALL);
 	r->server.pauses = false;
 	for (size_t i = 0; i < 20; i++) {
-		rig_request(r, POST, 100000, NULL);
+		rig_request(r, RIG_POST, 100000, NULL);
 		rig_run(r);
 		assert_true(rig_served(r, 100 + i)->end && !rig_served(r, 100 + i)->bad);
 		rig_answer(r, rig_served(r, 100 + i), ":status: 200\n", 0, NULL);
@@ -98,7 +83,7 @@ static void many_streams_that_stand_still_stop_no_other(void **state)
 	rig_run(r);
 	/* What they held others may hold now. */
 	r->server.pauses = true;
-	rig_request(r, POST, 200000, NULL);
+	rig_request(r, RIG_POST, 200000, NULL);
 	rig_run(r);
 	assert_int_equal(queued(r), H2P_AHEAD);
 	rig_end_all(r);
@@ -107,13 +92,13 @@ static void many_streams_that_stand_still_stop_no_other(void **state)
 static void a_window_of_the_connection_is_the_senders(void **state)
 {
 	const nghttp2_settings_entry wide[] = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 1 << 20}};
-	struct rig *r = fresh();
+	struct rig *r = rig_fresh();
 
 	r->answer_len = 300000;
 	rig_begin(r, wide, 1, wide, 1, NULL);
 	r->client.stingy = r->server.stingy = true;
 	rig_run(r);
-	struct rig_stream *a = rig_request(r, POST, 300000, NULL), *b = rig_get(r, "/");
+	struct rig_stream *a = rig_request(r, RIG_POST, 300000, NULL), *b = rig_get(r, "/");
 	rig_run(r);
 	assert_int_equal(rig_served(r, 0)->got, 65535);
 	assert_int_equal(a->got + b->got, 65535);
@@ -129,11 +114,11 @@ static void a_window_of_the_connection_is_the_senders(void **state)
 
 static void a_slow_server_stops_the_upload_at_the_guest(void **state)
 {
-	struct rig *r = fresh();
+	struct rig *r = rig_fresh();
 
 	r->when = RIG_NEVER;
 	rig_begin(r, NULL, 0, NULL, 0, NULL);
-	struct rig_stream *a = rig_request(r, POST, 1, NULL);
+	struct rig_stream *a = rig_request(r, RIG_POST, 1, NULL);
 	a->endless = true;
 	rig_run(r);
 	rig_served(r, 0)->paused = true;
@@ -141,7 +126,7 @@ static void a_slow_server_stops_the_upload_at_the_guest(void **state)
 	rig_run(r);
 	assert_int_equal(a->sent, 65535 + H2P_AHEAD);
 	assert_int_equal(queued(r), H2P_AHEAD);
-	struct rig_stream *b = rig_request(r, POST, 500000, NULL);
+	struct rig_stream *b = rig_request(r, RIG_POST, 500000, NULL);
 	rig_run(r);
 	assert_true(rig_served(r, 1)->end && !rig_served(r, 1)->bad);
 	assert_int_equal(b->sent, 500000);
@@ -154,7 +139,7 @@ static void a_slow_server_stops_the_upload_at_the_guest(void **state)
 static void a_guest_that_reads_nothing_fills_no_memory(void **state)
 {
 	const nghttp2_settings_entry wide[] = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0x7fffffff}};
-	struct rig *r = fresh();
+	struct rig *r = rig_fresh();
 
 	r->answer_len = 100 << 20;
 	rig_begin(r, wide, 1, NULL, 0, NULL);
@@ -172,7 +157,7 @@ static void a_guest_that_reads_nothing_fills_no_memory(void **state)
 static void bytes_that_wait_for_a_hook_are_bounded(void **state)
 {
 	const nghttp2_settings_entry wide[] = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0x7fffffff}};
-	struct rig *r = fresh();
+	struct rig *r = rig_fresh();
 
 	r->answer_len = 32 << 20;
 	r->hook[3].waits = 1;
@@ -191,14 +176,14 @@ static void bytes_that_wait_for_a_hook_are_bounded(void **state)
 
 static void a_filter_that_makes_more_of_it_is_bounded(void **state)
 {
-	struct rig *r = fresh();
+	struct rig *r = rig_fresh();
 
 	r->request_mode = HTTP_BODY_STREAM;
 	r->expand = 50;
 	r->when = RIG_NEVER;
 	rig_begin(r, NULL, 0, NULL, 0, NULL);
 	r->server.pauses = true;
-	struct rig_stream *s = rig_request(r, POST, 200000, NULL);
+	struct rig_stream *s = rig_request(r, RIG_POST, 200000, NULL);
 	rig_run(r);
 	assert_int_equal(rig_served(r, 0)->got, 65535);
 	/* What came, and what was made of one piece beyond what is enough. */
@@ -217,12 +202,12 @@ static void windows_of_no_bytes_are_waited_for(void **state)
 	const nghttp2_settings_entry some[] = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 10}};
 
 	for (int mode = 0; mode < 2; mode++) {
-		struct rig *r = fresh();
+		struct rig *r = rig_fresh();
 		r->answer_len = 1000;
 		r->request_mode = r->answer_mode = mode ? HTTP_BODY_WHOLE : HTTP_BODY_PASS;
 		rig_begin(r, none, 1, none, 1, NULL);
 		rig_run(r);
-		struct rig_stream *s = rig_request(r, POST, 1000, NULL);
+		struct rig_stream *s = rig_request(r, RIG_POST, 1000, NULL);
 		rig_run(r);
 		assert_int_equal(rig_served(r, 0)->got, 0);
 		nghttp2_submit_settings(r->server.session, 0, some, 1);
@@ -239,7 +224,7 @@ static void windows_of_no_bytes_are_waited_for(void **state)
 static void streams_beyond_the_limit_can_be_tried_again(void **state)
 {
 	const struct http_proxy_limits limits = {.streams = 10};
-	struct rig *r = fresh();
+	struct rig *r = rig_fresh();
 
 	r->when = RIG_NEVER;
 	rig_begin(r, NULL, 0, NULL, 0, &limits);
@@ -267,7 +252,7 @@ static void streams_beyond_the_limit_can_be_tried_again(void **state)
 static void streams_that_come_and_go_count_until_they_are_gone(void **state)
 {
 	const struct http_proxy_limits limits = {.streams = 10};
-	struct rig *r = fresh();
+	struct rig *r = rig_fresh();
 
 	r->when = RIG_NEVER;
 	rig_begin(r, NULL, 0, NULL, 0, &limits);
@@ -284,7 +269,7 @@ static void streams_that_come_and_go_count_until_they_are_gone(void **state)
 static void the_upstreams_limit_is_the_guests(void **state)
 {
 	const nghttp2_settings_entry few[] = {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 3}};
-	struct rig *r = fresh();
+	struct rig *r = rig_fresh();
 
 	rig_begin(r, NULL, 0, few, 1, NULL);
 	rig_run(r);
@@ -384,7 +369,7 @@ static void floods_end_the_connection(void **state)
 			struct rig *r = begin();
 			struct rig_end *e = server ? &r->server : &r->client;
 			r->when = RIG_NEVER;
-			struct rig_stream *s = rig_request(r, POST, 1, NULL);
+			struct rig_stream *s = rig_request(r, RIG_POST, 1, NULL);
 			s->endless = true;
 			rig_run(r);
 			if (server) {
@@ -432,7 +417,7 @@ static void streams_that_are_refused(void **state)
 	const struct http_proxy_limits limits = {.streams = 1};
 	static const char get[] = "\x82\x87\x84\x41\x01"
 				  "a";
-	struct rig *r = fresh();
+	struct rig *r = rig_fresh();
 
 	r->when = RIG_NEVER;
 	rig_begin(r, NULL, 0, NULL, 0, &limits);
@@ -453,7 +438,7 @@ static void a_guest_that_reads_nothing_and_goes_on(void **state)
 	struct h2p *p = (struct h2p *)(void *)r->proxy;
 
 	r->when = RIG_NEVER;
-	struct rig_stream *s = rig_request(r, POST, 1, NULL);
+	struct rig_stream *s = rig_request(r, RIG_POST, 1, NULL);
 	s->endless = true;
 	rig_get(r, "/");
 	nghttp2_submit_window_update(r->client.session, 0, 0, 1 << 20);
@@ -556,7 +541,7 @@ static void interim_answers_without_end(void **state)
 
 static void another_protocol(void **state)
 {
-	struct rig *r = fresh();
+	struct rig *r = rig_fresh();
 
 	rig_begin(r, NULL, 0, NULL, 0, NULL);
 	rig_raw(&r->client, "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n", 35);
@@ -564,7 +549,7 @@ static void another_protocol(void **state)
 	assert_int_equal(http_proxy_state(r->proxy, HTTP_GUEST), HTTP_PROXY_END);
 	assert_int_equal(http_proxy_state(r->proxy, HTTP_UPSTREAM), HTTP_PROXY_END);
 	rig_end_all(r);
-	r = fresh();
+	r = rig_fresh();
 	rig_begin(r, NULL, 0, NULL, 0, NULL);
 	rig_raw(&r->server, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", 47);
 	struct rig_stream *s = rig_get(r, "/");
@@ -628,7 +613,7 @@ static void more_than_the_window(void **state)
 	static const uint8_t data[16384];
 
 	r->when = RIG_NEVER;
-	struct rig_stream *s = rig_request(r, POST, 1, NULL);
+	struct rig_stream *s = rig_request(r, RIG_POST, 1, NULL);
 	s->endless = true;
 	rig_run(r);
 	rig_served(r, 0)->paused = true;

@@ -537,3 +537,40 @@ void rig_more(struct rig_end *e, struct rig_stream *s, uint64_t len, bool end)
 	s->endless = !end;
 	nghttp2_session_resume_data(e->session, s->id);
 }
+
+/* ---- for tests ---- */
+
+struct rig *rig_fresh(void)
+{
+	static struct rig rig;
+
+	memset(&rig, 0, sizeof(rig));
+	return &rig;
+}
+
+struct rig *rig_plain(void)
+{
+	struct rig *r = rig_fresh();
+
+	rig_begin(r, NULL, 0, NULL, 0, NULL);
+	return r;
+}
+
+void rig_check_has(const struct rig_stream *s, const char *line)
+{
+	if (!strstr(s->head, line))
+		fail_msg("no \"%s\" in:\n%s", line, s->head);
+}
+
+void rig_check_lacks(const struct rig_stream *s, const char *line)
+{
+	if (strstr(s->head, line))
+		fail_msg("\"%s\" in:\n%s", line, s->head);
+}
+
+void rig_check_whole(const struct rig_stream *s, uint64_t len)
+{
+	assert_true(s->end);
+	assert_false(s->bad);
+	assert_int_equal(s->got, len);
+}

@@ -7,6 +7,12 @@
 #ifndef WEIR_HTTP_PROXY_H2_RIG_H
 #define WEIR_HTTP_PROXY_H2_RIG_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
 #include <nghttp2/nghttp2.h>
 
 #include "http/proxy.h"
@@ -99,6 +105,13 @@ struct rig {
 	} when;
 };
 
+/* The head of a request with a body. */
+#define RIG_POST ":method: POST\n:scheme: https\n:authority: a.example\n:path: /up\n"
+
+/* The one rig of the program, as new: to be set up before it begins... */
+struct rig *rig_fresh(void);
+/* ...or begun with nothing set. */
+struct rig *rig_plain(void);
 /* Settings of both ends: NULL, 0 for none. */
 void rig_begin(struct rig *r, const nghttp2_settings_entry *client, size_t client_count,
 	       const nghttp2_settings_entry *server, size_t server_count,
@@ -124,5 +137,11 @@ void rig_flush(struct rig_end *e);
 void rig_raw(struct rig_end *e, const void *p, size_t n);
 void rig_frame(struct rig_end *e, uint8_t type, uint8_t flags, int32_t stream, const void *p,
 	       size_t n);
+
+/* The test fails where the line is not, or is, in the head; or where the body has not come whole.
+ */
+void rig_check_has(const struct rig_stream *s, const char *line);
+void rig_check_lacks(const struct rig_stream *s, const char *line);
+void rig_check_whole(const struct rig_stream *s, uint64_t len);
 
 #endif

@@ -1,60 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The HTTP/2 proxy between nghttp2's client and server: exchanges of every kind come through
- * unchanged or as the filter wants them, and end on both sides as they ended on one.
+ * The HTTP/2 proxy between nghttp2's client and server: exchanges and tunnels come through as they
+ * are, heads that are wrong or too large do not, and no exchange suffers from another.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
 #include "http/proxy_h2_rig.h"
 
-static struct rig rig;
-
-static struct rig *fresh(void)
-{
-	memset(&rig, 0, sizeof(rig));
-	return &rig;
-}
-
-static struct rig *begin(void)
-{
-	struct rig *r = fresh();
-
-	rig_begin(r, NULL, 0, NULL, 0, NULL);
-	return r;
-}
-
-static void assert_has(const struct rig_stream *s, const char *line)
-{
-	if (!strstr(s->head, line))
-		fail_msg("no \"%s\" in:\n%s", line, s->head);
-}
-
-static void assert_lacks(const struct rig_stream *s, const char *line)
-{
-	if (strstr(s->head, line))
-		fail_msg("\"%s\" in:\n%s", line, s->head);
-}
-
-static void assert_whole(const struct rig_stream *s, uint64_t len)
-{
-	assert_true(s->end);
-	assert_false(s->bad);
-	assert_int_equal(s->got, len);
-}
-
-#define POST ":method: POST\n:scheme: https\n:authority: a.example\n:path: /up\n"
+#include <stdio.h>
+#include <string.h>
 
 /* ---- plain exchanges ---- */
 
 static void a_request_and_its_answer_come_through(void **state)
 {
-	struct rig *r = begin();
+	struct rig *r = rig_plain();
 	struct rig_stream *s = rig_get(r, "/x?y=1");
 
 	rig_run(r);
@@ -62,7 +20,7 @@ static void a_request_and_its_answer_come_through(void **state)
 						    ":authority: a.example\n:path: /x?y=1\n");
 	assert_true(rig_served(r, 0)->end);
 	assert_string_equal(s->head, ":status: 200\nserver: rig\n");
-	assert_whole(s, 0);
+	rig_check_whole(s, 0);
 	assert_true(s->closed && s->code == 0);
 	assert_int_equal(r->done, 1);
 	assert_true(http_proxy_idle(r->proxy));
@@ -71,19 +29,19 @@ static void a_request_and_its_answer_come_through(void **state)
 
 static void bodies_and_trailers_come_through_both_ways(void **state)
 {
-	struct rig *r = fresh();
+	struct rig *r = rig_fresh();
 
 	r->answer_len = 300000;
 	r->answer_trailers = "grpc-status: 0\ngrpc-message: fine\n";
 	r->chunk = 5000;
 	r->seed = 7;
 	rig_begin(r, NULL, 0, NULL, 0, NULL);
-	struct rig_stream *s = rig_request(r, POST "te: trailers\n", 200000, "checksum: 9\n");
+	struct rig_stream *s = rig_request(r, RIG_POST "te: trailers\n", 200000, "checksum: 9\n");
 	rig_run(r);
-	assert_whole(rig_served(r, 0), 200000);
-	assert_has(rig_served(r, 0), "te: trailers\nchecksum: 9\n");
-	assert_whole(s, 300000);
-	assert_has(s, "server: rig\ngrpc-status: 0\ngrpc-message: fine\n");
+	rig_check_whole(rig_served(r, 0), 200000);
+	rig_check_has(rig_served(r, 0), "te: trailers\nchecksum: 9\n");
+	rig_check_whole(s, 300000);
+	rig_check_has(s, "server: rig\ngrpc-status: 0\ngrpc-message: fine\n");
 	assert_int_equal(r->hook[2].calls, 1);
 	assert_int_equal(r->hook[5].calls, 1);
 	/* PASS: nobody looks into bodies. */
@@ -93,25 +51,25 @@ static void bodies_and_trailers_come_through_both_ways(void **state)
 
 static void interim_answers_come_through_in_order(void **state)
 {
-	struct rig *r = fresh();
+	struct rig *r = rig_fresh();
 
 	r->when = RIG_NEVER;
 	rig_begin(r, NULL, 0, NULL, 0, NULL);
-	struct rig_stream *s = rig_request(r, POST "expect: 100-continue\n", 10, NULL);
+	struct rig_stream *s = rig_request(r, RIG_POST "expect: 100-continue\n", 10, NULL);
 	rig_run(r);
 	rig_interim(r, rig_served(r, 0), ":status: 100\n");
 	rig_interim(r, rig_served(r, 0), ":status: 103\nlink: </a>\n");
 	rig_answer(r, rig_served(r, 0), ":status: 200\n", 5, NULL);
 	rig_run(r);
 	assert_string_equal(s->head, ":status: 100\n:status: 103\nlink: </a>\n:status: 200\n");
-	assert_whole(s, 5);
+	rig_check_whole(s, 5);
 	assert_int_equal(r->hook[3].calls, 3);
 	rig_end_all(r);
 }
 
 static void answers_without_a_body_keep_their_length(void **state)
 {
-	struct rig *r = fresh();
+	struct rig *r = rig_fresh();
 
 	r->answer = ":status: 200\ncontent-length: 77\n";
 	rig_begin(r, NULL, 0, NULL, 0, NULL);
@@ -138,7 +96,7 @@ static void a_hundred_streams_at_once_in_any_pieces(void **state)
 	const nghttp2_settings_entry wide[] = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 300000}};
 
 	for (unsigned seed = 1; seed <= 8; seed++) {
-		struct rig *r = fresh();
+		struct rig *r = rig_fresh();
 		struct rig_stream *s[100];
 		r->seed = seed;
 		r->chunk = seed % 2 ? 100 : 20000;
@@ -149,11 +107,11 @@ static void a_hundred_streams_at_once_in_any_pieces(void **state)
 		r->request_mode = seed % 4 == 1 ? HTTP_BODY_STREAM : HTTP_BODY_PASS;
 		rig_begin(r, wide, seed % 2, wide, seed > 4, NULL);
 		for (unsigned i = 0; i < 100; i++)
-			s[i] = rig_request(r, POST, i * 37 * seed, i % 5 ? NULL : "end: now\n");
+			s[i] = rig_request(r, RIG_POST, i * 37 * seed, i % 5 ? NULL : "end: now\n");
 		rig_run(r);
 		for (unsigned i = 0; i < 100; i++) {
-			assert_whole(rig_served(r, i), i * 37 * seed);
-			assert_whole(s[i], r->answer_len);
+			rig_check_whole(rig_served(r, i), i * 37 * seed);
+			rig_check_whole(s[i], r->answer_len);
 			assert_true(s[i]->closed);
 		}
 		assert_int_equal(r->done, 100);
@@ -164,11 +122,11 @@ static void a_hundred_streams_at_once_in_any_pieces(void **state)
 
 static void a_stream_goes_both_ways_at_once(void **state)
 {
-	struct rig *r = fresh();
+	struct rig *r = rig_fresh();
 
 	r->when = RIG_NEVER;
 	rig_begin(r, NULL, 0, NULL, 0, NULL);
-	struct rig_stream *c = rig_request(r, POST, 1, NULL);
+	struct rig_stream *c = rig_request(r, RIG_POST, 1, NULL);
 	c->endless = true;
 	rig_run(r);
 	struct rig_stream *s = rig_served(r, 0);
@@ -196,36 +154,37 @@ static void a_stream_goes_both_ways_at_once(void **state)
 
 static void secrets_are_never_indexed(void **state)
 {
-	struct rig *r = fresh();
+	struct rig *r = rig_fresh();
 
 	r->answer = ":status: 200\nset-cookie: s=1\nserver: x\n";
 	r->add_name = "X-Api-Key";
 	r->add_value = "the-value";
 	r->path = "/x?key=the-value";
 	rig_begin(r, NULL, 0, NULL, 0, NULL);
-	struct rig_stream *s = rig_request(r,
-					   POST "authorization: Bearer 1\ncookie: a-long-cookie=1; "
-						"b=2\nx-plain: 1\nproxy-authorization: x\n",
-					   0, NULL);
+	struct rig_stream *s =
+		rig_request(r,
+			    RIG_POST "authorization: Bearer 1\ncookie: a-long-cookie=1; "
+				     "b=2\nx-plain: 1\nproxy-authorization: x\n",
+			    0, NULL);
 	rig_run(r);
-	assert_has(rig_served(r, 0), "authorization !: Bearer 1\n");
-	assert_has(rig_served(r, 0), "cookie !: a-long-cookie=1; b=2\n");
-	assert_has(rig_served(r, 0), "proxy-authorization !: x\n");
-	assert_has(rig_served(r, 0), "x-plain: 1\n");
-	assert_has(rig_served(r, 0), "x-api-key !: the-value\n");
-	assert_has(rig_served(r, 0), ":path !: /x?key=the-value\n");
-	assert_has(s, "set-cookie !: s=1\nserver: x\n");
+	rig_check_has(rig_served(r, 0), "authorization !: Bearer 1\n");
+	rig_check_has(rig_served(r, 0), "cookie !: a-long-cookie=1; b=2\n");
+	rig_check_has(rig_served(r, 0), "proxy-authorization !: x\n");
+	rig_check_has(rig_served(r, 0), "x-plain: 1\n");
+	rig_check_has(rig_served(r, 0), "x-api-key !: the-value\n");
+	rig_check_has(rig_served(r, 0), ":path !: /x?key=the-value\n");
+	rig_check_has(s, "set-cookie !: s=1\nserver: x\n");
 	rig_end_all(r);
 }
 
 static void host_becomes_the_authority(void **state)
 {
-	struct rig *r = begin();
+	struct rig *r = rig_plain();
 
 	rig_request(r, ":method: GET\n:scheme: https\n:path: /\nhost: a.example\n", 0, NULL);
 	rig_run(r);
-	assert_has(rig_served(r, 0), ":authority: a.example\n");
-	assert_lacks(rig_served(r, 0), "host:");
+	rig_check_has(rig_served(r, 0), ":authority: a.example\n");
+	rig_check_lacks(rig_served(r, 0), "host:");
 	rig_end_all(r);
 }
 
@@ -233,9 +192,9 @@ static void host_becomes_the_authority(void **state)
 static void malformed_requests_are_refused_alone(void **state)
 {
 	static const char *const answered[] = {
-		POST "host: b.example\n",
-		POST "connection: close\n",
-		POST "te: gzip\n",
+		RIG_POST "host: b.example\n",
+		RIG_POST "connection: close\n",
+		RIG_POST "te: gzip\n",
 		":method: GET\n:scheme: https\n:authority: a@b\n:path: /\n",
 		":method: GET\n:scheme: https\n:authority: a.example\n:path: /a\\b\n",
 		":method: GET\n:scheme: https\n:authority: a.example\n:path: b\n",
@@ -248,11 +207,11 @@ static void malformed_requests_are_refused_alone(void **state)
 		":method: GET\n:scheme: https\n:authority: a.example\n",
 		":method: GET\n:scheme: https\n:authority: a.example\n:path: /\n:path: /b\n",
 		":method: GET\n:scheme: https\nx: 1\n:authority: a.example\n:path: /\n",
-		POST "content-length: 1\ncontent-length: 1\n",
-		POST "content-length: +1\n",
-		POST "x: a\rb\n",
+		RIG_POST "content-length: 1\ncontent-length: 1\n",
+		RIG_POST "content-length: +1\n",
+		RIG_POST "x: a\rb\n",
 	};
-	struct rig *r = begin();
+	struct rig *r = rig_plain();
 
 	for (size_t i = 0; i < sizeof(answered) / sizeof(answered[0]); i++) {
 		struct rig_stream *s = rig_request(r, answered[i], 0, NULL);
@@ -266,7 +225,7 @@ static void malformed_requests_are_refused_alone(void **state)
 	assert_int_equal(r->open, 0);
 	struct rig_stream *s = rig_get(r, "/");
 	rig_run(r);
-	assert_has(s, ":status: 200\n");
+	rig_check_has(s, ":status: 200\n");
 	rig_end_all(r);
 }
 
@@ -281,7 +240,7 @@ static void malformed_answers_are_502(void **state)
 		":status: 200\ncontent-length: 5\ncontent-length: 6\n",
 		":status: 200\nx: a\rb\n",
 	};
-	struct rig *r = begin();
+	struct rig *r = rig_plain();
 
 	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
 		r->answer = answers[i];
@@ -289,7 +248,7 @@ static void malformed_answers_are_502(void **state)
 		rig_run(r);
 		if (!strstr(s->head, ":status: 502\n") || !s->end)
 			fail_msg("taken: %s%s", answers[i], s->head);
-		assert_lacks(s, "server: x");
+		rig_check_lacks(s, "server: x");
 		assert_non_null(strstr(s->text, "\"reason\":\"the upstream's answer"));
 		assert_true(rig_served(r, i)->closed);
 	}
@@ -298,46 +257,46 @@ static void malformed_answers_are_502(void **state)
 
 static void large_heads_are_431_and_the_largest_are_not(void **state)
 {
-	struct rig *r = begin();
+	struct rig *r = rig_plain();
 	static char head[80000];
-	size_t n = (size_t)sprintf(head, "%s", POST);
+	size_t n = (size_t)sprintf(head, "%s", RIG_POST);
 
 	/* 60 of 1,000 characters. */
 	for (int i = 0; i < 60; i++)
 		n += (size_t)sprintf(head + n, "x-%02d: %01000d\n", i, i);
 	struct rig_stream *s = rig_request(r, head, 0, NULL);
 	rig_run(r);
-	assert_has(s, ":status: 200\n");
+	rig_check_has(s, ":status: 200\n");
 	for (int i = 60; i < 70; i++)
 		n += (size_t)sprintf(head + n, "x-%02d: %01000d\n", i, i);
 	s = rig_request(r, head, 0, NULL);
 	rig_run(r);
-	assert_has(s, ":status: 431\n");
+	rig_check_has(s, ":status: 431\n");
 	/* Many small ones. */
-	n = (size_t)sprintf(head, "%s", POST);
+	n = (size_t)sprintf(head, "%s", RIG_POST);
 	for (int i = 0; i < 1001; i++)
 		n += (size_t)sprintf(head + n, "a: %d\n", i % 10);
 	s = rig_request(r, head, 0, NULL);
 	rig_run(r);
-	assert_has(s, ":status: 431\n");
+	rig_check_has(s, ":status: 431\n");
 	/* Short ones, that count for more than their text (RFC 9113 6.5.2). */
-	n = (size_t)sprintf(head, "%s", POST);
+	n = (size_t)sprintf(head, "%s", RIG_POST);
 	for (int i = 0; i < 900; i++)
 		n += (size_t)sprintf(head + n, "bb: %040d\n", i);
 	s = rig_request(r, head, 0, NULL);
 	rig_run(r);
-	assert_has(s, ":status: 431\n");
+	rig_check_has(s, ":status: 431\n");
 	assert_int_equal(r->server.count, 1);
 	/* The table of headers is as it was. */
 	s = rig_get(r, "/");
 	rig_run(r);
-	assert_has(s, ":status: 200\n");
+	rig_check_has(s, ":status: 200\n");
 	rig_end_all(r);
 }
 
 static void a_large_answer_head_is_502(void **state)
 {
-	struct rig *r = fresh();
+	struct rig *r = rig_fresh();
 	static char head[80000];
 	size_t n = (size_t)sprintf(head, ":status: 200\n");
 
@@ -347,16 +306,36 @@ static void a_large_answer_head_is_502(void **state)
 	rig_begin(r, NULL, 0, NULL, 0, NULL);
 	struct rig_stream *s = rig_get(r, "/");
 	rig_run(r);
-	assert_has(s, ":status: 502\n");
+	rig_check_has(s, ":status: 502\n");
 	rig_end_all(r);
 }
 
-/* ---- bodies ---- */
+static void trailers_that_are_too_long(void **state)
+{
+	struct rig *r = rig_fresh();
+	static char trailers[80000];
+	size_t n = 0;
+
+	for (int i = 0; i < 70; i++)
+		n += (size_t)sprintf(trailers + n, "x-%02d: %01000d\n", i, i);
+	rig_begin(r, NULL, 0, NULL, 0, NULL);
+	struct rig_stream *s = rig_request(r, RIG_POST, 10, trailers);
+	rig_run(r);
+	rig_check_has(s, ":status: 400\n");
+	for (size_t i = 0; i < r->server.count; i++)
+		assert_false(rig_served(r, i)->end);
+	r->answer_len = 10;
+	r->answer_trailers = trailers;
+	s = rig_get(r, "/");
+	rig_run(r);
+	assert_true(s->closed && !s->end && s->code == NGHTTP2_INTERNAL_ERROR);
+	rig_end_all(r);
+}
 
 static void a_body_of_another_length_than_was_said_breaks_off(void **state)
 {
-	struct rig *r = begin();
-	struct rig_stream *s = rig_request(r, POST "content-length: 5\n", 3, NULL);
+	struct rig *r = rig_plain();
+	struct rig_stream *s = rig_request(r, RIG_POST "content-length: 5\n", 3, NULL);
 
 	s->endless = true;
 	rig_run(r);
@@ -374,435 +353,11 @@ static void a_body_of_another_length_than_was_said_breaks_off(void **state)
 	rig_end_all(r);
 }
 
-static void a_filter_that_changes_bodies(void **state)
-{
-	static const enum http_body_mode modes[] = {HTTP_BODY_SAME, HTTP_BODY_STREAM,
-						    HTTP_BODY_WHOLE};
-
-	for (int i = 0; i < 3; i++) {
-		struct rig *r = fresh();
-		bool whole = modes[i] == HTTP_BODY_WHOLE;
-		r->request_mode = r->answer_mode = modes[i];
-		r->upper = true;
-		r->expand = modes[i] == HTTP_BODY_SAME ? 0 : 3;
-		r->answer = ":status: 200\ncontent-length: 150000\n";
-		r->answer_len = 150000;
-		rig_begin(r, NULL, 0, NULL, 0, NULL);
-		struct rig_stream *s =
-			rig_request(r, POST "content-length: 100000\n", 100000, NULL);
-		rig_run(r);
-		int by = r->expand ? 3 : 1;
-		assert_whole(rig_served(r, 0), 100000u * (unsigned)by);
-		assert_whole(s, 150000u * (unsigned)by);
-		if (modes[i] == HTTP_BODY_STREAM) {
-			assert_lacks(s, "content-length");
-			assert_lacks(rig_served(r, 0), "content-length");
-		} else {
-			assert_has(s, whole ? "content-length !: 450000\n"
-					    : "content-length: 150000\n");
-			assert_has(rig_served(r, 0), whole ? "content-length !: 300000\n"
-							   : "content-length: 100000\n");
-		}
-		rig_end_all(r);
-	}
-}
-
-static void a_filter_that_does_not_keep_a_length(void **state)
-{
-	struct rig *r = fresh();
-
-	r->answer_mode = HTTP_BODY_SAME;
-	r->expand = 2;
-	r->answer = ":status: 200\ncontent-length: 1000\n";
-	r->answer_len = 1000;
-	rig_begin(r, NULL, 0, NULL, 0, NULL);
-	struct rig_stream *s = rig_get(r, "/");
-	rig_run(r);
-	assert_true(s->closed && !s->end && s->code == NGHTTP2_INTERNAL_ERROR);
-	rig_end_all(r);
-}
-
-static void trailers_that_are_too_long(void **state)
-{
-	struct rig *r = fresh();
-	static char trailers[80000];
-	size_t n = 0;
-
-	for (int i = 0; i < 70; i++)
-		n += (size_t)sprintf(trailers + n, "x-%02d: %01000d\n", i, i);
-	rig_begin(r, NULL, 0, NULL, 0, NULL);
-	struct rig_stream *s = rig_request(r, POST, 10, trailers);
-	rig_run(r);
-	assert_has(s, ":status: 400\n");
-	for (size_t i = 0; i < r->server.count; i++)
-		assert_false(rig_served(r, i)->end);
-	r->answer_len = 10;
-	r->answer_trailers = trailers;
-	s = rig_get(r, "/");
-	rig_run(r);
-	assert_true(s->closed && !s->end && s->code == NGHTTP2_INTERNAL_ERROR);
-	rig_end_all(r);
-}
-
-/* 100 of them stop before the server has heard of anything, and go on in another order. */
-static void many_that_wait(void **state)
-{
-	struct rig *r = fresh();
-	struct rig_stream *s[100];
-
-	r->hook[0].waits = 100;
-	r->answer_len = 5000;
-	rig_begin(r, NULL, 0, NULL, 0, NULL);
-	for (int i = 0; i < 100; i++)
-		s[i] = rig_request(r, POST, 300, NULL);
-	rig_run(r);
-	assert_int_equal(r->waiting_count, 100);
-	assert_int_equal(r->server.count, 0);
-	/* Half of them are given up meanwhile. */
-	for (int i = 0; i < 100; i += 2)
-		nghttp2_submit_rst_stream(r->client.session, 0, s[i]->id, NGHTTP2_CANCEL);
-	rig_run(r);
-	assert_int_equal(r->done, 50);
-	assert_int_equal(r->waiting_count, 50);
-	rig_resume(r);
-	rig_run(r);
-	assert_int_equal(r->server.count, 50);
-	for (int i = 1; i < 100; i += 2)
-		assert_true(s[i]->end && s[i]->got == 5000);
-	assert_int_equal(r->done, 100);
-	rig_end_all(r);
-}
-
-static void a_body_that_is_collected_is_asked_for(void **state)
-{
-	struct rig *r = fresh();
-
-	r->request_mode = r->answer_mode = HTTP_BODY_WHOLE;
-	r->answer_len = 9;
-	r->answer_trailers = "t: 1\n";
-	rig_begin(r, NULL, 0, NULL, 0, NULL);
-	struct rig_stream *s = rig_request(r, POST "expect: 100-continue\n", 0, "q: 1\n");
-	s->endless = true;
-	rig_run(r);
-	assert_string_equal(s->head, ":status: 100\n");
-	rig_more(&r->client, s, 70000, true);
-	rig_run(r);
-	assert_lacks(rig_served(r, 0), "expect");
-	assert_has(rig_served(r, 0), "content-length !: 70000\nq: 1\n");
-	assert_whole(rig_served(r, 0), 70000);
-	assert_has(s, "content-length !: 9\nt: 1\n");
-	assert_whole(s, 9);
-	rig_end_all(r);
-}
-
-static void a_filter_is_told_the_end_of_an_empty_body(void **state)
-{
-	struct rig *r = fresh();
-
-	r->request_mode = HTTP_BODY_STREAM;
-	r->answer_mode = HTTP_BODY_WHOLE;
-	r->answer = ":status: 204\n";
-	rig_begin(r, NULL, 0, NULL, 0, NULL);
-	struct rig_stream *s = rig_get(r, "/");
-	rig_run(r);
-	assert_int_equal(r->hook[1].calls, 1);
-	assert_int_equal(r->hook[4].calls, 1);
-	assert_string_equal(s->head, ":status: 204\n");
-	assert_true(s->end && rig_served(r, 0)->end);
-	assert_lacks(rig_served(r, 0), "content-length");
-	rig_end_all(r);
-}
-
-/* ---- waiting and refusing ---- */
-
-static void each_hook_can_wait_and_others_go_on(void **state)
-{
-	for (int h = 0; h < 6; h++) {
-		struct rig *r = fresh();
-		r->request_mode = r->answer_mode = HTTP_BODY_SAME;
-		r->answer_len = 40000;
-		r->answer_trailers = "t: 1\n";
-		r->hook[h].waits = 2;
-		r->only = 3;
-		rig_begin(r, NULL, 0, NULL, 0, NULL);
-		struct rig_stream *a = rig_request(r, POST, 40000, "q: 1\n");
-		struct rig_stream *b = rig_request(r, POST, 40000, "q: 2\n");
-		if (h == 0)
-			r->only = 3;
-		rig_run(r);
-		assert_whole(a, 40000);
-		assert_false(b->end);
-		assert_int_equal(r->waiting_count, 1);
-		rig_resume(r);
-		rig_run(r);
-		assert_false(b->end);
-		rig_resume(r);
-		rig_run(r);
-		assert_whole(b, 40000);
-		assert_whole(rig_served(r, 1), 40000);
-		assert_has(rig_served(r, 1), "q: 2\n");
-		assert_has(b, "t: 1\n");
-		rig_end_all(r);
-	}
-}
-
-/* The hook is called with what it was called with; the rest is behind that. */
-static void what_comes_while_a_body_hook_waits_is_not_lost(void **state)
-{
-	static const enum http_body_mode modes[] = {HTTP_BODY_SAME, HTTP_BODY_STREAM,
-						    HTTP_BODY_WHOLE};
-
-	for (size_t i = 0; i < 3; i++) {
-		struct rig *r = fresh();
-		r->request_mode = modes[i];
-		r->hook[1].waits = 2;
-		rig_begin(r, NULL, 0, NULL, 0, NULL);
-		struct rig_stream *s = rig_request(r, POST, 3, NULL);
-		s->endless = true;
-		rig_run(r);
-		assert_int_equal(r->waiting_count, 1);
-		rig_more(&r->client, s, 5, false);
-		rig_run(r);
-		rig_resume(r);
-		rig_more(&r->client, s, 7, true);
-		rig_run(r);
-		assert_int_equal(r->waiting_count, 1);
-		rig_resume(r);
-		rig_run(r);
-		assert_true(s->end);
-		assert_whole(rig_served(r, 0), 15);
-		rig_end_all(r);
-	}
-}
-
-static void each_hook_can_refuse_and_others_go_on(void **state)
-{
-	for (int h = 0; h < 6; h++) {
-		struct rig *r = fresh();
-		r->request_mode = HTTP_BODY_SAME;
-		/* So that a refused body can still be answered. */
-		r->answer_mode = h == 4 ? HTTP_BODY_WHOLE : HTTP_BODY_SAME;
-		r->answer_len = 40000;
-		r->answer_trailers = "t: 1\n";
-		r->hook[h].refuse = true;
-		r->only = 1;
-		rig_begin(r, NULL, 0, NULL, 0, NULL);
-		struct rig_stream *a = rig_request(r, POST, 40000, "q: 1\n");
-		struct rig_stream *b = rig_request(r, POST, h ? 40000 : 0, h ? "q: 2\n" : NULL);
-		rig_run(r);
-		assert_true(a->closed);
-		if (h == 5) { /* The answer has gone already. */
-			assert_has(a, ":status: 200\n");
-			assert_int_equal(a->code, NGHTTP2_INTERNAL_ERROR);
-			assert_false(a->end);
-		} else {
-			assert_has(a, ":status: 403\n");
-			assert_has(a, "content-type: application/json\n");
-			assert_true(a->end);
-			assert_non_null(strstr(a->text, "{\"error\":\"denied by policy\","
-							"\"reason\":\"for a test\""));
-		}
-		/* Whatever the upstream has seen of it was no whole request. */
-		for (size_t i = 0; i < r->server.count && h && h < 3; i++) {
-			struct rig_stream *up = rig_served(r, i);
-			assert_true(up->closed);
-			assert_true(strstr(up->head, "q: 2\n") ? up->code == 0 : !up->end);
-		}
-		assert_true(b->end && b->closed && b->code == 0);
-		assert_has(b, ":status: 200\n");
-		assert_false(r->client.goaway);
-		rig_end_all(r);
-	}
-}
-
-static void a_refusal_is_told_before_the_upstream_has_spoken(void **state)
-{
-	struct rig *r = fresh();
-
-	r->hook[0].refuse = true;
-	rig_begin(r, NULL, 0, NULL, 0, NULL);
-	r->stop_server_reading = true;
-	/* Not even its SETTINGS. */
-	nghttp2_session_del(r->server.session);
-	r->server.session = NULL;
-	nghttp2_session_callbacks *cb;
-	nghttp2_session_callbacks_new(&cb);
-	nghttp2_session_server_new(&r->server.session, cb, &r->server);
-	nghttp2_session_callbacks_del(cb);
-	struct rig_stream *s = rig_request(r, POST, 100000, NULL);
-	rig_run(r);
-	assert_has(s, ":status: 403\n");
-	assert_true(s->end);
-	rig_end_all(r);
-}
-
-/* ---- resets and goodbyes ---- */
-
-static void resets_go_through_both_ways(void **state)
-{
-	struct rig *r = fresh();
-
-	r->when = RIG_NEVER;
-	rig_begin(r, NULL, 0, NULL, 0, NULL);
-	struct rig_stream *a = rig_get(r, "/"), *b = rig_get(r, "/"), *c = rig_get(r, "/");
-	rig_run(r);
-	nghttp2_submit_rst_stream(r->client.session, 0, a->id, NGHTTP2_CANCEL);
-	nghttp2_submit_rst_stream(r->server.session, 0, rig_served(r, 1)->id,
-				  NGHTTP2_REFUSED_STREAM);
-	rig_answer(r, rig_served(r, 2), ":status: 200\n", 100, NULL);
-	rig_served(r, 2)->endless = true;
-	rig_run(r);
-	nghttp2_submit_rst_stream(r->server.session, 0, rig_served(r, 2)->id,
-				  NGHTTP2_ENHANCE_YOUR_CALM);
-	rig_run(r);
-	assert_true(rig_served(r, 0)->closed);
-	assert_int_equal(rig_served(r, 0)->code, NGHTTP2_CANCEL);
-	assert_true(b->closed);
-	assert_int_equal(b->code, NGHTTP2_REFUSED_STREAM);
-	assert_true(c->closed);
-	assert_int_equal(c->code, NGHTTP2_ENHANCE_YOUR_CALM);
-	assert_int_equal(c->got, 100);
-	assert_int_equal(r->done, 3);
-	rig_end_all(r);
-}
-
-static void an_early_answer_ends_the_upload(void **state)
-{
-	struct rig *r = fresh();
-
-	r->when = RIG_NEVER;
-	rig_begin(r, NULL, 0, NULL, 0, NULL);
-	struct rig_stream *s = rig_request(r, POST, 1, NULL);
-	s->endless = true;
-	rig_run(r);
-	rig_answer(r, rig_served(r, 0), ":status: 413\n", 100, NULL);
-	rig_run(r);
-	assert_whole(s, 100);
-	assert_false(s->closed);
-	nghttp2_submit_rst_stream(r->server.session, 0, rig_served(r, 0)->id, NGHTTP2_NO_ERROR);
-	rig_run(r);
-	assert_true(s->closed && s->code == NGHTTP2_NO_ERROR);
-	assert_true(http_proxy_idle(r->proxy));
-	rig_end_all(r);
-}
-
-static void the_upstreams_goodbye_reaches_the_guest(void **state)
-{
-	struct rig *r = fresh();
-
-	r->when = RIG_NEVER;
-	rig_begin(r, NULL, 0, NULL, 0, NULL);
-	struct rig_stream *a = rig_get(r, "/"), *b = rig_get(r, "/"), *c = rig_get(r, "/");
-	rig_run(r);
-	/* Over, and so served. */
-	rig_answer(r, rig_served(r, 1), ":status: 200\n", 0, NULL);
-	rig_run(r);
-	nghttp2_submit_goaway(r->server.session, 0, rig_served(r, 1)->id, NGHTTP2_NO_ERROR, NULL,
-			      0);
-	rig_run(r);
-	assert_true(b->end && b->code == 0);
-	assert_true(c->closed);
-	assert_int_equal(c->code, NGHTTP2_REFUSED_STREAM);
-	assert_true(r->client.goaway);
-	assert_int_equal(r->client.goaway_code, NGHTTP2_NO_ERROR);
-	assert_int_equal(r->client.goaway_last, b->id);
-	assert_int_equal(http_proxy_state(r->proxy, HTTP_GUEST), HTTP_PROXY_OPEN);
-	rig_answer(r, rig_served(r, 0), ":status: 200\n", 50, NULL);
-	rig_run(r);
-	assert_whole(a, 50);
-	assert_int_equal(http_proxy_state(r->proxy, HTTP_GUEST), HTTP_PROXY_END);
-	assert_int_equal(http_proxy_state(r->proxy, HTTP_UPSTREAM), HTTP_PROXY_END);
-	rig_end_all(r);
-}
-
-static void a_request_that_was_held_when_the_upstream_said_goodbye_can_be_tried_again(void **state)
-{
-	struct rig *r = fresh();
-
-	r->hook[0].waits = 1;
-	rig_begin(r, NULL, 0, NULL, 0, NULL);
-	struct rig_stream *a = rig_get(r, "/");
-	rig_run(r);
-	nghttp2_submit_goaway(r->server.session, 0, 0, NGHTTP2_NO_ERROR, NULL, 0);
-	rig_run(r);
-	rig_resume(r);
-	rig_run(r);
-	assert_true(a->closed);
-	assert_int_equal(a->code, NGHTTP2_REFUSED_STREAM);
-	assert_int_equal(r->server.count, 0);
-	rig_end_all(r);
-}
-
-static void the_guests_goodbye_ends_both_when_all_is_answered(void **state)
-{
-	struct rig *r = fresh();
-
-	r->when = RIG_NEVER;
-	rig_begin(r, NULL, 0, NULL, 0, NULL);
-	struct rig_stream *a = rig_get(r, "/");
-	rig_run(r);
-	nghttp2_submit_goaway(r->client.session, 0, 0, NGHTTP2_NO_ERROR, NULL, 0);
-	rig_run(r);
-	assert_false(r->server.goaway);
-	rig_answer(r, rig_served(r, 0), ":status: 200\n", 50, NULL);
-	rig_run(r);
-	assert_whole(a, 50);
-	assert_true(r->server.goaway);
-	assert_int_equal(http_proxy_state(r->proxy, HTTP_UPSTREAM), HTTP_PROXY_END);
-	assert_int_equal(http_proxy_state(r->proxy, HTTP_GUEST), HTTP_PROXY_END);
-	rig_end_all(r);
-}
-
-static void an_upstream_that_ends_is_502_or_a_cut(void **state)
-{
-	struct rig *r = fresh();
-
-	r->when = RIG_NEVER;
-	rig_begin(r, NULL, 0, NULL, 0, NULL);
-	struct rig_stream *a = rig_get(r, "/"), *b = rig_get(r, "/");
-	rig_run(r);
-	rig_answer(r, rig_served(r, 1), ":status: 200\n", 50, NULL);
-	rig_served(r, 1)->endless = true;
-	rig_run(r);
-	http_proxy_input_end(r->proxy, HTTP_UPSTREAM);
-	rig_run(r);
-	assert_has(a, ":status: 502\n");
-	assert_true(a->end);
-	assert_true(b->closed && !b->end && b->code == NGHTTP2_INTERNAL_ERROR);
-	assert_true(r->client.goaway);
-	assert_int_equal(http_proxy_state(r->proxy, HTTP_GUEST), HTTP_PROXY_END);
-	assert_int_equal(http_proxy_state(r->proxy, HTTP_UPSTREAM), HTTP_PROXY_END);
-	assert_int_equal(r->done, 2);
-	rig_end_all(r);
-}
-
-static void a_guest_that_ends_gets_what_it_asked_for_in_full(void **state)
-{
-	struct rig *r = fresh();
-
-	r->when = RIG_NEVER;
-	rig_begin(r, NULL, 0, NULL, 0, NULL);
-	struct rig_stream *a = rig_get(r, "/"), *b = rig_request(r, POST, 10, NULL);
-	b->endless = true;
-	rig_run(r);
-	http_proxy_input_end(r->proxy, HTTP_GUEST);
-	rig_run(r);
-	assert_false(rig_served(r, 1)->end);
-	assert_int_equal(rig_served(r, 1)->code, NGHTTP2_CANCEL);
-	assert_int_equal(http_proxy_state(r->proxy, HTTP_GUEST), HTTP_PROXY_OPEN);
-	rig_answer(r, rig_served(r, 0), ":status: 200\n", 50, NULL);
-	rig_run(r);
-	assert_whole(a, 50);
-	assert_int_equal(http_proxy_state(r->proxy, HTTP_GUEST), HTTP_PROXY_END);
-	assert_int_equal(http_proxy_state(r->proxy, HTTP_UPSTREAM), HTTP_PROXY_END);
-	rig_end_all(r);
-}
-
 /* ---- tunnels ---- */
 
 static void connect_makes_a_tunnel(void **state)
 {
-	struct rig *r = fresh();
+	struct rig *r = rig_fresh();
 
 	r->when = RIG_NEVER;
 	r->upper = true;
@@ -826,13 +381,13 @@ static void connect_makes_a_tunnel(void **state)
 	assert_true(c->end);
 	rig_more(&r->client, c, 9, true);
 	rig_run(r);
-	assert_whole(s, 14);
+	rig_check_whole(s, 14);
 	rig_end_all(r);
 }
 
 static void a_tunnel_that_is_refused_has_an_answer(void **state)
 {
-	struct rig *r = fresh();
+	struct rig *r = rig_fresh();
 
 	r->answer = ":status: 407\n";
 	r->answer_len = 30;
@@ -841,8 +396,8 @@ static void a_tunnel_that_is_refused_has_an_answer(void **state)
 	struct rig_stream *c =
 		rig_request(r, ":method: CONNECT\n:authority: a.example:443\n", 5, NULL);
 	rig_run(r);
-	assert_has(c, ":status: 407\n");
-	assert_whole(c, 30);
+	rig_check_has(c, ":status: 407\n");
+	rig_check_whole(c, 30);
 	rig_end_all(r);
 }
 
@@ -853,7 +408,7 @@ static void a_tunnel_that_is_refused_has_an_answer(void **state)
 static void extended_connect_where_the_upstream_offers_it(void **state)
 {
 	const nghttp2_settings_entry offer[] = {{NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1}};
-	struct rig *r = fresh();
+	struct rig *r = rig_fresh();
 
 	r->when = RIG_NEVER;
 	rig_begin(r, NULL, 0, offer, 1, NULL);
@@ -867,7 +422,7 @@ static void extended_connect_where_the_upstream_offers_it(void **state)
 	c->endless = true;
 	rig_run(r);
 	struct rig_stream *s = rig_served(r, 0);
-	assert_has(s, ":protocol: websocket\n");
+	rig_check_has(s, ":protocol: websocket\n");
 	s->endless = true;
 	rig_answer(r, s, ":status: 200\n", 7, NULL);
 	rig_run(r);
@@ -879,7 +434,7 @@ static void extended_connect_where_the_upstream_offers_it(void **state)
 static void extended_connect_that_is_offered_later(void **state)
 {
 	const nghttp2_settings_entry offer[] = {{NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1}};
-	struct rig *r = begin();
+	struct rig *r = rig_plain();
 
 	rig_run(r);
 	struct rig_stream *c = rig_request(r, WEBSOCKET, 0, NULL);
@@ -889,7 +444,7 @@ static void extended_connect_that_is_offered_later(void **state)
 	rig_run(r);
 	c = rig_request(r, WEBSOCKET, 0, NULL);
 	rig_run(r);
-	assert_has(c, ":status: 200\n");
+	rig_check_has(c, ":status: 200\n");
 	rig_end_all(r);
 }
 
@@ -908,25 +463,8 @@ int main(void)
 		cmocka_unit_test(malformed_answers_are_502),
 		cmocka_unit_test(large_heads_are_431_and_the_largest_are_not),
 		cmocka_unit_test(a_large_answer_head_is_502),
-		cmocka_unit_test(a_body_of_another_length_than_was_said_breaks_off),
-		cmocka_unit_test(a_filter_that_changes_bodies),
-		cmocka_unit_test(a_filter_that_does_not_keep_a_length),
 		cmocka_unit_test(trailers_that_are_too_long),
-		cmocka_unit_test(many_that_wait),
-		cmocka_unit_test(a_body_that_is_collected_is_asked_for),
-		cmocka_unit_test(a_filter_is_told_the_end_of_an_empty_body),
-		cmocka_unit_test(each_hook_can_wait_and_others_go_on),
-		cmocka_unit_test(what_comes_while_a_body_hook_waits_is_not_lost),
-		cmocka_unit_test(each_hook_can_refuse_and_others_go_on),
-		cmocka_unit_test(a_refusal_is_told_before_the_upstream_has_spoken),
-		cmocka_unit_test(resets_go_through_both_ways),
-		cmocka_unit_test(an_early_answer_ends_the_upload),
-		cmocka_unit_test(the_upstreams_goodbye_reaches_the_guest),
-		cmocka_unit_test(
-			a_request_that_was_held_when_the_upstream_said_goodbye_can_be_tried_again),
-		cmocka_unit_test(the_guests_goodbye_ends_both_when_all_is_answered),
-		cmocka_unit_test(an_upstream_that_ends_is_502_or_a_cut),
-		cmocka_unit_test(a_guest_that_ends_gets_what_it_asked_for_in_full),
+		cmocka_unit_test(a_body_of_another_length_than_was_said_breaks_off),
 		cmocka_unit_test(connect_makes_a_tunnel),
 		cmocka_unit_test(a_tunnel_that_is_refused_has_an_answer),
 		cmocka_unit_test(extended_connect_where_the_upstream_offers_it),
