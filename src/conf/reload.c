@@ -70,7 +70,7 @@ static const char *changed_tls(const struct config_tls *a, const struct config_t
 static int refuse(const struct config *next, const char *key, struct error *err)
 {
 	return error_set(err, "%s: %s: it cannot change while the gateway runs; start it anew",
-			 next->path ? next->path : "command line", key);
+			 next->path ? next->path : "configuration", key);
 }
 
 bool config_reload_possible(const struct config *c, struct error *err)
@@ -106,6 +106,6 @@ int config_reload_check(const struct config *running, const struct config *next,
 			"%s: nothing was looked into when the gateway was started, so that "
 			"its guest trusts no authority of weir's: tls.enabled, a secret and "
 			"a rule with http need a new start",
-			next->path ? next->path : "command line");
+			next->path ? next->path : "configuration");
 	return 0;
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/* A sandbox's link: a descriptor, or the guest's end of a ring. */
+/* A sandbox's link: a descriptor, a socket at a path, or the guest's end of a ring. */
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "lib/lib.h"
 #include "link/ring.h"
+#include "link/vhost_user.h"
 
 #define BATCH 64 /* frames whose form is changed at once */
 
@@ -13,7 +14,7 @@ struct weir_ring {
 	struct ring_end *end;
 };
 
-/* ---- giving a sandbox its link ---- */
+/* ---- descriptors ---- */
 
 static int link_wanted(const struct weir_sandbox *s, struct weir_error *err)
 {
@@ -36,10 +37,37 @@ static struct link *link_of_fd(int fd, enum weir_fd_kind kind, const struct link
 		return link_seqpacket_fd(fd, o, err);
 	case WEIR_FD_TAP:
 		return link_tap_new(fd, err);
+	case WEIR_FD_VHOST_USER:
+		return link_vhost_user_fd(fd, err);
 	}
 	close(fd);
 	error_set(err, "there is no kind of descriptor %d", (int)kind);
 	return NULL;
+}
+
+static int offload_check(enum weir_fd_kind kind, enum weir_fd_offload offload,
+			 struct weir_error *err)
+{
+	if (offload > WEIR_FD_LIBKRUN)
+		return lib_fail(err, EINVAL, "there is no offload %d", (int)offload);
+	if ((kind == WEIR_FD_TAP || kind == WEIR_FD_VHOST_USER) && offload != WEIR_FD_PLAIN)
+		return lib_fail(err, EINVAL,
+				"%s says by itself what it can do: expected WEIR_FD_PLAIN",
+				kind == WEIR_FD_TAP ? "a tap" : "vhost-user");
+	return 0;
+}
+
+/* l: NULL where it could not be made, and `why` says the reason. */
+static int take_link(struct weir_sandbox *s, struct link *l, enum weir_fd_kind kind, int code,
+		     const struct error *why, struct weir_error *err)
+{
+	if (!l)
+		return lib_pass(err, code, why);
+	if (kind == WEIR_FD_VHOST_USER)
+		link_vhost_user_set_mtu(l, s->stack.mtu);
+	s->link = l;
+	s->has_link = true;
+	return 0;
 }
 
 static int set_fd(struct weir_sandbox *s, int fd, enum weir_fd_kind kind,
@@ -48,21 +76,11 @@ static int set_fd(struct weir_sandbox *s, int fd, enum weir_fd_kind kind,
 	struct link_options o = {.offload = (enum link_offload)offload, .mtu = s->stack.mtu};
 	struct error why = {0};
 
-	if (link_wanted(s, err) < 0 ||
-	    (offload > WEIR_FD_LIBKRUN &&
-	     lib_fail(err, EINVAL, "there is no offload %d", (int)offload)) ||
-	    (kind == WEIR_FD_TAP && offload != WEIR_FD_PLAIN &&
-	     lib_fail(err, EINVAL,
-		      "a tap says by itself what it can do: expected "
-		      "WEIR_FD_PLAIN"))) {
+	if (link_wanted(s, err) < 0 || offload_check(kind, offload, err) < 0) {
 		close(fd);
 		return -1;
 	}
-	s->link = link_of_fd(fd, kind, &o, &why);
-	if (!s->link)
-		return lib_pass(err, EINVAL, &why);
-	s->has_link = true;
-	return 0;
+	return take_link(s, link_of_fd(fd, kind, &o, &why), kind, EINVAL, &why, err);
 }
 
 int weir_sandbox_set_fd(struct weir_sandbox *s, int fd, enum weir_fd_kind kind,
@@ -80,6 +98,78 @@ int weir_sandbox_set_fd(struct weir_sandbox *s, int fd, enum weir_fd_kind kind,
 	lib_sandbox_leave(s, &call);
 	return r;
 }
+
+/* ---- sockets at a path ---- */
+
+static struct link *link_of_path(const char *path, enum weir_fd_kind kind, bool connect,
+				 const struct link_options *o, struct error *err)
+{
+	switch (kind) {
+	case WEIR_FD_STREAM:
+		return connect ? link_stream_connect(path, o, err)
+			       : link_stream_listen(path, o, err);
+	case WEIR_FD_DGRAM:
+		return link_dgram_bind(path, o, err);
+	case WEIR_FD_SEQPACKET:
+		return link_seqpacket_listen(path, o, err);
+	case WEIR_FD_VHOST_USER:
+		return connect ? link_vhost_user_connect(path, err)
+			       : link_vhost_user_listen(path, err);
+	case WEIR_FD_TAP: /* refused before */
+		break;
+	}
+	return NULL;
+}
+
+static int socket_check(enum weir_fd_kind kind, const struct weir_socket_options *o,
+			struct weir_error *err)
+{
+	if (kind > WEIR_FD_VHOST_USER || kind == WEIR_FD_TAP)
+		return lib_fail(err, EINVAL, "there are no sockets of kind %d", (int)kind);
+	if (o->connect && kind != WEIR_FD_STREAM && kind != WEIR_FD_VHOST_USER)
+		return lib_fail(err, EINVAL,
+				"connect: expected WEIR_FD_STREAM or WEIR_FD_VHOST_USER; "
+				"sockets of kind %d wait for their guest",
+				(int)kind);
+	if (o->mode > 0777)
+		return lib_fail(err, EINVAL, "mode 0%o: expected 0001 to 0777, or 0 for 0600",
+				o->mode);
+	if (o->mode && (o->connect || kind == WEIR_FD_VHOST_USER))
+		return lib_fail(err, EINVAL, "mode 0%o: %s", o->mode,
+				o->connect ? "no file is made where weir connects"
+					   : "that of a vhost-user socket is 0600");
+	return offload_check(kind, o->offload, err);
+}
+
+static int set_socket(struct weir_sandbox *s, const char *path, enum weir_fd_kind kind,
+		      const struct weir_socket_options *given, struct weir_error *err)
+{
+	struct link_options o = {.offload = (enum link_offload)given->offload,
+				 .mode = given->mode,
+				 .mtu = s->stack.mtu};
+	struct error why = {0};
+
+	if (link_wanted(s, err) < 0)
+		return -1;
+	return take_link(s, link_of_path(path, kind, given->connect, &o, &why), kind, ECANCELED,
+			 &why, err);
+}
+
+int weir_sandbox_set_socket(struct weir_sandbox *s, const char *path, enum weir_fd_kind kind,
+			    const struct weir_socket_options *options, struct weir_error *err)
+{
+	struct weir_socket_options o = {0};
+	struct lib_call call;
+
+	if (lib_options(&o, sizeof(o), options, err) < 0 || socket_check(kind, &o, err) < 0 ||
+	    !lib_sandbox_enter(s, &call, err))
+		return -1;
+	int r = set_socket(s, path, kind, &o, err);
+	lib_sandbox_leave(s, &call);
+	return r;
+}
+
+/* ---- rings ---- */
 
 static struct weir_ring *take_ring(struct weir_sandbox *s, const struct ring_options *o,
 				   struct weir_error *err)

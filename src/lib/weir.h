@@ -18,8 +18,8 @@
  * the network. A ring (struct weir_ring) is used by one thread at a time.
  *
  * Callbacks run on weir's threads (log lines, in your own calls, too). They make a note and return:
- *a call of this library about the same gateway from inside of one fails with EDEADLK (those that
- *return nothing do nothing).
+ * a call of this library about the same gateway from inside of one fails with EDEADLK (those that
+ * return nothing do nothing).
  *
  * Errors: calls return 0 or more, or -1 (pointers: NULL), and fill *err where err is not NULL. What
  * a call would have stored is then untouched. Running out of memory is an error like any other.
@@ -30,10 +30,10 @@
  *
  * Structs that you fill in begin with `size`: set it to sizeof(the struct) and everything that you
  * do not need to zero. A newer library then knows which fields you have, and an older one refuses
- *what it does not know.
+ * what it does not know.
  *
  * Versions: semantic (2.0.0 breaks, 1.1.0 adds); before 1.0.0 a minor version may break. Each
- *symbol has the version that it came with in the shared library, too. All are of 0.1 unless marked.
+ * symbol has the version that it came with in the shared library, too. All are of 0.1.
  *
  * Standards: what a guest meets is listed in weir(3).
  */
@@ -77,7 +77,7 @@ struct weir_error {
  * Codes: EINVAL (what you gave is wrong: the message has the place in the document, such as
  * "net.yaml:3: policy.rules[1]: ..."), ENOMEM, EBUSY (the link was taken before), ENOTCONN (the
  * sandbox does not run), EALREADY (it runs, or ran, already), EDEADLK (from a callback), ENOENT,
- * ENOSYS (not in this version), ECANCELED (something that it needs of the system could not be had;
+ * ECANCELED (something that it needs of the system could not be had;
  * the message says what).
  */
 
@@ -163,8 +163,8 @@ enum weir_family {
 
 /* Why a sandbox's network has come to its end. */
 enum weir_end {
-	WEIR_END_LINK, /* the link is gone: the other end of the fd or ring was closed; `error` is
-			  an errno value */
+	WEIR_END_LINK, /* the link is gone: the other end of the connected fd or of the ring was
+			  closed; `error` is an errno value */
 };
 
 struct weir_sandbox_options {
@@ -262,16 +262,19 @@ WEIR_PUBLIC char **weir_sandbox_environment(const struct weir_sandbox *sandbox, 
 					    struct weir_error *err);
 WEIR_PUBLIC void weir_environment_free(char **environment);
 
-/* ---- the link, once: a file descriptor, or a ring ----------------------------------------------
+/* ---- the link, once: a file descriptor, a socket at a path, or a ring --------------------------
  */
 
 enum weir_fd_kind {
-	WEIR_FD_STREAM,    /* connected AF_UNIX SOCK_STREAM: 4-byte big-endian length, frame (QEMU's
-			      -netdev stream, libkrun's unixstream) */
-	WEIR_FD_DGRAM,     /* AF_UNIX SOCK_DGRAM, connected or bound: a frame a message (vfkit,
-			      libkrun's     unixgram) */
-	WEIR_FD_SEQPACKET, /* the same over SOCK_SEQPACKET */
-	WEIR_FD_TAP,       /* a tap with IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, attached */
+	WEIR_FD_STREAM,     /* AF_UNIX SOCK_STREAM: 4-byte big-endian length, frame (QEMU's
+			       -netdev stream, libkrun's unixstream) */
+	WEIR_FD_DGRAM,      /* AF_UNIX SOCK_DGRAM, connected or bound: a frame a message (vfkit,
+			       libkrun's unixgram) */
+	WEIR_FD_SEQPACKET,  /* the same over SOCK_SEQPACKET */
+	WEIR_FD_TAP,        /* a tap with IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, attached */
+	WEIR_FD_VHOST_USER, /* AF_UNIX SOCK_STREAM that speaks vhost-user: the guest's memory is
+			       shared, and frames cost no system call (QEMU, Cloud Hypervisor,
+			       crosvm) */
 };
 
 /* How unfinished work (checksums, segmentation) crosses a socket. */
@@ -284,11 +287,36 @@ enum weir_fd_offload {
 
 /*
  * The guest's frames come by this descriptor, which is weir's from here on, also where the call
- * fails. offload has to be WEIR_FD_PLAIN for a tap, which says by itself what it can do. EBUSY
- * where the sandbox has a link already. Frames that are there before the start are not lost.
+ * fails. A connected socket is the link for as long as its other end is open; one that listens, or
+ * a datagram socket that is only bound, waits for its guest and for each next one, as below.
+ * offload has to be WEIR_FD_PLAIN for a tap and for vhost-user, which say by themselves what they
+ * can do. EBUSY where the sandbox has a link already. Frames that are there before the start are
+ * not lost.
  */
 WEIR_PUBLIC int weir_sandbox_set_fd(struct weir_sandbox *sandbox, int fd, enum weir_fd_kind kind,
 				    enum weir_fd_offload offload, struct weir_error *err);
+
+struct weir_socket_options {
+	size_t size; /* sizeof(struct weir_socket_options) */
+	enum weir_fd_offload offload;
+	unsigned mode; /* of the socket's file; 0: 0600, the only one for vhost-user */
+	bool connect;  /* the other side listens (stream, vhost-user only); it has to be there now,
+			  and weir connects again, from 0.1 s to 5 s apart, where it was lost */
+};
+
+/*
+ * The guest's frames come by a socket that weir makes at `path`, where it waits for the guest; for
+ * any kind but a tap. One guest is there at a time, a second one is turned away. When it leaves,
+ * the sandbox stays as it is and waits for the next (the counter `guests` counts them; on_end is
+ * not called): that one finds the same addresses and the same policy, and connections of the one
+ * before are reset. A file that nobody serves is replaced, any other is an error; what was made
+ * goes with the sandbox. options may be NULL. EBUSY as above, ECANCELED where the socket cannot be
+ * had.
+ */
+WEIR_PUBLIC int weir_sandbox_set_socket(struct weir_sandbox *sandbox, const char *path,
+					enum weir_fd_kind kind,
+					const struct weir_socket_options *options,
+					struct weir_error *err);
 
 /* What the guest's driver takes; what it gives may use all of it in any case. */
 enum weir_ring_caps {
@@ -370,8 +398,9 @@ enum weir_change_flags {
 WEIR_PUBLIC int weir_sandbox_set_policy(struct weir_sandbox *sandbox, enum weir_format format,
 					const char *text, size_t n, unsigned flags,
 					struct weir_error *err);
-/* The same for a whole configuration: policy and DNS are taken over. One that differs in what
- * cannot change while a sandbox runs (interface, ports, limits) is an error that names the key. */
+/* The same for a whole configuration: policy, DNS, secrets and what is looked into are taken over.
+ * One that differs in what cannot change while a sandbox runs (interface, ports, limits, whether
+ * there are secrets or interception at all) is an error that names the key. */
 WEIR_PUBLIC int weir_sandbox_set_config(struct weir_sandbox *sandbox,
 					const struct weir_config *config, unsigned flags,
 					struct weir_error *err);

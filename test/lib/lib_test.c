@@ -538,6 +538,18 @@ static void secrets_and_certificates(void **state)
 	assert_string_not_equal(env[0], "KEY=the-value-of-the-test");
 	assert_null(env[1]);
 	weir_environment_free(env);
+	/* One more while it runs; but not the first one, which has nobody to hold it. */
+	struct weir_config *more = config(
+		"secrets: {secrets: [{env_var: KEY, env: LIB_TEST_KEY, allowed_hosts: [api.test]},"
+		" {env_var: NEXT, env: LIB_TEST_KEY, allowed_hosts: [other.test]}]}");
+	ok(weir_sandbox_set_config(s, more, 0, &err) == 0, err);
+	env = weir_sandbox_secrets(s, &err);
+	assert_ptr_equal(strstr(env[1], "NEXT="), env[1]);
+	assert_null(env[2]);
+	weir_environment_free(env);
+	assert_int_equal(weir_sandbox_set_config(plain, more, WEIR_DRY_RUN, &err), -1);
+	assert_error(&err, EINVAL, "a secret");
+	weir_config_free(more);
 	weir_sandbox_free(s);
 	weir_sandbox_free(plain);
 	weir_ring_free(ring);
@@ -550,9 +562,9 @@ static void a_secret_that_is_not_there_stops_the_start(void **state)
 {
 	struct weir_error err = {0};
 	struct weir_gateway *g = gateway();
-	struct weir_sandbox *s = with(
-		g, "secrets: {secrets: [{env_var: NO_SUCH_KEY, allowed_hosts: [api.test]}]}",
-		(struct weir_sandbox_options){BOTH}, &err);
+	struct weir_sandbox *s =
+		with(g, "secrets: {secrets: [{env_var: NO_SUCH_KEY, allowed_hosts: [api.test]}]}",
+		     (struct weir_sandbox_options){BOTH}, &err);
 	char state_dir[] = "/tmp/weir-lib-test-XXXXXX", tidy[64];
 
 	assert_non_null(mkdtemp(state_dir));
