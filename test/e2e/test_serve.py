@@ -7,6 +7,7 @@ that a real kernel, and real programs, are behind the wire that a VMM would spea
 """
 import hashlib
 import json
+import mmap
 import os
 import re
 import signal
@@ -458,29 +459,38 @@ def test_frames_of_each_vm_go_to_a_file_of_its_own(t):
 def test_a_flood_leaves_its_neighbour_its_latency(t):
     """
     One worker, and a guest that sends SYNs as fast as they are taken, to where nobody answers. The neighbour's pings are
-    answered by weir alone. Their 99th percentile, in the best of some short windows since others use the machine as well, was
-    six milliseconds when a turn of the loop was bounded by frames.
+    answered by weir alone. Their median was over five milliseconds when a turn of the loop was bounded by frames. Short windows
+    in which the flood did not get the processor do not count.
     """
     a, b = t.dir + "/a.sock", t.dir + "/b.sock"
     p = serve(t, "--workers", "1", "--net", "all", "--no-ipv6", "--stream", a, "--stream", b, said="sandbox-1: stream")
     g = wire.Guest(b, 1)
 
-    def p99():
-        return min(sorted(g.ping() for _ in range(300))[297] for _ in range(5))
+    count = mmap.mmap(-1, 8)
 
-    quiet = p99()
+    def median(flood):
+        windows, end = [], time.monotonic() + 30
+        while len(windows) < 10:
+            assert time.monotonic() < end, "there was no flood"
+            before = struct.unpack("Q", count)[0]
+            took = sorted(g.ping() for _ in range(100))[50]
+            if struct.unpack("Q", count)[0] - before >= flood:
+                windows.append(took)
+        return sorted(windows)[5]
+
+    quiet = median(0)
     ready, until = os.pipe(), os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
             os.nice(19)
             dead = socket.inet_aton(lab.DEAD4)
-            wire.flood(a, lambda g: [g.tcp(dead, 1024 + i, 80, i, 0, 2) for i in range(20000)], 0, ready[1], until[0])
+            wire.flood(a, lambda g: [g.tcp(dead, 1024 + i, 80, i, 0, 2) for i in range(20000)], 0, ready[1], until[0], count)
         finally:
             os._exit(1)
     try:
         assert os.read(ready[0], 1) == b"x"
-        flooded = p99()
+        flooded = median(2000)
         os.write(until[1], b"x")
         rate = int(os.read(ready[0], 100))
     finally:
@@ -488,9 +498,8 @@ def test_a_flood_leaves_its_neighbour_its_latency(t):
         os.waitpid(pid, 0)
         for fd in ready + until:
             os.close(fd)
-    print("    %d SYNs a second: p99 %d -> %d us" % (rate, 1e6 * quiet, 1e6 * flooded))
-    assert rate > 5000, rate
-    assert flooded < max(3 * quiet, 0.002), (quiet, flooded, rate)
+    print("    %d SYNs a second: %d -> %d us" % (rate, 1e6 * quiet, 1e6 * flooded))
+    assert flooded < max(3 * quiet, 0.0015), (quiet, flooded, rate)
     assert p.stop().rc == 0
 
 

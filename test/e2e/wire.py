@@ -107,10 +107,11 @@ class Guest:
         return t, (sport, seq + 1, ack + 1)
 
 
-def flood(path, frames_of, rate, ready, until):
+def flood(path, frames_of, rate, ready, until, count=bytearray(8)):
     """
     A process's work: the guest of slot 0 sends what frames_of(guest) says, over and over, so many a second (0: as they are
-    taken). A byte to `ready` when it begins, and a line with what it sent a second behind a byte from `until`.
+    taken). A byte to `ready` when it begins, and a line with what it sent a second behind a byte from `until`; `count` has
+    what it sent so far, eight bytes.
     """
     g = Guest(path, 0)
     g.ping()
@@ -129,6 +130,7 @@ def flood(path, frames_of, rate, ready, until):
             n = min(due, 2000)
             rest = b"".join(frames[(at + i) % len(frames)] for i in range(n))
             at, sent = (at + n) % len(frames), sent + n
+            struct.pack_into("Q", count, 0, sent)
         if rest:
             try:
                 rest = rest[g.s.send(rest):]
