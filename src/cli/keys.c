@@ -76,8 +76,9 @@ int keys_start(struct keys *k, struct loop *l, const struct config *c, struct er
 	if (keys_log(c, err) == 0)
 		k->holder = holder_start(c, err);
 	if (k->holder)
-		k->channel = holder_channel_new(k->holder, l, c, NULL, NULL, err);
-	if (!k->channel || make_trust(k, err) < 0) {
+		k->channel = holder_channel_new(k->holder, c, NULL, NULL, err);
+	if (!k->channel || holder_channel_attach(k->channel, l, err) < 0 ||
+	    make_trust(k, err) < 0) {
 		keys_done(k);
 		return -1;
 	}

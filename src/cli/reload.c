@@ -4,23 +4,51 @@
  */
 #include "cli/reload.h"
 
-#include "gateway/renew.h"
-
-int reload(struct sandbox *sb, struct holder_channel *ch, int argc, char **argv,
-	   struct config *conf, struct error *err)
+static void refused(struct reload *r, const struct error *err)
 {
-	struct config next;
-	int r = options_reload(conf, argc, argv, &next, err);
+	log_error("the configuration is not taken over, the old one stays: %s", err->msg);
+	sandbox_note_policy(r->sb, err->msg);
+}
 
-	if (r == 0 && (r = sandbox_renew(sb, ch, conf, &next, err)) < 0)
-		config_done(&next);
-	if (r < 0) {
-		log_error("the configuration is not taken over, the old one stays: %s", err->msg);
-		sandbox_note_policy(sb, err->msg);
-		return -1;
+static void over(struct renewal *x, const struct error *err)
+{
+	struct reload *r = container_of(x, struct reload, renewal);
+
+	r->going = false;
+	if (err) {
+		refused(r, err);
+		config_done(&r->next);
+	} else {
+		config_done(r->conf);
+		*r->conf = r->next;
+		log_info("the configuration of %s is in force", r->conf->path);
 	}
-	config_done(conf);
-	*conf = next;
-	log_info("the configuration of %s is in force", conf->path);
-	return 0;
+	if (r->again)
+		reload(r);
+}
+
+void reload(struct reload *r)
+{
+	struct error err = {0};
+
+	r->again = r->going;
+	if (r->going)
+		return;
+	if (options_reload(r->conf, r->argc, r->argv, &r->next, &err) < 0) {
+		refused(r, &err);
+		return;
+	}
+	r->going = true;
+	r->renewal = (struct renewal){
+		.sb = r->sb, .ch = r->ch, .running = r->conf, .next = &r->next, .over = over};
+	sandbox_renew(&r->renewal);
+}
+
+void reload_done(struct reload *r)
+{
+	if (!r->going)
+		return;
+	renewal_drop(&r->renewal);
+	config_done(&r->next);
+	r->going = false;
 }

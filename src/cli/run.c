@@ -61,6 +61,7 @@ struct run {
 	const char *aliases[ALIASES_MAX + 2]; /* of the host, for the hosts file; NULL-terminated */
 	struct keeper_signals signals;
 	struct keys keys;
+	struct reload reload;
 	struct keeper keeper;
 	struct loop loop;
 	struct sandbox *sb;
@@ -373,8 +374,7 @@ static void on_signal(struct loop_source *src, uint32_t events)
 			continue;
 		/* With a file it says that the file has changed, unless the terminal has gone. */
 		if (signo == SIGHUP && r->conf.path && si.ssi_code != SI_KERNEL) {
-			struct error err = {0};
-			reload(r->sb, r->keys.channel, r->argc, r->argv, &r->conf, &err);
+			reload(&r->reload);
 			continue;
 		}
 		if (r->command && !r->exited) {
@@ -448,6 +448,11 @@ static int run_gateway(struct run *r, struct error *err)
 	r->sb->terminate = terminate;
 	if (r->keys.holder && !intercept_new(r->sb, r->keys.holder, r->keys.channel, &r->conf, err))
 		return -1;
+	r->reload = (struct reload){.sb = r->sb,
+				    .ch = r->keys.channel,
+				    .argc = r->argc,
+				    .argv = r->argv,
+				    .conf = &r->conf};
 	r->loop.turn_end = turn_end;
 	r->loop.turn_ctx = r;
 	timer_init(&r->linger_timer, linger_check);
@@ -562,6 +567,7 @@ int cmd_run(int argc, char **argv)
 	status = run_main(r);
 	if (r->sb && !r->conf.netns_path && !r->conf.pid)
 		link_close_behind(r->sb->link);
+	reload_done(&r->reload);
 	sandbox_free(r->sb);
 	events_close(r->events);
 	if (r->signal_fd >= 0)

@@ -270,7 +270,7 @@ void sandbox_flush(struct sandbox *sb)
 
 /* ---- life ---- */
 
-static struct policy *sandbox_policy(const struct config *c, struct error *err)
+struct policy *sandbox_policy(const struct config *c, struct error *err)
 {
 	struct policy_source src = config_policy_source(c);
 
@@ -293,16 +293,13 @@ void sandbox_note_policy(struct sandbox *sb, const char *text)
 	events_emit(sb->events, &e);
 }
 
-int sandbox_reload(struct sandbox *sb, const struct config *c, struct error *err)
+int sandbox_reload(struct sandbox *sb, const struct config *c, struct policy *p, struct error *err)
 {
-	struct policy *now = sandbox_policy(c, err);
 	struct policy *old = sb->policy;
 
-	if (!now || dns_proxy_reload(sb->dns, c, err) < 0) {
-		policy_free(now);
+	if (dns_proxy_reload(sb->dns, c, err) < 0)
 		return -1;
-	}
-	sb->policy = now;
+	sb->policy = p;
 	sandbox_switches(sb, c);
 	sandbox_note_policy(sb, "replaced");
 	flows_judge(sb);

@@ -94,11 +94,14 @@ struct sandbox {
 struct sandbox *sandbox_new(struct loop *l, struct link *link, const struct config *c,
 			    const struct stack_config *sc, struct error *err);
 void sandbox_free(struct sandbox *sb);
+/* The policy of a configuration. NULL and err where it is wrong. */
+struct policy *sandbox_policy(const struct config *c, struct error *err);
 /*
- * A new configuration for a sandbox that runs: policy and DNS are replaced in one step, and open
- * flows judged again. -1 and err where it is wrong: everything then stays as it was.
+ * A new configuration for a sandbox that runs, with its policy, which is taken over: policy and DNS
+ * are replaced in one step, and open flows judged again. -1 and err without memory: everything then
+ * stays as it was, and the policy is the caller's.
  */
-int sandbox_reload(struct sandbox *sb, const struct config *c, struct error *err);
+int sandbox_reload(struct sandbox *sb, const struct config *c, struct policy *p, struct error *err);
 /* A `policy` event: what became of one. */
 void sandbox_note_policy(struct sandbox *sb, const char *text);
 

@@ -8,6 +8,7 @@
 #include "gateway/gateway.h"
 
 #include <sched.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -182,6 +183,7 @@ void gateway_free(struct gateway *g)
 struct add {
 	struct gateway *g;
 	const struct gateway_spec *spec;
+	const struct member_secrets *secrets;
 	struct entry *e;
 	struct error *err;
 };
@@ -190,7 +192,25 @@ static void call_add(struct worker *w, void *arg)
 {
 	struct add *a = arg;
 
-	a->e->member = member_new(w, a->spec, a->e->id, &a->g->options, a->g->holder, a->err);
+	a->e->member = member_new(w, a->spec, a->e->id, &a->g->options, a->secrets, a->err);
+}
+
+/* A secret's source may take its time: its reading is waited for here, and not by the worker, which
+ * has other sandboxes, nor with the lock. */
+static int read_secrets(struct gateway *g, const struct config *c, struct member_secrets *ret,
+			struct error *err)
+{
+	*ret = (struct member_secrets){0};
+	if (!config_intercepts(c))
+		return 0;
+	pthread_mutex_lock(&g->lock);
+	ret->holder = g->holder;
+	pthread_mutex_unlock(&g->lock);
+	if (!ret->holder)
+		return error_set(err, "TLS interception, HTTP rules and secrets need a key holder, "
+				      "which this program has not started");
+	ret->channel = holder_channel_new(ret->holder, c, NULL, NULL, err);
+	return ret->channel ? 0 : -1;
 }
 
 /* All that a worker is not needed for. */
@@ -210,9 +230,9 @@ static int add_check(struct gateway *g, const struct gateway_spec *spec, struct 
 	return 0;
 }
 
-/* The lock is held. Takes over the link. */
+/* The lock is held. Takes over the link and the channel. */
 static struct entry *add_entry(struct gateway *g, const struct gateway_spec *spec,
-			       struct error *err)
+			       const struct member_secrets *secrets, struct error *err)
 {
 	struct entry *e = NULL;
 	struct worker *w = NULL;
@@ -226,13 +246,15 @@ static struct entry *add_entry(struct gateway *g, const struct gateway_spec *spe
 	}
 	if (!w) {
 		link_free(spec->link);
+		holder_channel_free(secrets->channel);
 		free(e);
 		return NULL;
 	}
 	e->worker = w;
 	e->id = g->last_id + 1;
 	strcpy(e->name, spec->name); /* add_check() has seen its length */
-	worker_call(w, call_add, &(struct add){.g = g, .spec = spec, .e = e, .err = err});
+	worker_call(w, call_add,
+		    &(struct add){.g = g, .spec = spec, .secrets = secrets, .e = e, .err = err});
 	if (!e->member) {
 		free(e);
 		return NULL;
@@ -242,10 +264,15 @@ static struct entry *add_entry(struct gateway *g, const struct gateway_spec *spe
 
 uint32_t gateway_add(struct gateway *g, const struct gateway_spec *spec, struct error *err)
 {
+	struct member_secrets secrets;
 	uint32_t id = 0;
 
+	if (read_secrets(g, spec->conf, &secrets, err) < 0) {
+		link_free(spec->link);
+		return 0;
+	}
 	pthread_mutex_lock(&g->lock);
-	struct entry *e = add_entry(g, spec, err);
+	struct entry *e = add_entry(g, spec, &secrets, err);
 	if (e) {
 		id = g->last_id = e->id;
 		list_add_tail(&g->entries, &e->node);
@@ -352,25 +379,45 @@ void gateway_set_holder(struct gateway *g, struct holder *holder)
 /* ---- reloading ------------------------------------------------------------------------------- */
 
 struct renew {
+	struct renewal renewal;
 	struct member *m;
-	const struct config *conf, *running;
 	struct error *err;
 	int result;
+	sem_t over;
 };
+
+static void on_renewed(struct renewal *x, const struct error *err)
+{
+	struct renew *r = container_of(x, struct renew, renewal);
+
+	if (err)
+		*r->err = *err;
+	r->result = err ? -1 : 0;
+	sem_post(&r->over); /* r is the caller's again */
+}
 
 static void call_renew(struct worker *w, void *arg)
 {
 	struct renew *r = arg;
 
-	r->result = sandbox_renew(r->m->sb, r->m->channel, r->running, r->conf, r->err);
+	r->renewal.sb = r->m->sb;
+	r->renewal.ch = r->m->channel;
+	sandbox_renew(&r->renewal);
 }
 
+/* The worker goes on with its sandboxes until the secrets were read. */
 static int renew(struct entry *e, const struct config *running, const struct config *c,
 		 struct error *err)
 {
-	struct renew r = {.m = e->member, .running = running, .conf = c, .err = err};
+	struct renew r = {.renewal = {.running = running, .next = c, .over = on_renewed},
+			  .m = e->member,
+			  .err = err};
 
+	sem_init(&r.over, 0, 0);
 	worker_call(e->worker, call_renew, &r);
+	while (sem_wait(&r.over) < 0)
+		; /* a signal of the caller's */
+	sem_destroy(&r.over);
 	return r.result;
 }
 

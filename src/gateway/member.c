@@ -109,22 +109,19 @@ static void end_now(struct timer *t)
 }
 
 /* Where its configuration wants connections looked into. */
-static int look_into(struct member *m, struct worker *w, struct holder *holder,
+static int look_into(struct member *m, struct worker *w, const struct member_secrets *s,
 		     const struct config *c, struct error *err)
 {
-	if (!config_intercepts(c))
-		return 0;
-	if (!holder)
-		return error_set(err, "TLS interception, HTTP rules and secrets need a key holder, "
-				      "which this program has not started");
-	m->channel = holder_channel_new(holder, &w->loop, c, NULL, NULL, err);
+	m->channel = s->channel;
 	if (!m->channel)
+		return 0;
+	if (holder_channel_attach(m->channel, &w->loop, err) < 0)
 		return -1;
-	return intercept_new(m->sb, holder, m->channel, c, err) ? 0 : -1;
+	return intercept_new(m->sb, s->holder, m->channel, c, err) ? 0 : -1;
 }
 
 struct member *member_new(struct worker *w, const struct gateway_spec *spec, uint32_t id,
-			  const struct gateway_options *options, struct holder *holder,
+			  const struct gateway_options *options, const struct member_secrets *s,
 			  struct error *err)
 {
 	struct member *m = calloc(1, sizeof(*m));
@@ -132,6 +129,7 @@ struct member *member_new(struct worker *w, const struct gateway_spec *spec, uin
 
 	if (!m) {
 		link_free(spec->link);
+		holder_channel_free(s->channel);
 		error_set(err, "out of memory");
 		return NULL;
 	}
@@ -145,19 +143,21 @@ struct member *member_new(struct worker *w, const struct gateway_spec *spec, uin
 	m->owner = spec->owner;
 	if (!events_of(m, w, spec, err)) {
 		link_free(spec->link);
+		holder_channel_free(s->channel);
 		free(m);
 		return NULL;
 	}
 	m->sb = sandbox_new(&w->loop, spec->link, c, &spec->stack, err);
 	if (!m->sb) {
 		events_close(m->events);
+		holder_channel_free(s->channel);
 		free(m);
 		return NULL;
 	}
 	m->sb->events = m->events;
 	m->sb->owner = m;
 	m->sb->terminate = terminate;
-	if (look_into(m, w, holder, c, err) < 0) {
+	if (look_into(m, w, s, c, err) < 0) {
 		member_free(m);
 		return NULL;
 	}

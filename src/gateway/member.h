@@ -23,9 +23,15 @@ struct member {
 	bool lost; /* link_gone, as far as it was told */
 };
 
-/* Takes over spec->link. holder NULL: there is none. NULL and err on failure. */
+/* What a sandbox whose connections are looked into has of its own; NULL: it is none. */
+struct member_secrets {
+	struct holder *holder;
+	struct holder_channel *channel; /* not attached yet */
+};
+
+/* Takes over spec->link and the channel. NULL and err on failure. */
 struct member *member_new(struct worker *w, const struct gateway_spec *spec, uint32_t id,
-			  const struct gateway_options *options, struct holder *holder,
+			  const struct gateway_options *options, const struct member_secrets *s,
 			  struct error *err);
 /* Ends its flows and everything else. */
 void member_free(struct member *m);

@@ -9,7 +9,7 @@
 #include "http/text.h"
 #include "intercept/intercept_priv.h"
 
-static bool intercepts_port(const struct settings *s, uint16_t port)
+static bool intercepts_port(const struct intercept_settings *s, uint16_t port)
 {
 	for (size_t i = 0; i < s->port_count; i++)
 		if (s->ports[i] == port)
@@ -17,7 +17,7 @@ static bool intercepts_port(const struct settings *s, uint16_t port)
 	return false;
 }
 
-static bool is_bypassed(const struct settings *s, const struct name *name)
+static bool is_bypassed(const struct intercept_settings *s, const struct name *name)
 {
 	for (size_t i = 0; i < s->bypass_count; i++)
 		if (pattern_matches(&s->bypass[i], name))

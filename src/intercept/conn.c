@@ -348,7 +348,7 @@ void conn_free(struct conn *x)
 	upsock_done(&x->sock, false);
 	if (x->flow)
 		x->flow->forget = NULL;
-	settings_unref(x->set);
+	intercept_settings_unref(x->set);
 	wire_done(&x->wire);
 	free(x);
 }

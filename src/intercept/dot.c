@@ -28,7 +28,7 @@ enum dot_state {
 
 struct dot {
 	struct wire wire;
-	struct settings *set;
+	struct intercept_settings *set;
 	struct flow_end *dns;
 	struct tls_end *tls;
 	struct timer patience;
@@ -247,7 +247,7 @@ static void dot_free(struct dot *d)
 		d->dns->ops->close(d->dns);
 	tls_end_free(d->tls);
 	buf_done(&d->held);
-	settings_unref(d->set);
+	intercept_settings_unref(d->set);
 	wire_done(&d->wire);
 	free(d);
 }

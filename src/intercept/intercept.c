@@ -11,7 +11,7 @@
 
 /* ---- settings ---- */
 
-void settings_unref(struct settings *s)
+void intercept_settings_unref(struct intercept_settings *s)
 {
 	if (!s || --s->refs)
 		return;
@@ -21,7 +21,7 @@ void settings_unref(struct settings *s)
 	free(s);
 }
 
-static int read_bypass(struct settings *s, const struct strv *v, struct error *err)
+static int read_bypass(struct intercept_settings *s, const struct strv *v, struct error *err)
 {
 	if (v->n && !(s->bypass = calloc(v->n, sizeof(*s->bypass))))
 		return error_set(err, "out of memory");
@@ -31,11 +31,11 @@ static int read_bypass(struct settings *s, const struct strv *v, struct error *e
 	return 0;
 }
 
-static struct settings *settings_new(const struct intercept *ic, const struct config *c,
-				     struct error *err)
+struct intercept_settings *intercept_settings_new(const struct intercept *ic,
+						  const struct config *c, struct error *err)
 {
 	const struct config_tls *t = &c->tls;
-	struct settings *s = calloc(1, sizeof(*s));
+	struct intercept_settings *s = calloc(1, sizeof(*s));
 
 	if (!s) {
 		error_set(err, "out of memory");
@@ -48,7 +48,7 @@ static struct settings *settings_new(const struct intercept *ic, const struct co
 	s->port_count = t->port_count;
 	if (read_bypass(s, &t->bypass, err) < 0 || !(s->roots = tls_roots_new(t, err)) ||
 	    !(s->leaves = tls_leaves_new(&ic->leaf_source, t, holder_ca_pem(ic->holder), err))) {
-		settings_unref(s);
+		intercept_settings_unref(s);
 		return NULL;
 	}
 	return s;
@@ -109,7 +109,7 @@ struct intercept *intercept_new(struct sandbox *sb, struct holder *h, struct hol
 	ic->piece = malloc(INTERCEPT_PIECE);
 	if (!ic->piece)
 		error_set(err, "out of memory");
-	if (!ic->piece || !(ic->set = settings_new(ic, c, err))) {
+	if (!ic->piece || !(ic->set = intercept_settings_new(ic, c, err))) {
 		free(ic->piece);
 		free(ic);
 		return NULL;
@@ -131,22 +131,17 @@ void intercept_free(struct sandbox *sb)
 	}
 	timer_cancel(&ic->sb->loop->wheel, &ic->turn);
 	queue_spares_done(ic);
-	settings_unref(ic->set);
+	intercept_settings_unref(ic->set);
 	sb->intercept = NULL;
 	sb->taker = NULL;
 	free(ic->piece);
 	free(ic);
 }
 
-int intercept_reload(struct intercept *ic, const struct config *c, struct error *err)
+void intercept_use(struct intercept *ic, struct intercept_settings *s)
 {
-	struct settings *s = settings_new(ic, c, err);
-
-	if (!s)
-		return -1;
-	settings_unref(ic->set);
+	intercept_settings_unref(ic->set);
 	ic->set = s;
-	return 0;
 }
 
 const struct intercept_counters *intercept_counters(const struct intercept *ic)

@@ -47,6 +47,7 @@
 #define INTERCEPT_HANDSHAKE_US 30000000    /* most guests give up earlier, and know why */
 
 struct intercept; /* a sandbox's; NULL in struct sandbox: nothing is looked into */
+struct intercept_settings;
 struct config;
 
 struct intercept_counters {
@@ -64,8 +65,12 @@ struct intercept_counters {
  */
 struct intercept *intercept_new(struct sandbox *sb, struct holder *h, struct holder_channel *ch,
 				const struct config *c, struct error *err);
-/* For connections that begin from now on. -1 and err: all stays as it was. */
-int intercept_reload(struct intercept *ic, const struct config *c, struct error *err);
+/* What a configuration says of it. NULL and err: a file cannot be read, or no memory. */
+struct intercept_settings *intercept_settings_new(const struct intercept *ic,
+						  const struct config *c, struct error *err);
+void intercept_settings_unref(struct intercept_settings *s); /* NULL is fine */
+/* For connections that begin from now on; takes `s` over. */
+void intercept_use(struct intercept *ic, struct intercept_settings *s);
 const struct intercept_counters *intercept_counters(const struct intercept *ic);
 
 #endif

@@ -19,7 +19,7 @@
 
 /* What new connections are made with. Replaced as a whole at a reload; those that are there keep
  * theirs. */
-struct settings {
+struct intercept_settings {
 	unsigned refs;
 	struct tls_roots *roots;
 	struct tls_leaves *leaves;
@@ -29,7 +29,6 @@ struct settings {
 	struct name_pattern *bypass;
 	size_t bypass_count;
 };
-void settings_unref(struct settings *s); /* NULL is fine */
 
 #define SPARE_MAX 4
 
@@ -40,7 +39,7 @@ struct intercept {
 	struct holder *holder;
 	struct holder_channel *channel;
 	struct tls_leaf_source leaf_source;
-	struct settings *set;
+	struct intercept_settings *set;
 	uint8_t *piece;    /* INTERCEPT_PIECE bytes, between a read and the write behind it */
 	struct list conns; /* struct conn, struct dot: by `node` of their wires */
 	unsigned conn_n;
@@ -195,7 +194,7 @@ struct side {
 struct conn {
 	struct wire wire;
 	struct sock sock;
-	struct settings *set;
+	struct intercept_settings *set;
 	struct flow *flow; /* NULL: about to be over */
 	uint8_t state;     /* enum conn_state */
 	bool orphan;       /* the guest is gone; the rest goes to the upstream */

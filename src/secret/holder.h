@@ -60,19 +60,25 @@ int holder_seal(struct holder *h, const char *const *files, size_t n, struct err
 /*
  * A sandbox's channel; waits until its secrets were read, and fails with a message where one
  * cannot be: no such variable, an unreadable file, a command that fails, no host, a value that is
- * too short to be recognised (NEEDLE_MIN). on_set is called whenever a value has changed since.
+ * too short to be recognised (NEEDLE_MIN). So this is done on whatever thread has the time;
+ * afterwards it is the loop's alone. on_set is called whenever a value has changed since.
  */
-struct holder_channel *holder_channel_new(struct holder *h, struct loop *l, const struct config *c,
+struct holder_channel *holder_channel_new(struct holder *h, const struct config *c,
 					  void (*on_set)(void *arg), void *arg, struct error *err);
+/* On the loop's thread, before anything is asked. -1 and err: it is only good to be freed. */
+int holder_channel_attach(struct holder_channel *ch, struct loop *l, struct error *err);
 /* Open questions are dropped without an answer; their handles are dead. May be called from an
  * answer. */
 void holder_channel_free(struct holder_channel *ch);
 /*
- * Reads all sources again (SIGHUP), with another configuration, and waits for that; not from an
- * answer. A secret that was there before keeps its random placeholder. on_set is not called. -1 and
- * err: all stays as it was.
+ * Reads all sources again (SIGHUP), with another configuration, one time after the other. fn comes
+ * later, never from inside of the call, and not where the channel is freed before: err NULL, and
+ * the set has just become the new one, or what went wrong, and all stays as it was. A secret that
+ * was there before keeps its random placeholder. on_set is not called. -1 and err: not asked.
  */
-int holder_channel_reload(struct holder_channel *ch, const struct config *c, struct error *err);
+typedef void holder_reload_fn(void *arg, const char *err);
+int holder_channel_reload(struct holder_channel *ch, const struct config *c, holder_reload_fn *fn,
+			  void *arg, struct error *err);
 /* The current set; borrowed: secret_set_ref() to keep it. Never NULL. */
 struct secret_set *holder_secrets(struct holder_channel *ch);
 /* Overwrites values that came by this process's environment, and takes the names out of it. */

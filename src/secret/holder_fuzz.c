@@ -62,8 +62,8 @@ static void channel(const uint8_t *data, size_t size)
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		abort();
-	struct holder_channel *ch = channel_over(pair[0], &loop, &err);
-	if (!ch)
+	struct holder_channel *ch = channel_over(pair[0], &err);
+	if (!ch || holder_channel_attach(ch, &loop, &err) < 0)
 		abort();
 	struct secret_set *set = calloc(1, sizeof(*set));
 	set->refs = set->count = 1;

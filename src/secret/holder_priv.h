@@ -47,7 +47,7 @@ struct ask_slot {
 
 struct holder_channel {
 	struct holder *h;
-	struct loop *loop;
+	struct loop *loop;       /* NULL: not attached yet */
 	struct holder_wire wire; /* fd -1: the holder has gone */
 	struct loop_source src;
 	struct timer kick; /* something waits that no event of the socket tells */
@@ -55,9 +55,11 @@ struct holder_channel {
 	void (*on_set)(void *arg);
 	void *on_set_arg;
 
-	struct secret_set *set; /* the current one */
-	struct list sets;       /* all that somebody keeps */
-	uint32_t setups;        /* number of the last HOLDER_SETUP */
+	struct secret_set *set;      /* the current one */
+	struct list sets;            /* all that somebody keeps */
+	uint32_t setups;             /* number of the last HOLDER_SETUP */
+	holder_reload_fn *on_reload; /* NULL: none waits for it */
+	void *on_reload_arg;
 
 	struct ask_slot *slots; /* grows up to HOLDER_ASKS_MAX */
 	size_t slot_count, open;
@@ -74,7 +76,11 @@ void ask_answer(struct holder_ask *a, struct view body); /* and frees it */
 void ask_fail(struct holder_ask *a, const char *why);    /* the same */
 void ask_drop_all(struct holder_channel *ch);            /* without a word */
 /* A channel over its socket, which it owns also where this fails; nothing is asked yet. */
-struct holder_channel *channel_over(int fd, struct loop *l, struct error *err);
+struct holder_channel *channel_over(int fd, struct error *err);
+/* The holder has gone, or makes no sense. */
+void channel_close(struct holder_channel *ch);
+/* Takes over a set of the holder's. False: it is none. */
+bool channel_install(struct holder_channel *ch, struct view body, bool *ret_new);
 /* A frame out; the channel is lost where that fails. */
 int channel_send(struct holder_channel *ch, uint8_t kind, uint32_t id, const struct view *parts,
 		 size_t n);

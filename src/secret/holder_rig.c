@@ -95,9 +95,10 @@ void rig_start(struct rig *r)
 		r->h = holder_start(&r->conf, &err);
 	assert_string_equal(err.msg, "");
 	assert_non_null(r->h);
-	r->ch = holder_channel_new(r->h, &r->loop, &r->conf, count_set, r, &err);
+	r->ch = holder_channel_new(r->h, &r->conf, count_set, r, &err);
 	assert_string_equal(err.msg, "");
 	assert_non_null(r->ch);
+	assert_int_equal(holder_channel_attach(r->ch, &r->loop, &err), 0);
 }
 
 const char *rig_refused(struct rig *r)
@@ -107,7 +108,7 @@ const char *rig_refused(struct rig *r)
 	if (!r->h)
 		r->h = holder_start(&r->conf, &err);
 	assert_non_null(r->h);
-	assert_null(holder_channel_new(r->h, &r->loop, &r->conf, NULL, NULL, &err));
+	assert_null(holder_channel_new(r->h, &r->conf, NULL, NULL, &err));
 	return err.msg;
 }
 
@@ -180,6 +181,25 @@ void rig_on_text(void *arg, struct view text, const char *err)
 	a->text[text.len] = '\0';
 	a->len = text.len;
 	note(a, err);
+}
+
+void rig_on_reload(void *arg, const char *err)
+{
+	note(arg, err);
+}
+
+const char *rig_reload(struct rig *r)
+{
+	static struct rig_answer a;
+	static struct error err;
+
+	a = (struct rig_answer){0};
+	if (holder_channel_reload(r->ch, &r->conf, rig_on_reload, &a, &err) < 0)
+		return err.msg;
+	assert_false(a.done);
+	assert_true(rig_run(r, &a.done));
+	assert_int_equal(a.times, 1);
+	return a.err;
 }
 
 struct secret_value *rig_value(struct rig *r, size_t index, struct rig_answer *a)

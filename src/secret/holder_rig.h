@@ -46,6 +46,9 @@ struct rig_answer {
 };
 void rig_on_value(void *arg, struct secret_value *v, const char *err);
 void rig_on_text(void *arg, struct view text, const char *err); /* also for leaves */
+void rig_on_reload(void *arg, const char *err);
+/* Reads the secrets anew, and waits. "" or what went wrong. */
+const char *rig_reload(struct rig *r);
 /* Asks for a value of the current set, and waits. NULL: it failed with *a's err. */
 struct secret_value *rig_value(struct rig *r, size_t index, struct rig_answer *a);
 

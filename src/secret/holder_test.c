@@ -130,8 +130,8 @@ static void its_death_fails_each_question_once(void **state)
 	}
 	assert_null(holder_ask_value(r.ch, holder_secrets(r.ch), 0, rig_on_value, &a[0]));
 	struct error err;
-	assert_int_equal(holder_channel_reload(r.ch, &r.conf, &err), -1);
-	assert_null(holder_channel_new(r.h, &r.loop, &r.conf, NULL, NULL, &err));
+	assert_string_equal(rig_reload(&r), "the key holder has gone");
+	assert_null(holder_channel_new(r.h, &r.conf, NULL, NULL, &err));
 	assert_string_equal(err.msg, "the key holder has gone");
 	/* What is known stays known. */
 	assert_int_equal(holder_secrets(r.ch)->count, 1);
@@ -434,7 +434,6 @@ static void a_value_that_cannot_be_read_anew_stays(void **state)
 static void reload_keeps_placeholders_or_everything(void **state)
 {
 	struct rig r;
-	struct error err;
 	struct rig_answer a;
 
 	rig_init(&r);
@@ -445,8 +444,7 @@ static void reload_keeps_placeholders_or_everything(void **state)
 	uint64_t generation = holder_secrets(r.ch)->generation;
 
 	rig_secret(&r, "B", CONFIG_SECRET_COMMAND, "exit 1");
-	assert_int_equal(holder_channel_reload(r.ch, &r.conf, &err), -1);
-	assert_non_null(strstr(err.msg, "its command failed with status 1"));
+	assert_non_null(strstr(rig_reload(&r), "its command failed with status 1"));
 	assert_int_equal(holder_secrets(r.ch)->generation, generation);
 
 	/* The variable is gone from the environment, and yet known. */
@@ -459,8 +457,7 @@ static void reload_keeps_placeholders_or_everything(void **state)
 	struct secret_set forged = {.generation = generation, .count = 9, .channel = r.ch};
 	assert_non_null(holder_ask_value(r.ch, &forged, 8, rig_on_value, &none));
 	assert_non_null(holder_ask_value(r.ch, holder_secrets(r.ch), 0, rig_on_value, &a));
-	assert_int_equal(holder_channel_reload(r.ch, &r.conf, &err), 0);
-	assert_false(a.done);
+	assert_string_equal(rig_reload(&r), "");
 	assert_int_equal(r.sets, 0);
 	assert_int_equal(holder_secrets(r.ch)->count, 2);
 	assert_string_equal(secret_at(&r, 0)->placeholder, placeholder);
@@ -471,6 +468,74 @@ static void reload_keeps_placeholders_or_everything(void **state)
 	assert_value(rig_value(&r, 1, &a), "the-second-value");
 	secret_value_free(a.value);
 	free(placeholder);
+	rig_done(&r);
+}
+
+/* A source may take its time: meanwhile everything is as it was, and questions are answered. */
+static void nobody_waits_for_a_reload(void **state)
+{
+	struct rig r;
+	struct error err;
+	struct rig_answer a, reload = {0}, second = {0};
+
+	rig_init(&r);
+	struct config_secret *s =
+		rig_secret(&r, "A", CONFIG_SECRET_COMMAND, "echo value-number-one");
+	rig_start(&r);
+	free(s->from);
+	s->from = strdup("sleep 0.5; echo value-number-two");
+	struct secret_set *before = holder_secrets(r.ch);
+	assert_int_equal(holder_channel_reload(r.ch, &r.conf, rig_on_reload, &reload, &err), 0);
+	assert_value(rig_value(&r, 0, &a), "value-number-one");
+	secret_value_free(a.value);
+	assert_false(reload.done);
+	assert_ptr_equal(holder_secrets(r.ch), before);
+	assert_int_equal(holder_channel_reload(r.ch, &r.conf, rig_on_reload, &second, &err), -1);
+	assert_string_equal(err.msg, "the secrets are being read already");
+	assert_true(rig_run(&r, &reload.done));
+	assert_string_equal(reload.err, "");
+	assert_value(rig_value(&r, 0, &a), "value-number-two");
+	secret_value_free(a.value);
+	assert_int_equal(reload.times, 1);
+	assert_int_equal(second.times, 0);
+	assert_int_equal(r.sets, 0);
+	rig_done(&r);
+}
+
+static void its_death_fails_a_reload_once(void **state)
+{
+	struct rig r;
+	struct error err;
+	struct rig_answer reload = {0};
+
+	rig_init(&r);
+	rig_secret(&r, "A", CONFIG_SECRET_COMMAND, "echo value-number-one");
+	rig_start(&r);
+	kill(r.h->pid, SIGSTOP);
+	assert_int_equal(holder_channel_reload(r.ch, &r.conf, rig_on_reload, &reload, &err), 0);
+	kill(r.h->pid, SIGKILL);
+	assert_true(rig_run(&r, &reload.done));
+	rig_run_ms(&r, 20);
+	assert_string_equal(reload.err, "the key holder has gone");
+	assert_int_equal(reload.times, 1);
+	assert_int_equal(holder_secrets(r.ch)->count, 1);
+	rig_done(&r);
+}
+
+static void a_reload_ends_with_its_channel(void **state)
+{
+	struct rig r;
+	struct error err;
+	struct rig_answer reload = {0};
+
+	rig_init(&r);
+	rig_secret(&r, "A", CONFIG_SECRET_COMMAND, "echo value-number-one");
+	rig_start(&r);
+	assert_int_equal(holder_channel_reload(r.ch, &r.conf, rig_on_reload, &reload, &err), 0);
+	holder_channel_free(r.ch);
+	r.ch = NULL;
+	rig_run_ms(&r, 50);
+	assert_int_equal(reload.times, 0);
 	rig_done(&r);
 }
 
@@ -485,8 +550,9 @@ static void channels_know_their_own_secrets_only(void **state)
 	rig_secret(&r, "A", CONFIG_SECRET_COMMAND, "echo value-of-the-first");
 	rig_start(&r);
 	config_init(&none);
-	struct holder_channel *other = holder_channel_new(r.h, &r.loop, &none, NULL, NULL, &err);
+	struct holder_channel *other = holder_channel_new(r.h, &none, NULL, NULL, &err);
 	assert_non_null(other);
+	assert_int_equal(holder_channel_attach(other, &r.loop, &err), 0);
 	assert_int_equal(holder_secrets(other)->count, 0);
 	/* By the client's own care, and by the holder's. */
 	assert_null(holder_ask_value(other, holder_secrets(r.ch), 0, rig_on_value, &a));
@@ -733,8 +799,7 @@ static void captured_values_become_secrets(void **state)
 	assert_int_equal(holder_secrets(r.ch)->count, 2);
 
 	/* A reload keeps it. */
-	struct error err;
-	assert_int_equal(holder_channel_reload(r.ch, &r.conf, &err), 0);
+	assert_string_equal(rig_reload(&r), "");
 	assert_int_equal(holder_secrets(r.ch)->count, 2);
 	assert_string_equal(secret_at(&r, 1)->placeholder, a.text);
 
@@ -774,17 +839,12 @@ static void only_a_secret_that_captures_does(void **state)
 
 static void assert_reload(struct rig *r, const char *refused)
 {
-	struct error err;
-	int rc = holder_channel_reload(r->ch, &r->conf, &err);
+	const char *why = rig_reload(r);
 
-	if (!refused) {
-		if (rc != 0)
-			fail_msg("refused: %s", err.msg);
-		return;
-	}
-	assert_int_equal(rc, -1);
-	if (!strstr(err.msg, refused))
-		fail_msg("another reason: %s", err.msg);
+	if (!refused)
+		assert_string_equal(why, "");
+	else if (!strstr(why, refused))
+		fail_msg("another reason: %s", why);
 }
 
 /* Changes one text of the first secret, sees the reload refused, and puts it back. */
@@ -837,7 +897,7 @@ static void sealed_it_reads_no_source_that_is_new(void **state)
 	assert_int_equal(access(mark, F_OK), -1);
 	assert_int_equal(holder_secrets(r.ch)->count, 1);
 	/* Nor on another channel. */
-	assert_null(holder_channel_new(r.h, &r.loop, &r.conf, NULL, NULL, &err));
+	assert_null(holder_channel_new(r.h, &r.conf, NULL, NULL, &err));
 	assert_non_null(strstr(err.msg, "was not started with this source"));
 	rig_done(&r);
 	free(key);
@@ -949,6 +1009,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_set_may_outlive_its_channel),
 		cmocka_unit_test(a_value_that_cannot_be_read_anew_stays),
 		cmocka_unit_test(reload_keeps_placeholders_or_everything),
+		cmocka_unit_test(nobody_waits_for_a_reload),
+		cmocka_unit_test(its_death_fails_a_reload_once),
+		cmocka_unit_test(a_reload_ends_with_its_channel),
 		cmocka_unit_test(channels_know_their_own_secrets_only),
 		cmocka_unit_test(leaves_are_signed_by_the_ca),
 		cmocka_unit_test(cancelled_questions_are_not_answered),

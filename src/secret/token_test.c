@@ -50,8 +50,9 @@ static void make_certificate(struct rig *r, const char *cert_path, const char *k
 
 	r->h = holder_start(&r->conf, &err);
 	assert_non_null(r->h);
-	r->ch = holder_channel_new(r->h, &r->loop, &r->conf, NULL, NULL, &err);
+	r->ch = holder_channel_new(r->h, &r->conf, NULL, NULL, &err);
 	assert_non_null(r->ch);
+	assert_int_equal(holder_channel_attach(r->ch, &r->loop, &err), 0);
 	EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
 	int n = i2d_PUBKEY(key, &spki);
 	assert_non_null(

@@ -346,3 +346,52 @@ def test_websocket(t):
     assert hello == "hello" and key == "key " + placeholder and zeros == "\0" * 100000 and xs == "x" * 200000
     sent = [g["body"] for g in saw(w) if g["method"] == "message"]
     assert "key " + VALUE in sent, sent
+
+
+@test()
+def test_nothing_waits_while_secrets_are_read_anew(t):
+    """A source that takes its time: traffic goes on, the old value stays until the new one is there, and a SIGHUP meanwhile counts."""
+    w, slow, end = tag(t), t.dir + "/slow", t.dir + "/end"
+
+    def value(text):
+        with open(t.dir + "/value", "w") as f:
+            f.write(text)
+
+    value("value-number-one")
+    conf = config(t, """
+policy: {default_egress: allow}
+secrets: {secrets: [{env_var: KEY, command: "[ ! -e %s ] || sleep 1.5; cat %s/value", allowed_hosts: [api.test]}]}
+""" % (slow, t.dir))
+    p = t.spawn(*conf, "--log-level", "info", cmd=t.py_cmd("""
+        import os, ssl, urllib.request
+        trust = ssl.create_default_context()
+        def ask(url): return urllib.request.urlopen(urllib.request.Request(url, headers={"X-Key": os.environ["KEY"]} if url[4] == "s" else {}), timeout=10, context=trust if url[4] == "s" else None).read()
+        ask("https://api.test/echo?%s-before")
+        print("asked", flush=True)
+        longest, count = 0, 0
+        while not os.path.exists("%s"):
+            t0 = time.monotonic()
+            assert ask("http://" + WEB4 + "/").startswith(b"hello")
+            if count == 5: ask("https://api.test/echo?%s-while")
+            longest, count = max(longest, time.monotonic() - t0), count + 1
+            time.sleep(0.05)
+        ask("https://api.test/echo?%s-after")
+        out([longest, count])
+    """ % (w, end, w, w)), env=env(t))
+    p.wait_for("asked")
+    open(slow, "w").close()
+    os.kill(p.pid, 1)
+    t0 = time.monotonic()
+    time.sleep(0.7)
+    assert "is in force" not in p.err, p.err
+    value("value-number-two")
+    os.kill(p.pid, 1)
+    while p.err.count("is in force") < 2:
+        assert time.monotonic() - t0 < 20, p.err
+        time.sleep(0.02)
+    took = time.monotonic() - t0
+    open(end, "w").close()
+    longest, count = json.loads(p.wait(30).out.strip().split("\n")[-1])
+    assert took > 2.9 and count > 20 and longest < 0.7, (took, count, longest)
+    got = [headers(g)["x-key"] for g in saw(w)]
+    assert got == ["value-number-one"] * 2 + ["value-number-two"], got

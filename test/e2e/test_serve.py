@@ -267,6 +267,37 @@ def two(t):
     return tree
 
 
+@test()
+def test_no_vm_waits_while_the_secrets_of_one_are_read_anew(t):
+    """One worker, two sandboxes, and a source that takes its time."""
+    t.need("udhcpc", "curl")
+    tree, slow = two(t), t.dir + "/slow"
+    tree["policy"] = {"rules": ["allow@" + lab.WEB4]}
+    tree["sandboxes"][0]["policy"] = {}
+    tree["sandboxes"][0]["secrets"] = {"secrets": [{"env_var": "KEY", "command": "[ ! -e %s ] || sleep 2; echo a-value-that-is-long" % slow, "allowed_hosts": ["api.test"]}]}
+    path = config(t, tree)
+    p = serve(t, "-c", path, "--workers", "1", "--log-level", "info", said="shut: stream", env={"XDG_STATE_HOME": t.dir + "/state"})
+    vms = [Vm(t, n, "stream", "%s/%s.sock" % (t.dir, n)) for n in ("free", "shut")]
+    try:
+        for vm in vms:
+            vm.plug()
+            vm.dhcp()
+        open(slow, "w").close()
+        p.p.send_signal(signal.SIGHUP)
+        start, times = time.monotonic(), []
+        while "is in force" not in p.err:
+            for vm in vms:
+                t0 = time.monotonic()
+                assert vm.reaches(), p.err
+                times.append(time.monotonic() - t0)
+        took = time.monotonic() - start
+    finally:
+        for vm in vms:
+            vm.done()
+    assert took > 1.9 and max(times) < 1 and len(times) > 5, (took, times)
+    assert p.stop().rc == 0
+
+
 @test(smoke=True)
 def test_two_vms_have_their_own_policies_and_all_are_reloaded_or_none(t):
     t.need("udhcpc", "curl")
