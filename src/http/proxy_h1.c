@@ -115,6 +115,18 @@ void proxy_h1_refuse_with(struct proxy_h1 *p, struct xchg *x, int status, const 
 	proxy_h1_refuse(p, x);
 }
 
+bool proxy_h1_goes(struct proxy_h1 *p, struct h1_way *w, struct xchg *x, enum http_step said,
+		   enum way_wait at)
+{
+	if (said == HTTP_WAIT) {
+		w->x = x;
+		w->waits = at;
+	} else if (said == HTTP_REFUSE) {
+		proxy_h1_refuse(p, x);
+	}
+	return said == HTTP_GO;
+}
+
 /* The refused exchange is the oldest one: its answer is next. */
 static void end_refused(struct proxy_h1 *p)
 {

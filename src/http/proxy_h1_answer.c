@@ -165,18 +165,10 @@ static void go_on(struct proxy_h1 *p, struct xchg *x)
 
 void proxy_h1_answer_head(struct proxy_h1 *p, struct xchg *x)
 {
-	switch (proxy_hook_answer(&p->base, &x->x)) {
-	case HTTP_GO:
+	enum http_step step = proxy_hook_answer(&p->base, &x->x);
+
+	if (proxy_h1_goes(p, way_of(p), x, step, WAY_WAITS_HEAD))
 		go_on(p, x);
-		break;
-	case HTTP_WAIT:
-		way_of(p)->x = x;
-		way_of(p)->waits = WAY_WAITS_HEAD;
-		break;
-	case HTTP_REFUSE:
-		proxy_h1_refuse(p, x);
-		break;
-	}
 }
 
 static void read_head(struct proxy_h1 *p)
@@ -203,16 +195,8 @@ void proxy_h1_answer_end(struct proxy_h1 *p, struct xchg *x)
 {
 	struct h1_way *w = way_of(p);
 
-	switch (proxy_h1_way_end(p, w)) {
-	case HTTP_GO:
-		break;
-	case HTTP_WAIT:
-		w->waits = WAY_WAITS_END;
+	if (!proxy_h1_goes(p, w, x, proxy_h1_way_end(p, w), WAY_WAITS_END))
 		return;
-	case HTTP_REFUSE:
-		proxy_h1_refuse(p, x);
-		return;
-	}
 	if (x->x.tunnel) {
 		p->state[HTTP_GUEST] = HTTP_PROXY_END;
 		return;

@@ -138,6 +138,9 @@ void proxy_h1_clear_head(struct http_head *h, size_t read_len);
 void proxy_h1_refuse(struct proxy_h1 *p, struct xchg *x);
 /* The same for an error of ours or the peer's. */
 void proxy_h1_refuse_with(struct proxy_h1 *p, struct xchg *x, int status, const char *reason);
+/* Does what a hook of the exchange said, at that step of its way. True: it goes on. */
+bool proxy_h1_goes(struct proxy_h1 *p, struct h1_way *w, struct xchg *x, enum http_step said,
+		   enum way_wait at);
 /* The connection is over: every exchange ends. */
 void proxy_h1_close(struct proxy_h1 *p, enum http_proxy_state guest,
 		    enum http_proxy_state upstream);
