@@ -395,3 +395,27 @@ secrets: {secrets: [{env_var: KEY, command: "[ ! -e %s ] || sleep 1.5; cat %s/va
     assert took > 2.9 and count > 20 and longest < 0.7, (took, count, longest)
     got = [headers(g)["x-key"] for g in saw(w)]
     assert got == ["value-number-one"] * 2 + ["value-number-two"], got
+
+
+@test()
+def test_a_changed_file_brings_other_sources(t):
+    """The key holder is sealed to what it was started with; what the file says now it finds by itself."""
+    w = tag(t)
+    one = "policy: {default_egress: allow}\nsecrets: {secrets: [{env_var: KEY, file: one, placeholder: a-fixed-placeholder, allowed_hosts: [api.test]}]}\n"
+    config(t, one)
+    for name in ("one", "two", "three"):
+        with open("%s/%s" % (t.dir, name), "w") as f:
+            f.write("value-of-file-" + name)
+    p = t.spawn("--config", "weir.yaml", "--log-level", "info", sh="""
+        ask() { curl -sS -H "X-Key: $KEY" https://api.test/echo?%s >/dev/null && echo asked $1; }
+        ask 1; while [ ! -e %s/go ]; do sleep 0.1; done; ask 2""" % (w, t.dir), env=env(t), cwd=t.dir)
+    p.wait_for("asked 1")
+    config(t, one.replace("file: one", "file: two"))
+    os.kill(p.pid, 1)
+    p.wait_for("is in force", where="err")
+    config(t, one.replace("file: one", "command: cat three nowhere"))
+    os.kill(p.pid, 1)
+    p.wait_for("its command failed", where="err")
+    open(t.dir + "/go", "w").close()
+    p.wait(30)
+    assert [headers(g)["x-key"] for g in saw(w)] == ["value-of-file-one", "value-of-file-two"], saw(w)
