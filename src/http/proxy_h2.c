@@ -44,7 +44,11 @@ static void end_when_done(struct h2p *p)
 
 	for (int i = 0; i < 2; i++)
 		ending |= p->side[i].going || p->side[i].input_ended || p->side[i].over;
-	if (!ending || !list_empty(&p->streams))
+	if (!ending)
+		return;
+	list_for_each (n, &p->streams)
+		h2p_stream_hurry(p, container_of(n, struct h2p_stream, all));
+	if (!list_empty(&p->streams))
 		return;
 	for (int i = 0; i < 2; i++) {
 		if (p->side[i].ending || p->side[i].over)

@@ -228,6 +228,56 @@ static void each_hook_can_refuse_and_others_go_on(void **state)
 	}
 }
 
+/* The guest may learn of it before its first byte of the body. */
+static void a_refusal_waits_for_a_short_body(void **state)
+{
+	for (int is_long = 0; is_long < 2; is_long++) {
+		struct rig *r = rig_fresh();
+
+		r->hook[0].refuse = true;
+		rig_begin(r, NULL, 0, NULL, 0, NULL);
+		rig_run(r);
+		struct rig_stream *s = rig_request(r, RIG_POST, 1, NULL);
+		s->left = 0;
+		s->endless = true;
+		rig_run(r);
+		rig_check_has(s, ":status: 403\n");
+		assert_true(s->end);
+		assert_false(s->closed);
+		rig_more(&r->client, s, is_long ? 20000 : 10000, !is_long);
+		rig_run(r);
+		assert_true(s->closed);
+		assert_int_equal(s->code, NGHTTP2_NO_ERROR);
+		assert_int_equal(r->server.count, 0);
+		struct rig_stream *next = rig_request(r, RIG_POST, 10, NULL);
+		rig_run(r);
+		rig_check_has(next, ":status: 403\n");
+		assert_true(next->closed);
+		rig_end_all(r);
+	}
+}
+
+/* But not where the connection is about to end. */
+static void a_refusal_waits_for_nobody_at_the_end(void **state)
+{
+	struct rig *r = rig_fresh();
+
+	r->hook[0].refuse = true;
+	rig_begin(r, NULL, 0, NULL, 0, NULL);
+	rig_run(r);
+	struct rig_stream *s = rig_request(r, RIG_POST, 1, NULL);
+	s->left = 0;
+	s->endless = true;
+	rig_run(r);
+	assert_false(s->closed);
+	nghttp2_submit_goaway(r->server.session, 0, 0, NGHTTP2_NO_ERROR, NULL, 0);
+	rig_run(r);
+	assert_true(s->closed);
+	assert_int_equal(s->code, NGHTTP2_NO_ERROR);
+	assert_true(r->client.goaway);
+	rig_end_all(r);
+}
+
 static void a_refusal_is_told_before_the_upstream_has_spoken(void **state)
 {
 	struct rig *r = rig_fresh();
@@ -260,6 +310,8 @@ int main(void)
 		cmocka_unit_test(each_hook_can_wait_and_others_go_on),
 		cmocka_unit_test(what_comes_while_a_body_hook_waits_is_not_lost),
 		cmocka_unit_test(each_hook_can_refuse_and_others_go_on),
+		cmocka_unit_test(a_refusal_waits_for_a_short_body),
+		cmocka_unit_test(a_refusal_waits_for_nobody_at_the_end),
 		cmocka_unit_test(a_refusal_is_told_before_the_upstream_has_spoken),
 	};
 

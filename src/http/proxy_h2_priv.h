@@ -58,6 +58,7 @@
 #define H2P_AHEAD         65536   /* see proxy_h2_flow.c */
 #define H2P_AHEAD_ALL     262144
 #define H2P_OUT_MAX       65536 /* of one way, before the filter is shown more */
+#define H2P_LINGER        16384 /* of a body that was refused by its head, before it is reset */
 #define H2P_INTERIM       8
 #define H2P_CONTINUATIONS 8
 #define H2P_ACKS          256
@@ -113,6 +114,7 @@ struct h2p_stream {
 	bool final;            /* the final answer's head has come */
 	bool answered;         /* and was given to the guest's session, or our own was */
 	bool delivered;        /* the last frame of the answer was sent */
+	bool lingers;          /* our own was given before anything of the body came */
 	bool head;             /* HEAD: no body comes back */
 	struct h2p_way way[2]; /* by the side that it comes from */
 	struct h2p_block *blocks, **blocks_end;
@@ -191,6 +193,10 @@ void h2p_stream_reset(struct h2p *p, struct h2p_stream *s, enum http_side side, 
 void h2p_stream_refuse(struct h2p *p, struct h2p_stream *s, const struct http_denial *d);
 /* The guest's session has sent the answer's last frame. */
 void h2p_stream_answered(struct h2p *p, struct h2p_stream *s);
+/* Bytes of the guest's that are for nobody any more. */
+void h2p_stream_ignored(struct h2p *p, struct h2p_stream *s, size_t n);
+/* Waits for no more of them. */
+void h2p_stream_hurry(struct h2p *p, struct h2p_stream *s);
 
 /* ---- proxy_h2_way.c ---- */
 /* Goes on as far as it can. */

@@ -152,6 +152,7 @@ void h2p_stream_refuse(struct h2p *p, struct h2p_stream *s, const struct http_de
 		h2p_stream_reset(p, s, HTTP_GUEST, NGHTTP2_INTERNAL_ERROR);
 	} else if (s->open[HTTP_GUEST]) {
 		s->answered = true;
+		s->lingers = s->way[HTTP_GUEST].total == 0;
 		s->way[HTTP_UPSTREAM].state = H2P_DONE;
 		p->must_speak = true;
 		note_served(p, s);
@@ -188,11 +189,33 @@ static void guest_closed(struct h2p *p, struct h2p_stream *s, uint32_t code)
 	finish(p, s);
 }
 
-/* Behind the whole answer nobody will read the rest of the request (RFC 9113 8.1). */
+/*
+ * Behind the whole answer nobody will read the rest of the request (RFC 9113 8.1). But our own
+ * answer may be faster than the guest's first byte of a body, and curl for one reports a stream
+ * that is reset then as broken, and not what it was answered: so a short body may still come.
+ */
 static void end_upload(struct h2p *p, struct h2p_stream *s)
 {
-	if (s->delivered && !s->open[HTTP_UPSTREAM] && !s->way[HTTP_GUEST].in_end)
+	if (s->delivered && !s->lingers && !s->open[HTTP_UPSTREAM] && !s->way[HTTP_GUEST].in_end)
 		h2p_stream_reset(p, s, HTTP_GUEST, NGHTTP2_NO_ERROR);
+}
+
+void h2p_stream_hurry(struct h2p *p, struct h2p_stream *s)
+{
+	if (!s->lingers)
+		return;
+	s->lingers = false;
+	end_upload(p, s);
+}
+
+void h2p_stream_ignored(struct h2p *p, struct h2p_stream *s, size_t n)
+{
+	uint32_t window = p->side[HTTP_GUEST].initial;
+	size_t most = window / 2 < H2P_LINGER ? window / 2 : H2P_LINGER;
+
+	s->way[HTTP_GUEST].total += n;
+	if (s->way[HTTP_GUEST].total > most)
+		h2p_stream_hurry(p, s);
 }
 
 static void upstream_closed(struct h2p *p, struct h2p_stream *s, uint32_t code)

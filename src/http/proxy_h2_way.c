@@ -363,8 +363,11 @@ void h2p_way_data(struct h2p *p, struct h2p_stream *s, enum http_side from, stru
 	enum http_side to = h2p_other(from);
 
 	/* An answer is over, or our own was given: the rest of the request is for nobody. */
-	if (s->over || (from == HTTP_GUEST && w->head_sent && !s->open[to]))
+	if (s->over || (from == HTTP_GUEST && w->head_sent && !s->open[to])) {
+		if (from == HTTP_GUEST)
+			h2p_stream_ignored(p, s, in.len);
 		return;
+	}
 	bool through = w->state == H2P_BODY && w->mode == HTTP_BODY_PASS && !w->waiting &&
 		       !w->in.len && !(from == HTTP_GUEST && s->x.request.connect && !s->answered);
 	if (!buf_append_view(through ? &w->out : &w->in, in)) {

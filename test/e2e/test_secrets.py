@@ -218,6 +218,52 @@ secrets:
 
 
 @test()
+def test_a_refresh_token_stays_with_the_holder(t):
+    conf = config(t, """
+secrets:
+  secrets:
+    - {env_var: TOKEN, env: CLIENT, allowed_hosts: [api.test], signer: {type: oauth2-refresh-token, token_url: "https://oauth.test/token"}}
+""")
+    r = t.run(*conf, "--net", "public", sh="""
+        curl -sS -w '%{http_code}\n' -H "Authorization: Bearer $TOKEN" https://api.test/protected
+        curl -sS -H "Authorization: Bearer $TOKEN" https://api.test/echo""",
+              env=env(t, CLIENT=":".join(api.CLIENT + (api.REFRESH,))), timeout=60)
+    assert r.out.count('{"ok": true}200') == 1 and "token-0" not in r.out and api.REFRESH not in r.out, r
+
+
+@test()
+def test_bodies_are_signed_with_a_key_that_stays(t):
+    """HMAC: with a length, in chunks, without a body, in both versions; the key itself goes nowhere."""
+    w = tag(t)
+    conf = config(t, "secrets: {secrets: [{env_var: SIGN, env: HMAC, allowed_hosts: [api.test], signer: {type: hmac, header: X-Signature, algorithm: sha256}}]}\n")
+    r = t.run(*conf, "--net", "public", "--tls-intercept", sh="""
+        for v in --http1.1 --http2; do
+            curl -sS $v -H "X-Signature: $SIGN" -d '{"a": 1}' https://api.test/hmac?%s
+            head -c 100000 /dev/zero | curl -sS $v -H "X-Signature: $SIGN" -T - https://api.test/hmac?%s
+            curl -sS $v -H "X-Signature: $SIGN" https://api.test/hmac?%s
+            curl -sS $v -o /dev/null -w '%%{http_code}\n' -H "X-Signature: $SIGN" -d x https://other.test/hmac?%s
+        done""" % (w, w, w, w), env=env(t, HMAC=api.HMAC_KEY))
+    assert r.out.count('{"ok": true}') == 6 and r.out.count("403\n") == 2, r
+    got = saw(w)
+    assert len(got) == 6 and api.HMAC_KEY not in json.dumps(got) + r.out, got
+
+
+@test()
+def test_the_placeholder_itself_may_go_where_it_is_said(t):
+    """A collector of logs, in which it will stand; nobody else, and nobody gets the value."""
+    w = tag(t)
+    conf = config(t, "secrets: {secrets: [{env_var: KEY, allowed_hosts: [api.test], passthrough_hosts: [other.test], injection: {body: true}}]}\n")
+    r = t.run(*conf, "--net", "public", "--tls-intercept", sh="""
+        echo $KEY
+        for h in api.test other.test tls12.test; do
+            curl -sS -o /dev/null -w '%%{http_code}\n' -H "X-Key: $KEY" -d "key=$KEY" https://$h/echo?%s
+        done""" % w, env=env(t))
+    placeholder, *codes = r.out.split()
+    assert codes == ["200", "200", "403"], r
+    assert [(headers(g)["x-key"], g["body"]) for g in saw(w)] == [(VALUE, "key=" + VALUE), (placeholder, "key=" + placeholder)], saw(w)
+
+
+@test()
 def test_where_a_start_would_be_half_it_fails(t):
     """No such variable, no host, a pattern for everything, an unreadable file, a short value, a bypassed host."""
     def fails(want, *opts, **kw):
