@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/pages.h"
+#include "loop/slice.h"
 
 uint64_t clock_now_us(void)
 {
@@ -146,6 +147,7 @@ static int loop_wait(struct loop *l)
 
 int loop_run(struct loop *l)
 {
+	slice_shorten(); /* where it is not granted all is as before, only later */
 	while (!l->stop) {
 		uint64_t began = l->now_us = clock_now_us();
 		int n = loop_wait(l);
