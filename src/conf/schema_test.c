@@ -12,39 +12,7 @@
 
 #include <cmocka.h>
 
-#include "conf/schema.h"
-
-/* Applies a document; -1 and err where it is refused. c is to be ended in both cases. */
-static int apply(enum tree_format format, const char *text, struct config *c, struct error *err)
-{
-	struct tree *t = tree_parse("f", format, text, strlen(text), err);
-
-	config_init(c);
-	if (!t)
-		return -1;
-	int rc = schema_apply(t, c, err);
-	tree_free(t);
-	return rc;
-}
-
-static void taken(const char *text, struct config *c)
-{
-	struct error err = {0};
-
-	if (apply(TREE_YAML, text, c, &err) < 0)
-		fail_msg("refused: %s\n%s", err.msg, text);
-}
-
-static void refused(const char *text, const char *msg)
-{
-	struct error err = {0};
-	struct config c;
-
-	if (apply(TREE_YAML, text, &c, &err) == 0)
-		fail_msg("taken: %s", text);
-	assert_string_equal(err.msg, msg);
-	config_done(&c);
-}
+#include "conf/rig.h"
 
 /* The same, in the words of the policy, which sees the rules of the whole file. */
 static void rule_refused(const char *text, const char *msg)

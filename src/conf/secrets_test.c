@@ -12,38 +12,7 @@
 #include <cmocka.h>
 
 #include "base/pattern.h"
-#include "conf/schema.h"
-
-static int load(const char *text, struct config *c, struct error *err)
-{
-	struct tree *t = tree_parse("f", TREE_YAML, text, strlen(text), err);
-
-	config_init(c);
-	if (!t)
-		return -1;
-	int rc = schema_apply(t, c, err);
-	tree_free(t);
-	return rc;
-}
-
-static void taken(const char *text, struct config *c)
-{
-	struct error err = {0};
-
-	if (load(text, c, &err) < 0)
-		fail_msg("%s: %s", text, err.msg);
-}
-
-static void refused(const char *text, const char *msg)
-{
-	struct error err = {0};
-	struct config c;
-
-	if (load(text, &c, &err) == 0)
-		fail_msg("taken: %s", text);
-	assert_string_equal(err.msg, msg);
-	config_done(&c);
-}
+#include "conf/rig.h"
 
 #define SECRET(rest) "secrets: {secrets: [{" rest "}]}"
 
@@ -165,8 +134,9 @@ static void a_value_does_not_stand_in_a_file(void **state)
 	struct error err = {0};
 	struct config c;
 
-	assert_int_equal(load(SECRET("env_var: K, value: hunter2hunter2, allowed_hosts: [a.b]"), &c,
-			      &err),
+	assert_int_equal(apply(TREE_YAML,
+			       SECRET("env_var: K, value: hunter2hunter2, allowed_hosts: [a.b]"),
+			       &c, &err),
 			 -1);
 	assert_null(strstr(err.msg, "hunter2"));
 	assert_string_equal(

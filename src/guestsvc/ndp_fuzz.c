@@ -10,16 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct svc_rig rig;
-	static bool ready;
-	if (!ready) {
-		struct stack_config c = svc_config();
-		svc_rig_init(&rig, &c);
-		strcpy(rig.svc.search, "corp.example,lab.example");
-		strcpy(rig.svc.hostname, "box");
-		ready = true;
-	}
-	rig.out_n = 0;
+	struct svc_rig *rig = svc_rig_of_fuzzers();
+
 	/* The first byte says from which address, and whether it is ARP. */
 	if (size < 1)
 		return 0;
@@ -32,12 +24,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.l4 = view_make(data + 1, size - 1),
 	};
 	/* Time goes on, so that the limit of advertisements does not stop every answer. */
-	stack_set_now(&rig.stack, stack_now(&rig.stack) + 1000000);
-	rig.svc.proxy_arp = data[0] & 2;
+	stack_set_now(&rig->stack, stack_now(&rig->stack) + 1000000);
+	rig->svc.proxy_arp = data[0] & 2;
 	if (data[0] & 4)
-		guestsvc_arp(&rig.svc, svc_guest_mac, p.l4);
+		guestsvc_arp(&rig->svc, svc_guest_mac, p.l4);
 	else
-		guestsvc_ndp(&rig.svc, svc_guest_mac, &p);
-	stack_flush(&rig.stack);
+		guestsvc_ndp(&rig->svc, svc_guest_mac, &p);
+	stack_flush(&rig->stack);
 	return 0;
 }

@@ -27,6 +27,8 @@ extern const struct ipaddr svc_gw4, svc_guest4, svc_gw6, svc_guest6, svc_gw_ll, 
 struct stack_config svc_config(void);
 void svc_rig_init(struct svc_rig *r, const struct stack_config *cfg);
 void svc_rig_done(struct svc_rig *r);
+/* One that stays from input to input, with all there is to say in its answers. */
+struct svc_rig *svc_rig_of_fuzzers(void);
 /* A whole frame from the guest; the frames of before are forgotten. */
 void svc_rig_frame(struct svc_rig *r, const uint8_t *frame, size_t len);
 /* A packet from the guest with right lengths and checksums; csum_at is the field's offset in l4. */

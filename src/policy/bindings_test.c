@@ -10,26 +10,9 @@
 #include <cmocka.h>
 
 #include "policy/bindings.h"
+#include "policy/rig.h"
 
 #define S 1000000ull /* microseconds */
-
-static struct ipaddr addr(const char *text)
-{
-	struct ipaddr a;
-
-	if (!ipaddr_parse(text, &a))
-		fail_msg("not an address: %s", text);
-	return a;
-}
-
-static struct name name(const char *text)
-{
-	struct name n;
-
-	if (name_read(text, strlen(text), &n) != NAME_OK)
-		fail_msg("not a name: %s", text);
-	return n;
-}
 
 static void put(struct bindings *b, const char *n, const char *a, uint32_t ttl_s, uint64_t now)
 {

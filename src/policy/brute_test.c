@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "policy/brute_model.h"
+#include "policy/rig.h"
 
 #define CASES     2000000
 #define RULES_MAX 12
@@ -105,24 +106,6 @@ static struct name names[COUNT(known) + COUNT(strange)]; /* the known ones first
 static struct name doh_names[COUNT(doh)];
 static struct ipaddr addrs[COUNT(asked)], host;
 static struct policy_env env;
-
-static struct ipaddr addr(const char *text)
-{
-	struct ipaddr a;
-
-	if (!ipaddr_parse(text, &a))
-		fail_msg("not an address: %s", text);
-	return a;
-}
-
-static struct name name(const char *text)
-{
-	struct name n;
-
-	if (name_read(text, strlen(text), &n) != NAME_OK)
-		fail_msg("not a name: %s", text);
-	return n;
-}
 
 static int make_world(void **state)
 {

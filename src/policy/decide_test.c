@@ -8,16 +8,7 @@
 
 #include <cmocka.h>
 
-#include "policy/policy.h"
-
-static struct ipaddr addr(const char *text)
-{
-	struct ipaddr a;
-
-	if (!ipaddr_parse(text, &a))
-		fail_msg("not an address: %s", text);
-	return a;
-}
+#include "policy/rig.h"
 
 static struct ipaddr host_list[3];
 

@@ -8,25 +8,7 @@
 
 #include <cmocka.h>
 
-#include "policy/policy.h"
-
-static struct ipaddr addr(const char *text)
-{
-	struct ipaddr a;
-
-	if (!ipaddr_parse(text, &a))
-		fail_msg("not an address: %s", text);
-	return a;
-}
-
-static struct name name(const char *text)
-{
-	struct name n;
-
-	if (name_read(text, strlen(text), &n) != NAME_OK)
-		fail_msg("not a name: %s", text);
-	return n;
-}
+#include "policy/rig.h"
 
 static struct policy_env env_make(void)
 {
