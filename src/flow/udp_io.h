@@ -53,8 +53,10 @@ struct udp_sock {
 	struct udp_io *io;
 	struct loop_source src; /* src.fd is -1 while not in use */
 	uint8_t family;
-	bool df;             /* sock_set_df() as it is */
-	bool no_gso;         /* the way out cannot do UDP_SEGMENT */
+	bool df;         /* sock_set_df() as it is */
+	bool no_gso;     /* the way out cannot do UDP_SEGMENT */
+	size_t too_long; /* pieces of this size and more make no train to this address; 0: none */
+	struct ipaddr too_long_to;
 	uint8_t ttl;         /* what the socket sends without a control message; 0: not set yet */
 	unsigned lone;       /* calls in a row that brought one datagram */
 	struct list pending; /* in io.pending while datagrams are gathered for it */

@@ -234,6 +234,7 @@ int udp_sock_attach(struct udp_sock *us, int fd)
 {
 	us->df = us->no_gso = false;
 	us->ttl = 0;
+	us->too_long = 0;
 	return loop_add(us->io->sb->loop, &us->src, fd, EPOLLIN);
 }
 

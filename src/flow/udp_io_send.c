@@ -151,6 +151,13 @@ static void send_apart(struct udp_sock *us, struct udp_out *o, unsigned pieces)
 	}
 }
 
+/* A train of such pieces was refused: they are longer than the path's MTU, so the kernel would
+ * copy all of them in vain each time. */
+static bool is_too_long(const struct udp_sock *us, const struct ipaddr *to, size_t size)
+{
+	return us->too_long && size >= us->too_long && ipaddr_eq(to, &us->too_long_to);
+}
+
 /* Puts the next message together from the head of the list; returns what follows it. */
 static struct udp_out *build_msg(struct udp_sock *us, struct udp_out *o, unsigned n,
 				 unsigned *iov_n)
@@ -164,9 +171,10 @@ static struct udp_out *build_msg(struct udp_sock *us, struct udp_out *o, unsigne
 	uint16_t gso_size = o->gso_size;
 	unsigned pieces = 0;
 	struct udp_out *first = o;
+	bool may_join = !us->no_gso && !is_too_long(us, &o->to, size);
 	for (; o; o = o->next) {
 		size_t len = o->payload.len;
-		bool joins = !us->no_gso && !gso_size && !o->gso_size && len && len <= size &&
+		bool joins = may_join && !gso_size && !o->gso_size && len && len <= size &&
 			     total + len <= GSO_TOTAL_MAX && pieces < UDP_GSO_MAX &&
 			     same_way(first, o);
 		if (pieces && !joins)
@@ -206,6 +214,8 @@ static bool msg_failed(struct udp_sock *us, unsigned n, int err, bool again)
 	bool train = io->tx_pieces[n] > 1 || o->gso_size;
 	if (train && (err == EINVAL || err == EMSGSIZE || err == EIO || err == EOPNOTSUPP)) {
 		us->no_gso |= err == EIO || err == EOPNOTSUPP;
+		us->too_long = o->gso_size ? o->gso_size : o->payload.len;
+		us->too_long_to = o->to;
 		send_apart(us, o, io->tx_pieces[n]);
 		return true;
 	}

@@ -228,6 +228,35 @@ static void burst_keeps_order_and_sizes(void **state)
 	close(s2);
 }
 
+/* Datagrams over the path's MTU make no train: the kernel would refuse each, and does so once. */
+static void what_is_too_long_for_a_train_is_remembered(void **state)
+{
+	static uint8_t buf[2000];
+	struct sockaddr_storage from;
+	uint16_t port;
+	if (!own_net || !kit_lo_mtu(1500))
+		skip();
+	int fd = kit_server("127.0.0.1", SOCK_DGRAM, &port);
+	for (int burst = 0; burst < 4; burst++) {
+		size_t len = burst < 2 ? 2000 : burst == 2 ? 1400 : 1999;
+		for (int i = 0; i < 3; i++) {
+			struct udp_datagram d =
+				kit_datagram(G4, 1000, "10.0.0.1", port, big + i, len);
+			udp_relay_input(relay, &d);
+		}
+		udp_relay_flush(relay);
+		for (int i = 0; i < 3; i++) {
+			assert_int_equal(server_gets(fd, buf, sizeof(buf), &from), len);
+			assert_memory_equal(buf, big + i, len);
+		}
+		assert_int_equal(udp_relay_io(relay)->tx_pieces[0], burst == 1 ? 1 : 3);
+	}
+	assert_int_equal(kit.sb.cnt.udp_out, 12);
+	assert_int_equal(kit.sb.cnt.udp_dropped, 0);
+	close(fd);
+	kit_lo_mtu(65536);
+}
+
 static void trains_from_the_link_are_cut(void **state)
 {
 	uint16_t port;
@@ -604,6 +633,7 @@ int main(void)
 		T(largest_datagrams_pass_both_ways),
 		T(empty_datagrams_pass),
 		T(burst_keeps_order_and_sizes),
+		T(what_is_too_long_for_a_train_is_remembered),
 		T(trains_from_the_link_are_cut),
 		T(trains_from_the_host_stay_whole),
 		T(equal_datagrams_are_joined_for_a_link_with_uso),

@@ -10,21 +10,28 @@
  * to be read in two ways, and kills the set, as a bad length and a packet over 65,535 bytes do.
  * What comes later for a killed set begins a new one, which can never become whole.
  *
- * A set that is whole stays in memory until the wheel is advanced next, because the burst that it
- * belongs to still refers to its bytes. A set that is not whole FRAG_LIFETIME_US after its first
- * fragment is dropped; the guest is told where the fragment with offset 0 was seen.
+ * A set that is whole stays in memory until the end of the burst that it belongs to, which still
+ * refers to its bytes. A set that is not whole FRAG_LIFETIME_US after its first fragment is
+ * dropped; the guest is told where the fragment with offset 0 was seen.
  *
- * Bounds: FRAG_SETS sets and FRAG_BYTES bytes of memory a sandbox, all counted. At either cap the
- * oldest set makes room. Sets are few, so that they are searched in a list.
+ * Whoever sends large datagrams needs a set for each, tens of thousands a second. So sets that are
+ * done with are kept with their buffers, to be used again while they are in the processor's cache,
+ * until the sandbox goes quiet.
+ *
+ * Bounds: FRAG_SETS sets and FRAG_BYTES bytes of memory a sandbox, all counted, those that are kept
+ * among the bytes. At either cap the oldest set makes room.
  */
 #include <stdlib.h>
 
 #include "stack/ip.h"
 
 #define FRAG_SETS        64
+#define FRAG_SPARES      32 /* no burst of frames makes more of them whole */
+#define FRAG_BUCKETS     64
 #define FRAG_BYTES       (4U << 20)
 #define FRAG_LIFETIME_US (15 * 1000000ULL)
 #define FRAG_BUF_MIN     2048
+#define FRAG_BUF_MAX     65536
 #define FRAG_UNITS       8192 /* 65,536 bytes in units of eight */
 #define FRAG_WORDS       (FRAG_UNITS / 64)
 #define FRAG_QUOTE       1280 /* kept of the first fragment, for errors */
@@ -32,28 +39,33 @@
 
 struct frag_cache {
 	struct stack *stack;
-	struct list sets; /* oldest first; whole sets too */
-	unsigned count;
-	size_t bytes;
+	struct list sets;                  /* that are not whole, oldest first */
+	struct list buckets[FRAG_BUCKETS]; /* the same ones, by id */
+	struct list whole;                 /* of this burst */
+	struct list spares;                /* the one that was used last stands first */
+	unsigned count;                    /* of sets and whole */
+	unsigned spare_count;
+	size_t bytes; /* of all of them */
 };
 
 struct frag_set {
-	struct list node;
+	struct list node; /* in sets, whole or spares */
+	struct list same; /* in a bucket, while not whole */
 	struct timer timer;
 	struct frag_cache *cache;
+	uint8_t *buf;
+	uint32_t cap;
+	uint32_t quote_len;
+	uint8_t quote[FRAG_QUOTE];
+	/* From here on a new set is zero. */
 	struct ipaddr src, dst;
 	uint32_t id;
 	uint8_t proto;        /* IPv4: part of the key; then of the first fragment */
-	bool whole;           /* complete, handed up, waits for the wheel */
 	uint8_t tos, ttl;     /* of the first fragment, congestion marks of all */
 	uint32_t head;        /* IP header bytes of the first fragment */
 	uint32_t have, total; /* bytes that are there; bytes of the whole, 0 while not known */
 	uint32_t end;         /* the furthest byte seen */
 	struct ext_walk walk; /* of the first fragment */
-	uint8_t *buf;
-	uint32_t cap;
-	uint32_t quote_len;
-	uint8_t quote[FRAG_QUOTE];
 	uint64_t there[FRAG_WORDS], begins[FRAG_WORDS];
 };
 
@@ -61,12 +73,27 @@ static void frag_set_free(struct frag_set *set)
 {
 	struct frag_cache *c = set->cache;
 
-	timer_cancel(c->stack->wheel, &set->timer);
 	list_del(&set->node);
-	c->count--;
 	c->bytes -= sizeof(*set) + set->cap;
 	free(set->buf);
 	free(set);
+}
+
+/* Nobody needs what is in the set any more. */
+static void frag_set_done(struct frag_set *set)
+{
+	struct frag_cache *c = set->cache;
+
+	timer_cancel(c->stack->wheel, &set->timer);
+	list_del(&set->same);
+	c->count--;
+	if (c->spare_count == FRAG_SPARES) {
+		frag_set_free(set);
+		return;
+	}
+	list_del(&set->node);
+	list_add_head(&c->spares, &set->node);
+	c->spare_count++;
 }
 
 static void frag_timer(struct timer *t)
@@ -74,13 +101,29 @@ static void frag_timer(struct timer *t)
 	struct frag_set *set = container_of(t, struct frag_set, timer);
 	struct stack *s = set->cache->stack;
 
-	if (!set->whole) {
-		stack_drop(s, DROP_FRAGMENT);
-		if (set->quote_len)
-			stack_icmp_error(s, ICMP_ERR_REASSEMBLY, NULL,
-					 view_make(set->quote, set->quote_len), 0);
-	}
-	frag_set_free(set);
+	stack_drop(s, DROP_FRAGMENT);
+	if (set->quote_len)
+		stack_icmp_error(s, ICMP_ERR_REASSEMBLY, NULL,
+				 view_make(set->quote, set->quote_len), 0);
+	frag_set_done(set);
+}
+
+void frag_burst_end(struct stack *s)
+{
+	struct frag_cache *c = s->frags;
+
+	while (!list_empty(&c->whole))
+		frag_set_done(container_of(c->whole.next, struct frag_set, node));
+}
+
+void frag_trim(struct stack *s)
+{
+	struct frag_cache *c = s->frags;
+	struct list *it;
+
+	while ((it = list_pop(&c->spares)))
+		frag_set_free(container_of(it, struct frag_set, node));
+	c->spare_count = 0;
 }
 
 bool frag_init(struct stack *s)
@@ -91,6 +134,10 @@ bool frag_init(struct stack *s)
 		return false;
 	c->stack = s;
 	list_init(&c->sets);
+	list_init(&c->whole);
+	list_init(&c->spares);
+	for (int i = 0; i < FRAG_BUCKETS; i++)
+		list_init(&c->buckets[i]);
 	s->frags = c;
 	return true;
 }
@@ -101,74 +148,109 @@ void frag_done(struct stack *s)
 
 	if (!c)
 		return;
+	frag_burst_end(s);
 	while (!list_empty(&c->sets))
-		frag_set_free(container_of(c->sets.next, struct frag_set, node));
+		frag_set_done(container_of(c->sets.next, struct frag_set, node));
+	frag_trim(s);
 	free(c);
 	s->frags = NULL;
 }
 
-/* Frees the oldest sets, but not `keep` and none that a burst still refers to, until `need` more
- * bytes and, for a new set, one more set fit. */
+static bool frag_fits(const struct frag_cache *c, size_t need, bool one_more)
+{
+	return c->bytes + need <= FRAG_BYTES && (!one_more || c->count < FRAG_SETS);
+}
+
+/* Drops the oldest sets, but not `keep`, until `need` more bytes and, for a new set, one more set
+ * fit. What a burst still refers to stays. */
 static bool frag_make_room(struct frag_cache *c, size_t need, const struct frag_set *keep)
 {
 	list_for_each (it, &c->sets) {
 		struct frag_set *set = container_of(it, struct frag_set, node);
-		if (c->bytes + need <= FRAG_BYTES && (keep || c->count < FRAG_SETS))
+		if (!frag_fits(c, need, false))
+			frag_trim(c->stack);
+		if (frag_fits(c, need, !keep))
 			return true;
-		if (set->whole || set == keep)
+		if (set == keep)
 			continue;
 		stack_drop(c->stack, DROP_FRAGMENT);
-		frag_set_free(set);
+		frag_set_done(set);
 	}
-	return c->bytes + need <= FRAG_BYTES && (keep || c->count < FRAG_SETS);
+	if (!frag_fits(c, need, false))
+		frag_trim(c->stack);
+	return frag_fits(c, need, !keep);
+}
+
+static struct list *frag_bucket(struct frag_cache *c, uint32_t id)
+{
+	return &c->buckets[id % FRAG_BUCKETS];
 }
 
 static struct frag_set *frag_find(struct frag_cache *c, const struct frag_piece *f)
 {
-	list_for_each (it, &c->sets) {
-		struct frag_set *set = container_of(it, struct frag_set, node);
-		if (!set->whole && set->id == f->id && ipaddr_eq(&set->src, &f->src) &&
+	list_for_each (it, frag_bucket(c, f->id)) {
+		struct frag_set *set = container_of(it, struct frag_set, same);
+		if (set->id == f->id && ipaddr_eq(&set->src, &f->src) &&
 		    ipaddr_eq(&set->dst, &f->dst) && (f->src.family == 6 || set->proto == f->proto))
 			return set;
 	}
 	return NULL;
 }
 
-static struct frag_set *frag_set_new(struct frag_cache *c, const struct frag_piece *f)
+/* A set with nothing in it, in no list. */
+static struct frag_set *frag_set_alloc(struct frag_cache *c)
 {
+	struct list *spare = list_pop(&c->spares);
 	struct frag_set *set;
 
-	if (!frag_make_room(c, sizeof(*set), NULL))
-		return NULL;
+	if (spare) {
+		c->spare_count--;
+		set = container_of(spare, struct frag_set, node);
+		memset(&set->src, 0, sizeof(*set) - offsetof(struct frag_set, src));
+		set->quote_len = 0;
+		return set;
+	}
 	set = calloc(1, sizeof(*set));
 	if (!set)
 		return NULL;
 	set->cache = c;
+	timer_init(&set->timer, frag_timer);
+	c->bytes += sizeof(*set);
+	return set;
+}
+
+static struct frag_set *frag_set_new(struct frag_cache *c, const struct frag_piece *f)
+{
+	struct frag_set *set;
+
+	if (!frag_make_room(c, c->spare_count ? 0 : sizeof(*set), NULL))
+		return NULL;
+	set = frag_set_alloc(c);
+	if (!set)
+		return NULL;
 	set->src = f->src;
 	set->dst = f->dst;
 	set->id = f->id;
 	set->proto = f->proto;
 	list_add_tail(&c->sets, &set->node);
+	list_add_head(frag_bucket(c, f->id), &set->same);
 	c->count++;
-	c->bytes += sizeof(*set);
-	timer_init(&set->timer, frag_timer);
 	timer_set(c->stack->wheel, &set->timer, stack_now(c->stack) + FRAG_LIFETIME_US);
 	return set;
 }
 
-/* Makes the buffer hold `end` bytes; it grows by four so that it is seldom copied. */
+/*
+ * Makes the buffer hold `end` bytes. One that outgrows its first size will take any packet, and
+ * costs memory only where it is written.
+ */
 static bool frag_set_grow(struct frag_set *set, uint32_t end)
 {
 	struct frag_cache *c = set->cache;
-	uint32_t cap = set->cap ? set->cap : FRAG_BUF_MIN;
+	uint32_t cap = end <= FRAG_BUF_MIN ? FRAG_BUF_MIN : FRAG_BUF_MAX;
 	uint8_t *buf;
 
 	if (end <= set->cap)
 		return true;
-	while (cap < end)
-		cap *= 4;
-	if (cap > 65536)
-		cap = 65536;
 	if (!frag_make_room(c, cap - set->cap, set))
 		return false;
 	buf = realloc(set->buf, cap);
@@ -296,7 +378,7 @@ static bool frag_chain_is_cut(const struct frag_piece *f)
 static bool frag_kill(struct stack *s, struct frag_set *set)
 {
 	stack_drop(s, DROP_FRAGMENT);
-	frag_set_free(set);
+	frag_set_done(set);
 	return false;
 }
 
@@ -318,7 +400,7 @@ bool frag_input(struct stack *s, const struct frag_piece *f, struct packet *ret,
 		return frag_is_duplicate(set, f) ? false : frag_kill(s, set);
 	if (!frag_set_grow(set, end)) {
 		stack_drop(s, DROP_LIMIT);
-		frag_set_free(set);
+		frag_set_done(set);
 		return false;
 	}
 	frag_store(set, f);
@@ -327,8 +409,10 @@ bool frag_input(struct stack *s, const struct frag_piece *f, struct packet *ret,
 	/* The first fragment's header counts, which may be longer than the later ones'. */
 	if (set->head + set->total > 65535)
 		return frag_kill(s, set);
-	set->whole = true;
-	timer_set(s->wheel, &set->timer, stack_now(s));
+	timer_cancel(s->wheel, &set->timer);
+	list_del(&set->same);
+	list_del(&set->node);
+	list_add_tail(&s->frags->whole, &set->node);
 	s->cnt.frag_reassembled++;
 	ret->proto = set->proto;
 	ret->tos = set->tos;

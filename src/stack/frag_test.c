@@ -355,6 +355,13 @@ static void a_flood_is_bounded(void **state)
 	}
 }
 
+/* In the middle of a burst. */
+static void take_piece(struct rig *r, size_t off, size_t n, bool more, uint32_t id)
+{
+	make_piece(off, n, more, id);
+	stack_input(&r->stack, &(struct frame){.data = pkt.b, .len = (uint32_t)pkt.len});
+}
+
 /* Whole packets stay readable until the burst is over, and do not count against new ones later. */
 static void whole_packets_leave_with_the_burst(void **state)
 {
@@ -362,18 +369,66 @@ static void whole_packets_leave_with_the_burst(void **state)
 
 	make_whole(true, 392);
 	for (uint32_t id = 0; id < 100; id++) {
-		send_piece(r, 0, 200, true, id);
-		send_piece(r, 200, 200, false, id);
+		take_piece(r, 0, 200, true, id);
+		take_piece(r, 200, 200, false, id);
 	}
 	assert_int_equal(r->udp, 64);
 	assert_int_equal(rig_drops(r, DROP_LIMIT), 72);
 	assert_memory_equal(r->last_udp.payload.p, whole.b + 42, 392);
-	rig_advance(r, 2000);
 	assert_int_equal(r->wheel.count, 0);
+	stack_burst_end(&r->stack);
 	rig_clear(r);
-	send_piece(r, 0, 200, true, 7);
-	send_piece(r, 200, 200, false, 7);
+	take_piece(r, 0, 200, true, 7);
+	take_piece(r, 200, 200, false, 7);
 	expect_whole(r, 392);
+}
+
+/* Thousands of datagrams within one millisecond, of very different lengths, while some fragments
+ * wait for the rest of theirs: a set that is used again has nothing of the packet before. */
+static void sets_are_used_again(void **state)
+{
+	static const size_t lens[] = {16000, 2900, 1409, 65000, 1600, 8192};
+	struct rig *r = *state;
+
+	EACH_FAMILY
+	{
+		make_whole(v4, 40000);
+		send_piece(r, 0, 1400, true, 5000);
+		send_piece(r, 38400, 1600 + 8, false, 5001);
+		for (uint32_t i = 0; i < 600; i++) {
+			size_t len = lens[i % 6] - 8;
+			rig_clear(r);
+			make_whole(v4, len);
+			for (size_t off = 0; off < len + 8; off += 1400)
+				send_piece(r, off, len + 8 - off < 1400 ? len + 8 - off : 1400,
+					   off + 1400 < len + 8, i);
+			expect_whole(r, len);
+			assert_int_equal(rig_all_drops(r), 0);
+			if (i % 50 == 0)
+				stack_trim(&r->stack);
+		}
+		rig_advance(r, 16000000);
+		assert_int_equal(rig_drops(r, DROP_FRAGMENT), 2);
+	}
+}
+
+/* Sets with ids that meet in one place, and the same id for two destinations. */
+static void many_sets_are_told_apart(void **state)
+{
+	struct rig *r = *state;
+
+	EACH_FAMILY
+	{
+		rig_clear(r);
+		make_whole(v4, 392);
+		for (uint32_t id = 0; id < 30; id++)
+			send_piece(r, 0, 200, true, id * 64);
+		for (uint32_t id = 0; id < 30; id++)
+			send_piece(r, 200, 200, false, id * 64);
+		assert_int_equal(r->udp, 30);
+		assert_int_equal(rig_all_drops(r), 0);
+		assert_int_equal(r->wheel.count, 0);
+	}
 }
 
 static void atomic_fragments_are_whole(void **state)
@@ -489,6 +544,8 @@ int main(void)
 		T(time_runs_out),
 		T(a_flood_is_bounded),
 		T(whole_packets_leave_with_the_burst),
+		T(sets_are_used_again),
+		T(many_sets_are_told_apart),
 		T(atomic_fragments_are_whole),
 		T(chains_with_fragments),
 		T(congestion_marks_survive),

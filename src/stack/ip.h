@@ -61,7 +61,7 @@ struct frag_piece {
 /*
  * Takes a fragment. True where it completes a packet: *ret is then filled, but for csum_ok and
  * gso_size, and *ret_walk is the walk of the first fragment with `rest` on the whole. The bytes
- * stay until the wheel is advanced next, which is after the burst.
+ * stay until the end of the burst.
  */
 bool frag_input(struct stack *s, const struct frag_piece *f, struct packet *ret,
 		struct ext_walk *ret_walk);

@@ -323,5 +323,7 @@ void tcp_tx_unblocked(struct stack *s);
 void tcp_trim(struct stack *s);
 bool frag_init(struct stack *s);
 void frag_done(struct stack *s);
+void frag_burst_end(struct stack *s);
+void frag_trim(struct stack *s);
 
 #endif

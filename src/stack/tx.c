@@ -71,6 +71,7 @@ void stack_flush(struct stack *s)
 
 void stack_burst_end(struct stack *s)
 {
+	frag_burst_end(s);
 	stack_flush(s);
 }
 
@@ -88,6 +89,7 @@ void stack_trim(struct stack *s)
 	if (s->tx_n == 0)
 		madvise(s->tx_arena, STACK_TX_ARENA, MADV_DONTNEED);
 	tcp_trim(s);
+	frag_trim(s);
 }
 
 static void config_defaults(struct stack_config *c)
