@@ -203,9 +203,24 @@ bool udp_output_train(struct stack *s, const struct ipaddr *src, uint16_t sport,
 		      const struct ipaddr *dst, uint16_t dport, uint8_t ttl, uint8_t tos,
 		      const void *payload, size_t len, size_t gso_size)
 {
-	record_packet(KIT_TRAIN, src, sport, dst, dport, ttl, tos, payload, len)->gso_size =
-		gso_size;
+	bool train = gso_size && gso_size < len;
+	record_packet(train ? KIT_TRAIN : KIT_UDP, src, sport, dst, dport, ttl, tos, payload, len)
+		->gso_size = train ? gso_size : 0;
 	return true;
+}
+
+/* What lies before the payload is the stack's. */
+bool udp_output_lent(struct stack *s, const struct ipaddr *src, uint16_t sport,
+		     const struct ipaddr *dst, uint16_t dport, uint8_t ttl, uint8_t tos,
+		     uint8_t *payload, size_t len, size_t gso_size)
+{
+	udp_output_train(s, src, sport, dst, dport, ttl, tos, payload, len, gso_size);
+	memset(payload - UDP_LENT_ROOM, 0xee, UDP_LENT_ROOM);
+	return true;
+}
+
+void stack_tx_settle(struct stack *s)
+{
 }
 
 bool icmp_echo_reply(struct stack *s, const struct ipaddr *src, const struct ipaddr *dst,

@@ -12,7 +12,8 @@
  * change of it ends a call.
  *
  * In: recvmmsg() with UDP_GRO into an arena that all sockets of a sandbox share. What a socket gets
- * is handed to its owner, and so is every entry of its error queue.
+ * is handed to its owner, and so is every entry of its error queue. A large datagram and a train
+ * get their headers where they lie, and go from there into the link.
  */
 #ifndef WEIR_FLOW_UDP_IO_H
 #define WEIR_FLOW_UDP_IO_H
@@ -25,8 +26,10 @@
 #define UDP_BATCH     128   /* datagrams (or trains) gathered before a flush is forced */
 #define UDP_RX_SLOTS  32    /* datagrams (or trains) a recvmmsg() */
 #define UDP_RX_SIZE   65536 /* the largest datagram or train that a socket gives */
-#define UDP_CONTROL   128   /* control bytes of one message: TTL, TOS, addresses, segment size */
-#define UDP_QUOTE_MAX 2048  /* payload bytes that an error queue may give back */
+#define UDP_RX_ROOM   128   /* before each, for headers: UDP_LENT_ROOM, in whole cache lines */
+#define UDP_RX_STRIDE (UDP_RX_SIZE + 4096) /* slots begin on pages, and not on the same sets */
+#define UDP_CONTROL   128  /* control bytes of one message: TTL, TOS, addresses, segment size */
+#define UDP_QUOTE_MAX 2048 /* payload bytes that an error queue may give back */
 
 struct udp_io;
 struct udp_sock;
@@ -38,6 +41,9 @@ struct udp_in {
 	struct sock_info info;
 	const uint8_t *data;
 	size_t len;
+	/* The same as data, where UDP_LENT_ROOM bytes before it may be written and all of it is the
+	 * stack's until the next recvmmsg(); else NULL. */
+	uint8_t *lent;
 };
 
 struct udp_sock_ops {

@@ -11,7 +11,7 @@
 #define TTL_TO_GUEST  64
 #define TRAIN_MAX     (65535 - 40 - 8) /* with IPv6 and UDP headers a packet */
 #define TRIM_AFTER_US (5 * UINT64_C(1000000))
-#define ARENA_SIZE    ((size_t)UDP_RX_SLOTS * UDP_RX_SIZE)
+#define ARENA_SIZE    ((size_t)UDP_RX_SLOTS * UDP_RX_STRIDE)
 #define ERRORS_A_WAKE \
 	64 /* entries of an error queue, so that a flood of them cannot hold the loop */
 #define ROUNDS_A_WAKE 4 /* recvmmsg() calls, for the same reason */
@@ -20,6 +20,9 @@
 #define LONE_BYTES    2048
 
 /* ---- the shared buffers ---- */
+
+_Static_assert(UDP_LENT_ROOM <= UDP_RX_ROOM && UDP_RX_ROOM < UDP_RX_STRIDE - UDP_RX_SIZE,
+	       "headers fit before what is received");
 
 static void trim_fire(struct timer *t)
 {
@@ -38,11 +41,14 @@ bool udp_io_init(struct udp_io *io, struct sandbox *sb)
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (io->rx_arena == MAP_FAILED)
 		return false;
+	/* A huge page for a single small datagram would be most of what an idle sandbox weighs. */
+	madvise(io->rx_arena, ARENA_SIZE, MADV_NOHUGEPAGE);
 	io->sb = sb;
 	list_init(&io->pending);
 	timer_init(&io->trim, trim_fire);
 	for (unsigned i = 0; i < UDP_RX_SLOTS; i++) {
-		io->rx_iov[i] = (struct iovec){.iov_base = io->rx_arena + (size_t)i * UDP_RX_SIZE,
+		io->rx_iov[i] = (struct iovec){.iov_base = io->rx_arena +
+							   (size_t)i * UDP_RX_STRIDE + UDP_RX_ROOM,
 					       .iov_len = UDP_RX_SIZE};
 		io->rx[i].msg_hdr = (struct msghdr){.msg_name = &io->rx_name[i],
 						    .msg_iov = &io->rx_iov[i],
@@ -107,10 +113,12 @@ bool udp_in_to_guest(struct sandbox *sb, const struct udp_in *in, const struct i
 {
 	size_t gso_size = in->info.gso_size;
 	bool train = gso_size && gso_size < in->len;
-	bool ok = train ? udp_output_train(&sb->stack, seen, seen_port, guest, guest_port,
-					   TTL_TO_GUEST, in->info.tos, in->data, in->len, gso_size)
-			: udp_output(&sb->stack, seen, seen_port, guest, guest_port, TTL_TO_GUEST,
-				     in->info.tos, in->data, in->len);
+	bool ok =
+		in->lent
+			? udp_output_lent(&sb->stack, seen, seen_port, guest, guest_port,
+					  TTL_TO_GUEST, in->info.tos, in->lent, in->len, gso_size)
+			: udp_output_train(&sb->stack, seen, seen_port, guest, guest_port,
+					   TTL_TO_GUEST, in->info.tos, in->data, in->len, gso_size);
 	uint64_t n = train ? (in->len + gso_size - 1) / gso_size : 1;
 	if (ok)
 		sb->cnt.udp_in += n;
@@ -162,7 +170,9 @@ static int join_train(struct udp_io *io, int i, int n)
 static void hand_over(struct udp_sock *us, struct mmsghdr *mm, uint16_t gso_size)
 {
 	struct msghdr *m = &mm->msg_hdr;
-	struct udp_in in = {.data = m->msg_iov->iov_base, .len = mm->msg_len};
+	struct udp_in in = {.data = m->msg_iov->iov_base,
+			    .len = mm->msg_len,
+			    .lent = m->msg_iov->iov_base};
 	if (!ipaddr_from_sockaddr(m->msg_name, &in.from, &in.port))
 		return;
 	in.info = sock_info_of(m);
@@ -195,6 +205,7 @@ static int receive(struct udp_sock *us, unsigned max)
 		hand_over(us, &io->rx[i], pieces > 1 ? size : 0);
 		i += pieces;
 	}
+	stack_tx_settle(&io->sb->stack);
 	return n;
 }
 

@@ -330,6 +330,19 @@ static void fuzz_gone(void *ctx, struct tcp_conn *c, enum tcp_ending how)
 	require(how != TCP_END_DIALING);
 }
 
+/* An answer in memory that is gone at once. */
+static void answer_lent(struct fuzz *z, const struct udp_datagram *d)
+{
+	uint8_t *b = malloc(UDP_LENT_ROOM + d->payload.len);
+
+	if (d->payload.len)
+		memcpy(b + UDP_LENT_ROOM, d->payload.p, d->payload.len);
+	udp_output_lent(&z->stack, &d->dst, d->dport, &d->src, d->sport, d->ttl, d->tos,
+			b + UDP_LENT_ROOM, d->payload.len, d->gso_size);
+	stack_tx_settle(&z->stack);
+	free(b);
+}
+
 static void fuzz_udp(void *ctx, const struct udp_datagram *d)
 {
 	struct fuzz *z = ctx;
@@ -337,6 +350,8 @@ static void fuzz_udp(void *ctx, const struct udp_datagram *d)
 	if (d->dport % 4 == 3)
 		stack_icmp_error(&z->stack, (enum icmp_error)(d->dport / 4 % 9), NULL, d->l3,
 				 d->sport);
+	else if (d->sport % 4 == 3)
+		answer_lent(z, d);
 	else if (d->sport)
 		udp_output_train(&z->stack, &d->dst, d->dport, &d->src, d->sport, d->ttl, d->tos,
 				 d->payload.p, d->payload.len, d->gso_size);

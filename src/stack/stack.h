@@ -182,6 +182,7 @@ struct stack {
 	size_t tx_used;
 	struct frame tx_q[STACK_TX_BURST];
 	int tx_n;
+	bool tx_lent;    /* some of them may lie elsewhere */
 	bool tx_blocked; /* the link takes nothing until stack_tx_unblocked() */
 };
 
@@ -244,6 +245,14 @@ bool stack_is_gateway(const struct stack *s, const struct ipaddr *a);
 uint8_t *stack_tx_alloc(struct stack *s, size_t max);
 /* Hands what was pushed to the link now, and not at the end of the burst. */
 void stack_tx_drain(struct stack *s);
+/*
+ * Queues a frame that lies in somebody else's memory, with FRAME_VNET_ROOM writable bytes before
+ * it. It must stay there, untouched, until stack_tx_settle(). False where the burst is full.
+ */
+bool stack_tx_lend(struct stack *s, uint8_t *data, size_t len, const struct frame_meta *meta);
+/* The lender wants its memory back: what the link does not take now is copied, or dropped where the
+ * arena is full. */
+void stack_tx_settle(struct stack *s);
 #define STACK_TX_STRIDE(len) (((len) + FRAME_VNET_ROOM + 15u) & ~15u)
 /* Queues a frame that lies in room from stack_tx_alloc(); frames of one allocation must be pushed
  * in ascending order. */
@@ -277,6 +286,16 @@ bool udp_output(struct stack *s, const struct ipaddr *src, uint16_t sport, const
 bool udp_output_train(struct stack *s, const struct ipaddr *src, uint16_t sport,
 		      const struct ipaddr *dst, uint16_t dport, uint8_t ttl, uint8_t tos,
 		      const void *payload, size_t len, size_t gso_size);
+
+/*
+ * The same for payload that may be lent: UDP_LENT_ROOM writable bytes lie before it, and both stay
+ * untouched until stack_tx_settle(). Not copied where the link takes it as one frame; gso_size 0 is
+ * one datagram.
+ */
+#define UDP_LENT_ROOM (FRAME_VNET_ROOM + IP_HEADERS_MAX + 8)
+bool udp_output_lent(struct stack *s, const struct ipaddr *src, uint16_t sport,
+		     const struct ipaddr *dst, uint16_t dport, uint8_t ttl, uint8_t tos,
+		     uint8_t *payload, size_t len, size_t gso_size);
 
 bool icmp_echo_reply(struct stack *s, const struct ipaddr *src, const struct ipaddr *dst,
 		     uint16_t id, uint16_t seq, uint8_t ttl, uint8_t tos, const void *payload,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Frames on their way to the link: an arena that is filled from the front during a burst and starts
- * over when the link has taken everything. A blocked link leaves its frames where they are; then
- * TCP makes no new data (it stays in the sockets), and what does not fit the rest of the arena is
- * dropped by its maker and counted.
+ * over when the link has taken everything. Frames may also be lent, and lie elsewhere for a while.
+ * A blocked link leaves its frames where they are; then TCP makes no new data (it stays in the
+ * sockets), and what does not fit the rest of the arena is dropped by its maker and counted.
  */
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -31,6 +31,7 @@ void stack_tx_drain(struct stack *s)
 	}
 	s->tx_n = 0;
 	s->tx_used = 0;
+	s->tx_lent = false;
 }
 
 /* An allocation may become up to half a burst of frames. */
@@ -48,6 +49,57 @@ uint8_t *stack_tx_alloc(struct stack *s, size_t max)
 	if (tx_full(s, need))
 		return NULL;
 	return s->tx_arena + s->tx_used + FRAME_VNET_ROOM;
+}
+
+static bool is_lent(const struct stack *s, const struct frame *f)
+{
+	return f->data < s->tx_arena || f->data >= s->tx_arena + STACK_TX_ARENA;
+}
+
+/* In ascending order, like everything in the arena. */
+static bool copy_to_arena(struct stack *s, struct frame *f)
+{
+	uint8_t *at = s->tx_arena + s->tx_used + FRAME_VNET_ROOM;
+
+	if (s->tx_used + STACK_TX_STRIDE(f->len) > STACK_TX_ARENA)
+		return false;
+	memcpy(at, f->data, f->len);
+	f->data = at;
+	s->tx_used += STACK_TX_STRIDE(f->len);
+	return true;
+}
+
+void stack_tx_settle(struct stack *s)
+{
+	int kept = 0;
+
+	if (!s->tx_lent)
+		return;
+	stack_tx_drain(s);
+	if (!s->tx_lent)
+		return;
+	for (int i = 0; i < s->tx_n; i++) {
+		struct frame f = s->tx_q[i];
+		if (is_lent(s, &f) && !copy_to_arena(s, &f))
+			stack_drop(s, DROP_TX_FULL);
+		else
+			s->tx_q[kept++] = f;
+	}
+	s->tx_n = kept;
+	s->tx_lent = false;
+}
+
+bool stack_tx_lend(struct stack *s, uint8_t *data, size_t len, const struct frame_meta *meta)
+{
+	if (tx_full(s, 0))
+		stack_tx_drain(s);
+	if (tx_full(s, 0))
+		return false;
+	if (s->tx_n == 0)
+		stack_pending(s);
+	s->tx_q[s->tx_n++] = (struct frame){.data = data, .len = (uint32_t)len, .meta = *meta};
+	s->tx_lent = true;
+	return true;
 }
 
 void stack_tx_push(struct stack *s, uint8_t *data, size_t len, const struct frame_meta *meta)

@@ -67,53 +67,104 @@ static void put_udp(uint8_t at[UDP_HLEN], uint16_t sport, uint16_t dport, size_t
 	put_be16(at + 6, 0);
 }
 
-/*
- * One super-frame for the link to cut, into datagrams of gso_size bytes or, where that is 0, into
- * fragments of the one datagram; its checksum field holds the pseudo-header's sum.
+/* The largest payload that a datagram can have. */
+static size_t payload_max(const struct ipaddr *dst)
+{
+	return dst->family == 4 ? 65507 : 65487;
+}
+
+/* How many of a train's pieces the link takes as one frame; 0: it takes no trains of such pieces.
  */
+static size_t train_pieces(const struct stack *s, const struct ipaddr *dst, size_t gso_size)
+{
+	size_t ip_len = dst->family == 4 ? IP4_HLEN_MIN : IP6_HLEN;
+	size_t pieces = (65535 - IP6_HLEN - UDP_HLEN) / gso_size;
+
+	if (!(s->cfg.link_caps & LINK_USO) || ip_len + UDP_HLEN + gso_size > s->cfg.mtu)
+		return 0;
+	return pieces < UDP_TRAIN_OUT_MAX ? pieces : UDP_TRAIN_OUT_MAX;
+}
+
+/* A datagram that the link takes whole though it is over the MTU. */
+static bool goes_whole(const struct stack *s, const struct ipaddr *dst, size_t len)
+{
+	size_t ip_len = dst->family == 4 ? IP4_HLEN_MIN : IP6_HLEN;
+
+	return s->cfg.link_caps & LINK_UFO && ip_len + UDP_HLEN + len > s->cfg.mtu &&
+	       len <= payload_max(dst);
+}
+
+/*
+ * The headers of a super-frame for the link to cut, into datagrams of gso_size bytes or, where that
+ * is 0, into fragments of the one datagram; the checksum field holds the pseudo-header's sum.
+ * Returns their length.
+ */
+static unsigned super_headers(struct stack *s, uint8_t *at, const struct udp_datagram *d,
+			      size_t len, struct frame_meta *ret)
+{
+	size_t l4_len = UDP_HLEN + len;
+	unsigned n;
+
+	*ret = (struct frame_meta){.needs_csum = true, .csum_offset = 6};
+	if (d->gso_size) {
+		ret->gso = FRAME_GSO_UDP_L4;
+		ret->gso_size = d->gso_size;
+		n = ip_put_headers(s, at, &d->src, &d->dst, IPPROTO_UDP_, l4_len, d->ttl, d->tos);
+	} else {
+		ret->gso = FRAME_GSO_UDP;
+		n = ip_put_headers_over_mtu(s, at, &d->src, &d->dst, IPPROTO_UDP_, l4_len, d->ttl,
+					    d->tos, &ret->gso_size);
+	}
+	put_udp(at + n, d->sport, d->dport, l4_len);
+	put_be16(at + n + 6,
+		 csum_fold(csum_pseudo(&d->src, &d->dst, IPPROTO_UDP_, (uint32_t)l4_len)));
+	ret->csum_start = (uint16_t)n;
+	ret->hdr_len = (uint16_t)(n + UDP_HLEN);
+	return ret->hdr_len;
+}
+
 static bool super_push(struct stack *s, const struct udp_datagram *d, const uint8_t *payload,
 		       size_t len)
 {
 	uint8_t *at = stack_tx_alloc(s, IP_HEADERS_MAX + UDP_HLEN + len);
-	size_t l4_len = UDP_HLEN + len;
-	struct frame_meta meta = {.needs_csum = true, .csum_offset = 6};
+	struct frame_meta meta;
 	unsigned n;
 
 	if (!at) {
 		stack_drop(s, DROP_TX_FULL);
 		return false;
 	}
-	if (d->gso_size) {
-		meta.gso = FRAME_GSO_UDP_L4;
-		meta.gso_size = d->gso_size;
-		n = ip_put_headers(s, at, &d->src, &d->dst, IPPROTO_UDP_, l4_len, d->ttl, d->tos);
-	} else {
-		meta.gso = FRAME_GSO_UDP;
-		n = ip_put_headers_over_mtu(s, at, &d->src, &d->dst, IPPROTO_UDP_, l4_len, d->ttl,
-					    d->tos, &meta.gso_size);
-	}
-	put_udp(at + n, d->sport, d->dport, l4_len);
-	put_be16(at + n + 6,
-		 csum_fold(csum_pseudo(&d->src, &d->dst, IPPROTO_UDP_, (uint32_t)l4_len)));
-	memcpy(at + n + UDP_HLEN, payload, len);
-	meta.csum_start = (uint16_t)n;
-	meta.hdr_len = (uint16_t)(n + UDP_HLEN);
-	stack_tx_push(s, at, n + l4_len, &meta);
+	n = super_headers(s, at, d, len, &meta);
+	memcpy(at + n, payload, len);
+	stack_tx_push(s, at, n + len, &meta);
 	return true;
+}
+
+/* The same where the payload lies, which has room for headers before it. */
+static bool super_lend(struct stack *s, const struct udp_datagram *d, uint8_t *payload, size_t len)
+{
+	size_t ip_len = d->dst.family == 4 ? IP4_HLEN_MIN : IP6_HLEN;
+	uint8_t *at = payload - UDP_HLEN - ip_len - ETH_HLEN;
+	struct frame_meta meta;
+	unsigned n = super_headers(s, at, d, len, &meta);
+
+	if (stack_tx_lend(s, at, n + len, &meta))
+		return true;
+	stack_drop(s, DROP_TX_FULL);
+	return false;
 }
 
 bool udp_output(struct stack *s, const struct ipaddr *src, uint16_t sport, const struct ipaddr *dst,
 		uint16_t dport, uint8_t ttl, uint8_t tos, const void *payload, size_t len)
 {
-	size_t ip_len = dst->family == 4 ? IP4_HLEN_MIN : IP6_HLEN;
 	uint8_t hdr[UDP_HLEN];
 	uint16_t sum;
 
-	if (len > (dst->family == 4 ? 65507 : 65487)) {
+	if (len > payload_max(dst)) {
 		stack_drop(s, DROP_LIMIT);
 		return false;
 	}
-	if (s->cfg.link_caps & LINK_UFO && ip_len + UDP_HLEN + len > s->cfg.mtu) {
+	if (goes_whole(s, dst, len)) {
 		struct udp_datagram d = {.src = *src,
 					 .dst = *dst,
 					 .sport = sport,
@@ -136,21 +187,16 @@ bool udp_output_train(struct stack *s, const struct ipaddr *src, uint16_t sport,
 		      const void *payload, size_t len, size_t gso_size)
 {
 	struct udp_datagram d = {.src = *src, .dst = *dst, .sport = sport, .dport = dport};
-	size_t ip_len = dst->family == 4 ? IP4_HLEN_MIN : IP6_HLEN, step;
+	size_t step, pieces;
 	const uint8_t *p = payload;
-	bool uso;
 
 	if (gso_size == 0 || len <= gso_size)
 		return udp_output(s, src, sport, dst, dport, ttl, tos, payload, len);
-	uso = (s->cfg.link_caps & LINK_USO) && ip_len + UDP_HLEN + gso_size <= s->cfg.mtu;
 	d.ttl = ttl;
 	d.tos = tos;
 	d.gso_size = (uint16_t)gso_size;
-	step = gso_size;
-	if (uso) {
-		size_t pieces = (65535 - IP6_HLEN - UDP_HLEN) / gso_size;
-		step = gso_size * (pieces < UDP_TRAIN_OUT_MAX ? pieces : UDP_TRAIN_OUT_MAX);
-	}
+	pieces = train_pieces(s, dst, gso_size);
+	step = gso_size * (pieces ? pieces : 1);
 	for (size_t off = 0; off < len; off += step) {
 		size_t n = len - off < step ? len - off : step;
 		bool ok = n > gso_size
@@ -160,4 +206,22 @@ bool udp_output_train(struct stack *s, const struct ipaddr *src, uint16_t sport,
 			return false;
 	}
 	return true;
+}
+
+bool udp_output_lent(struct stack *s, const struct ipaddr *src, uint16_t sport,
+		     const struct ipaddr *dst, uint16_t dport, uint8_t ttl, uint8_t tos,
+		     uint8_t *payload, size_t len, size_t gso_size)
+{
+	bool train = gso_size && len > gso_size;
+	struct udp_datagram d = {.src = *src,
+				 .dst = *dst,
+				 .sport = sport,
+				 .dport = dport,
+				 .ttl = ttl,
+				 .tos = tos,
+				 .gso_size = train ? (uint16_t)gso_size : 0};
+
+	if (train ? len <= gso_size * train_pieces(s, dst, gso_size) : goes_whole(s, dst, len))
+		return super_lend(s, &d, payload, len);
+	return udp_output_train(s, src, sport, dst, dport, ttl, tos, payload, len, gso_size);
 }

@@ -407,6 +407,140 @@ static void trains_to_the_guest(void **state)
 	}
 }
 
+/* The same frames as those that are copied, but where the payload lies; and where the link takes no
+ * such frame, copies. */
+static void lent_payload_is_not_copied(void **state)
+{
+	const size_t gso[] = {0, 100, 1200, 1452, 1472, 1473};
+	const size_t lens[] = {0, 100, 1472, 1473, 9000, 40000, 65487, 65507};
+	static uint8_t room[UDP_LENT_ROOM + 65536];
+	uint8_t *payload = room + UDP_LENT_ROOM;
+
+	for (size_t i = 0; i < 2 * 4 * 6 * 8; i++) {
+		bool v4 = i % 2, ufo = i / 2 % 2, uso = i / 4 % 2;
+		size_t g = gso[i / 8 % 6], len = lens[i / 48];
+		const struct ipaddr *src = v4 ? &rig_far4 : &rig_far6;
+		const struct ipaddr *dst = v4 ? &rig_guest4 : &rig_guest6;
+		struct stack_config c = rig_config();
+		bool train = g && len > g, fits = len <= (v4 ? 65507 : 65487);
+		bool whole = ufo && len + (v4 ? 28 : 48) > 1500;
+		if (train) /* at most 64 pieces, and whole ones up to 65,487 bytes */
+			whole = uso && g + (v4 ? 28 : 48) <= 1500 && len <= 64 * g &&
+				len <= 65487 / g * g;
+		if (!fits || (train && len / g > 200)) /* what the rig can note */
+			continue;
+		c.link_caps = LINK_CSUM | (ufo ? LINK_UFO : 0) | (uso ? LINK_USO : 0);
+		struct rig *r = rig_new_with(&c), *copied = rig_new_with(&c);
+		memcpy(payload, big, len);
+		udp_output_train(&copied->stack, src, 53, dst, 4000, 61, 2, big, len, g);
+		stack_flush(&copied->stack);
+		assert_true(udp_output_lent(&r->stack, src, 53, dst, 4000, 61, 2, payload, len, g));
+		if (whole) {
+			assert_int_equal(r->stack.tx_n, 1);
+			assert_ptr_equal(r->stack.tx_q[0].data + r->stack.tx_q[0].meta.hdr_len,
+					 payload);
+		}
+		stack_tx_settle(&r->stack);
+		assert_int_equal(r->stack.tx_lent, 0);
+		stack_flush(&r->stack);
+		assert_int_equal(r->out_n, copied->out_n);
+		for (int k = 0; k < r->out_n; k++) {
+			assert_int_equal(r->out[k].len, copied->out[k].len);
+			assert_memory_equal(r->out[k].data, copied->out[k].data, r->out[k].len);
+			assert_memory_equal(&r->out[k].meta, &copied->out[k].meta,
+					    sizeof(struct frame_meta));
+		}
+		rig_free(r);
+		rig_free(copied);
+	}
+}
+
+/* A link that is blocked keeps nobody's memory: what waits is copied, in order, as far as it fits.
+ */
+static void lent_frames_of_a_blocked_link_are_copied(void **state)
+{
+	static uint8_t room[8][UDP_LENT_ROOM + 60000];
+	struct stack_config c = rig_config();
+	struct rig *r;
+
+	c.link_caps = LINK_CSUM | LINK_UFO;
+	r = rig_new_with(&c);
+	r->stack.tx_blocked = true;
+	udp_output(&r->stack, &rig_far4, 53, &rig_guest4, 4000, 61, 0, big, 100);
+	for (int i = 0; i < 8; i++) {
+		memset(room[i] + UDP_LENT_ROOM, i, 60000);
+		assert_true(udp_output_lent(&r->stack, &rig_far4, 53, &rig_guest4, 4000, 61, 0,
+					    room[i] + UDP_LENT_ROOM, 60000, 0));
+	}
+	stack_tx_settle(&r->stack);
+	memset(room, 0xff, sizeof(room));
+	assert_int_equal(rig_drops(r, DROP_TX_FULL), 3);
+	udp_output(&r->stack, &rig_far4, 53, &rig_guest4, 4000, 61, 0, big, 200);
+	stack_tx_settle(&r->stack); /* nothing is lent any more */
+	stack_tx_unblocked(&r->stack);
+	assert_int_equal(r->out_n, 7);
+	assert_int_equal(r->out[0].len, ETH_HLEN + 28 + 100);
+	for (int i = 0; i < 5; i++) {
+		const struct rig_frame *f = &r->out[1 + i];
+		assert_int_equal(f->len, ETH_HLEN + 28 + 60000);
+		assert_int_equal(f->data[14], 0x45);
+		for (size_t k = ETH_HLEN + 28; k < f->len; k++)
+			assert_int_equal(f->data[k], i);
+	}
+	assert_int_equal(r->out[6].len, ETH_HLEN + 28 + 200);
+	/* No more than a burst waits. */
+	rig_clear(r);
+	r->stack.tx_blocked = true;
+	for (int i = 0; i < 100; i++)
+		udp_output_lent(&r->stack, &rig_far4, 53, &rig_guest4, 4000, 61, 0,
+				room[0] + UDP_LENT_ROOM, 2000, 0);
+	assert_int_equal(r->stack.tx_n + (int)rig_drops(r, DROP_TX_FULL), 100);
+	assert_true(r->stack.tx_n <= STACK_TX_BURST);
+	rig_free(r);
+}
+
+/* A link that takes a part of a burst, and of what is lent. */
+static int takes_three(void *ctx, struct frame *frames, int n)
+{
+	struct rig *r = ctx;
+
+	for (int i = 0; i < n && i < 3; i++) {
+		struct rig_frame *f = &r->out[r->out_n++];
+		f->len = frames[i].len;
+		f->data = malloc(f->len);
+		memcpy(f->data, frames[i].data, f->len);
+	}
+	return n < 3 ? n : 3;
+}
+
+static void lent_frames_leave_in_parts(void **state)
+{
+	static uint8_t room[5][UDP_LENT_ROOM + 2000];
+	struct stack_config c = rig_config();
+	struct stack_ops ops = {.tx = takes_three};
+	struct rig *r;
+
+	c.link_caps = LINK_CSUM | LINK_UFO;
+	r = rig_new_with(&c);
+	r->stack.ops = &ops;
+	for (int i = 0; i < 5; i++) {
+		memset(room[i] + UDP_LENT_ROOM, i, 2000);
+		udp_output_lent(&r->stack, &rig_far4, 53, &rig_guest4, 4000, 61, 0,
+				room[i] + UDP_LENT_ROOM, 2000, 0);
+	}
+	stack_tx_settle(&r->stack);
+	assert_int_equal(r->out_n, 3);
+	assert_int_equal(r->stack.tx_lent, 0);
+	memset(room, 0xff, sizeof(room));
+	stack_tx_unblocked(&r->stack);
+	assert_int_equal(r->out_n, 5);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(r->out[i].data[1000], i);
+	assert_int_equal(r->stack.cnt.tx_frames, 5);
+	assert_int_equal(rig_all_drops(r), 0);
+	rig_free(r);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -421,6 +555,9 @@ int main(void)
 		T(over_the_mtu_goes_whole_to_a_link_with_ufo),
 		T(computed_zero_is_sent_as_ones),
 		T(trains_to_the_guest),
+		T(lent_payload_is_not_copied),
+		T(lent_frames_of_a_blocked_link_are_copied),
+		T(lent_frames_leave_in_parts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
