@@ -76,6 +76,21 @@ static int clear_path(const struct sock *s, struct error *err)
 	return 0;
 }
 
+static int no_socket(const struct sock *s, int errnum, struct error *err)
+{
+	if (errnum == ENOENT)
+		return error_set(err,
+				 "%s: its directory is not there; make it first, or use another "
+				 "path",
+				 s->name);
+	if (errnum == EACCES || errnum == EROFS)
+		return error_set_errno(err, errnum,
+				       "%s: cannot make the socket; use a directory that this user "
+				       "may write to",
+				       s->name);
+	return error_set_errno(err, errnum, "%s: cannot make the socket", s->name);
+}
+
 static int bind_at(struct sock *s, int fd, unsigned mode, struct error *err)
 {
 	const struct sockaddr *a = (const struct sockaddr *)&s->addr;
@@ -87,11 +102,11 @@ static int bind_at(struct sock *s, int fd, unsigned mode, struct error *err)
 		return error_set_errno(err, errno, "%s: cannot set its mode", s->name);
 	if (bind(fd, a, s->addr_len) < 0) {
 		if (errno != EADDRINUSE)
-			return error_set_errno(err, errno, "%s: cannot make the socket", s->name);
+			return no_socket(s, errno, err);
 		if (clear_path(s, err) < 0)
 			return -1;
 		if (bind(fd, a, s->addr_len) < 0)
-			return error_set_errno(err, errno, "%s: cannot make the socket", s->name);
+			return no_socket(s, errno, err);
 	}
 	if (lstat(s->addr.sun_path, &st) < 0)
 		return error_set_errno(err, errno, "%s: was removed at once", s->name);
