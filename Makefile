@@ -9,6 +9,7 @@
 #   make demo           the main job, offline, on an internet made of namespaces
 #   make bench          speed beside other gateways; `make bench-quick` for a first look, `make bench-plot` draws;
 #                       its later parts alone: bench-names, bench-tls, bench-wan, bench-vms (QUICK=1, PASST=path, WEIR=path)
+#   make check-threads  the tests of what has threads, under ThreadSanitizer
 #   make fuzz           every fuzzer for FUZZ_SECONDS each
 #   make format         clang-format over the tree
 #   make install        PREFIX (/usr/local) and DESTDIR are honoured
@@ -25,7 +26,7 @@ BUILD := build
 MESON_ARGS :=
 endif
 
-.PHONY: all check check-all demo bench bench-names bench-tls bench-wan bench-vms bench-quick bench-plot build-fuzz fuzz format install clean have-tools
+.PHONY: all check check-all check-threads demo bench bench-names bench-tls bench-wan bench-vms bench-quick bench-plot build-fuzz fuzz format install clean have-tools
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -70,16 +71,23 @@ bench-tls: all
 bench-wan: all
 	bench/show bench/wan --weir $(WEIR) --rounds 1 $(if $(QUICK),--seconds 1)
 
-# What weir is to virtual machines: its links' ceilings, many sandboxes in one process, and one machine's network
-# over each link beside QEMU's own and passt. Under 6 minutes; QUICK=1: under 2.
+# What weir is to virtual machines: its links' ceilings, many sandboxes (in one process, and each in its own), many flows,
+# and one machine's network over each link beside QEMU's own and passt. Under 7 minutes; QUICK=1: under 2.
 bench-vms: all
 	bench/show $(MAKE) -s -C bench -f links.mk OUT=../build-bench ARGS=$(if $(QUICK),--quick) run
 	bench/show $(MAKE) -s -C bench -f vhost.mk OUT=../build-bench ARGS=$(if $(QUICK),--quick) run
 	bench/show bench/serve_scale --weir $(WEIR) $(if $(QUICK),--quick)
+	bench/show bench/scale --weir $(WEIR) $(if $(QUICK),--quick)
 	bench/show bench/vm --weir $(WEIR) $(if $(QUICK),--quick) $(if $(PASST),--passt $(PASST))
 
 bench-quick: all
 	bench/run --quick --weir $(WEIR)
+
+# Workers, the calls of programs that embed weir, and rings between two threads.
+THREADED := gateway share loop link_ring lib-lib lib-link lib-live
+check-threads: | have-tools
+	[ -e build-tsan/build.ninja ] || meson setup --buildtype=debugoptimized -Dtests=true -Db_sanitize=thread build-tsan
+	meson test -C build-tsan --print-errorlogs $(THREADED)
 
 # With clang: its fuzzer, and the sanitizers.
 build-fuzz: | have-tools

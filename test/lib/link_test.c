@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,7 +146,7 @@ static void assert_guests(struct weir_sandbox *s, uint64_t want)
 
 /* ---- sandboxes ---- */
 
-static int ends; /* calls of on_end */
+static atomic_int ends; /* calls of on_end, which comes on another thread */
 
 static void on_end(void *ctx, enum weir_end why, int error)
 {
