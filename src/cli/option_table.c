@@ -102,6 +102,12 @@ static int parse_u32(const struct option_def *def, const char *value, struct con
 	return 0;
 }
 
+static int parse_size(const struct option_def *def, const char *value, struct config *c,
+		      struct error *err)
+{
+	return config_parse_size(value, field_of(def, c), err);
+}
+
 static int parse_mtu(const struct option_def *def, const char *value, struct config *c,
 		     struct error *err)
 {
@@ -840,6 +846,22 @@ const struct option_def option_table[] = {
 	 .min = 1,
 	 .max = CONFIG_SESSIONS_MAX,
 	 .help = "ICMP echo sessions at a time"},
+	{.name = "budget-out",
+	 .section = OPTION_LIMITS,
+	 .arg = "SIZE",
+	 .dflt = "0, no limit",
+	 .example = "100M",
+	 .parse = parse_size,
+	 FIELD(budget_out),
+	 .help = "Bytes that may go out for the command, as long as its sandbox lives: number and k, M or G"},
+	{.name = "budget-out-each",
+	 .section = OPTION_LIMITS,
+	 .arg = "SIZE",
+	 .dflt = "0, no limit",
+	 .example = "10M",
+	 .parse = parse_size,
+	 FIELD(budget_out_each),
+	 .help = "Bytes of these that may go to each destination: a name, or an address"},
 
 	/* checking */
 	{.name = "address",

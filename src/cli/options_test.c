@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "cli/options.h"
 
-#define ARGS_MAX 20
+#define ARGS_MAX 24
 
 struct parsed {
 	struct config c;
@@ -148,7 +148,8 @@ static void values_reach_their_fields(void **state)
 
 	PARSE(&p, "--pid", "42", "--pcap", "a", "--pcap", "b", "--max-connections", "10",
 	      "--max-half-open", "11", "--udp-sessions", "12", "--icmp-sessions", "13",
-	      "--no-config", "--map-root", "--proxy-arp");
+	      "--no-config", "--map-root", "--proxy-arp", "--budget-out", "8G", "--budget-out-each",
+	      "1000");
 	assert_int_equal(p.rc, 0);
 	assert_true(p.c.proxy_arp);
 	assert_int_equal(p.c.pid, 42);
@@ -157,6 +158,8 @@ static void values_reach_their_fields(void **state)
 	assert_int_equal(p.c.max_half_open, 11);
 	assert_int_equal(p.c.max_udp_sessions, 12);
 	assert_int_equal(p.c.max_icmp_sessions, 13);
+	assert_int_equal(p.c.budget_out, UINT64_C(8) << 30);
+	assert_int_equal(p.c.budget_out_each, 1000);
 	assert_true(p.c.no_config);
 	assert_true(p.c.map_root);
 	config_done(&p.c);

@@ -142,6 +142,9 @@ struct config {
 	uint32_t max_udp_sessions;  /* 1024 */
 	uint32_t max_icmp_sessions; /* 256 */
 
+	/* upload budgets, in bytes; 0: no limit */
+	uint64_t budget_out, budget_out_each;
+
 	/* run */
 	bool map_root;
 	char *netns_path; /* --netns */

@@ -91,6 +91,16 @@ int schema_apply_size(struct schema_walk *w, const struct schema_key *k, const s
 	return 0;
 }
 
+int schema_apply_budget(struct schema_walk *w, const struct schema_key *k,
+			const struct tree_node *n)
+{
+	struct error why;
+
+	if (config_parse_size(measure(n), field_of(w, k), &why) < 0)
+		return wrong(w, n, &why);
+	return 0;
+}
+
 int schema_apply_rate(struct schema_walk *w, const struct schema_key *k, const struct tree_node *n)
 {
 	struct error why;

@@ -14,6 +14,7 @@ typedef int schema_apply_fn(struct schema_walk *w, const struct schema_key *k,
 schema_apply_fn schema_apply_addr;
 schema_apply_fn schema_apply_aliases;
 schema_apply_fn schema_apply_bool;
+schema_apply_fn schema_apply_budget;
 schema_apply_fn schema_apply_either;
 schema_apply_fn schema_apply_later;
 schema_apply_fn schema_apply_link;

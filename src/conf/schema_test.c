@@ -47,7 +47,8 @@ static const char example[] =
 	"       cache: {capacity: 1000, validity_hours: 24}}\n"
 	"secrets: {secrets: [], on_violation: block-and-log}\n"
 	"ports: [{host_bind: 127.0.0.1, host_port: 8080, guest_port: 80, protocol: tcp}]\n"
-	"limits: {max_connections: 4096, udp_sessions: 1024, icmp_sessions: 256, half_open: 1024}\n"
+	"limits: {max_connections: 4096, udp_sessions: 1024, icmp_sessions: 256, half_open: 1024,\n"
+	"         budget: {bytes_out: 0, bytes_out_each: 0}}\n"
 	"rate_limiter: {egress: null, ingress: null}\n"
 	"trust_host_cas: false\n";
 
@@ -148,7 +149,8 @@ static void every_key_sets_its_field(void **state)
 	      "  budget: {names: 10, bytes: 2000}\n"
 	      "ports: [\"8080:80\", {host_port: 0, guest_port: 53, protocol: udp},\n"
 	      "        {host_bind: '::1', host_port: 443, guest_port: 8443}]\n"
-	      "limits: {max_connections: 1, udp_sessions: 2, icmp_sessions: 3, half_open: 4}\n"
+	      "limits: {max_connections: 1, udp_sessions: 2, icmp_sessions: 3, half_open: 4,\n"
+	      "         budget: {bytes_out: 8G, bytes_out_each: 1000}}\n"
 	      "tls:\n"
 	      "  allow_ech: true\n"
 	      "  enabled: true\n"
@@ -215,6 +217,8 @@ static void every_key_sets_its_field(void **state)
 	assert_int_equal(c.max_udp_sessions, 2);
 	assert_int_equal(c.max_icmp_sessions, 3);
 	assert_int_equal(c.max_half_open, 4);
+	assert_int_equal(c.budget_out, UINT64_C(8) << 30);
+	assert_int_equal(c.budget_out_each, 1000);
 	assert_true(c.allow_ech);
 	assert_tls(&c.tls);
 	assert_true(c.trust_host_cas);
@@ -433,6 +437,8 @@ static void bad_values_say_what_was_expected(void **state)
 		"f:1: ports[0].host_bind: expected an IP address of the host, found 'localhost'");
 	refused("ports: [\"80\"]\n",
 		"f:1: ports[0]: expected [BIND:]HOST:GUEST[/tcp|/udp], found '80'");
+	refused("limits: {budget: {bytes_out: -1}}\n",
+		"f:1: limits.budget.bytes_out: expected a size: a number and k, M or G, found -1");
 	refused("limits: {udp_sessions: 0}\n",
 		"f:1: limits.udp_sessions: expected a number from 1 to 65535, found 0");
 }

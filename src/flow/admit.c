@@ -5,11 +5,14 @@
  * Whoever is about to open a socket for a guest, or to hand it a peer's connection, asks here first
  * and acts on the answer. Every refusal is counted here, under the policy's reason.
  */
+#include "flow/budget.h"
 #include "flow/denials.h"
 #include "flow/flow.h"
 #include "flow/taker.h"
 #include "observe/events.h"
 #include "policy/bindings.h"
+
+#define DNS_PORT 53
 
 /* The gateway's link-local address is the gateway, too; the policy knows the other one. */
 struct ipaddr flow_reduce(const struct sandbox *sb, const struct ipaddr *a)
@@ -128,6 +131,17 @@ static bool may_be_proxy(const struct sandbox *sb, const struct policy_facts *f)
 	return f->dir == POLICY_EGRESS && f->proto == POLICY_TCP && policy_has_names(sb->policy);
 }
 
+/* Where a name is still to be shown, that is the destination, and flow_judge() looks. What goes to
+ * port 53 is the interceptor's, and does not count. */
+static bool within_budget(const struct sandbox *sb, const struct policy_facts *f,
+			  const struct admission *a)
+{
+	bool named_later = a->hold || a->look;
+
+	return !sb->budgets || f->port == DNS_PORT ||
+	       budget_left(sb->budgets, NULL, named_later ? NULL : &f->remote);
+}
+
 struct admission flow_admit(struct sandbox *sb, const struct policy_facts *f,
 			    const struct ipaddr *guest, uint16_t guest_port)
 {
@@ -147,6 +161,11 @@ struct admission flow_admit(struct sandbox *sb, const struct policy_facts *f,
 	a.look = admit_look(sb, f, &asked, guest, guest_port, &a.verdict);
 	if (a.verdict.answer == POLICY_DENY)
 		return a;
+	if (!within_budget(sb, &asked, &a)) {
+		a.verdict = flow_budget_verdict();
+		flow_note_refusal(sb, f, guest, guest_port, 0, &a.verdict);
+		return a;
+	}
 	a.dial = asked.remote;
 	if (is_gateway(sb, &asked.remote)) {
 		a.to_host_loopback = true;

@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 
+#include "flow/budget.h"
 #include "flow/denials.h"
 #include "flow/sandbox.h"
 
@@ -108,6 +109,33 @@ static void refusals_are_counted_by_reason_and_give_no_address(void **state)
 
 	/* DNS at the gateway is not the host's loopback's affair, but goes the same way. */
 	assert_int_equal(ask(sb, POLICY_EGRESS, "fe80::1", 53).verdict.answer, POLICY_ALLOW);
+	sandbox_unmake(sb);
+}
+
+/* To the destination, or to all but the resolver; clients of published ports still come. */
+static void what_has_no_budget_left_is_refused(void **state)
+{
+	struct sandbox *sb = sandbox_make("public");
+	struct ipaddr spent = addr("8.8.8.8");
+
+	sb->budgets = budgets_new();
+	assert_non_null(sb->budgets);
+	budgets_limit(sb->budgets, 30, 10);
+	assert_int_equal(ask(sb, POLICY_EGRESS, "8.8.8.8", 80).verdict.answer, POLICY_ALLOW);
+	budget_take(sb->budgets, budget_dest(sb->budgets, NULL, &spent), 10);
+	struct admission a = ask(sb, POLICY_EGRESS, "8.8.8.8", 80);
+	assert_int_equal(a.verdict.answer, POLICY_DENY);
+	assert_int_equal(a.verdict.reason, REASON_BUDGET);
+	assert_int_equal(a.dial.family, 0);
+	assert_int_equal(sb->cnt.denied[REASON_BUDGET], 1);
+	assert_int_equal(ask(sb, POLICY_EGRESS, "8.8.4.4", 80).verdict.answer, POLICY_ALLOW);
+	budgets_limit(sb->budgets, 10, 10);
+	assert_int_equal(ask(sb, POLICY_EGRESS, "8.8.4.4", 80).verdict.answer, POLICY_DENY);
+	assert_int_equal(ask(sb, POLICY_EGRESS, "8.8.4.4", 53).verdict.answer, POLICY_ALLOW);
+	assert_int_equal(ask(sb, POLICY_INGRESS, "8.8.4.4", 80).verdict.answer, POLICY_ALLOW);
+	budgets_limit(sb->budgets, 0, 0);
+	assert_int_equal(ask(sb, POLICY_EGRESS, "8.8.8.8", 80).verdict.answer, POLICY_ALLOW);
+	budgets_free(sb->budgets);
 	sandbox_unmake(sb);
 }
 
@@ -218,6 +246,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(egress_says_where_to_dial),
 		cmocka_unit_test(refusals_are_counted_by_reason_and_give_no_address),
+		cmocka_unit_test(what_has_no_budget_left_is_refused),
 		cmocka_unit_test(ingress_has_nothing_to_dial),
 		cmocka_unit_test(table_shows_the_most_frequent_first),
 		cmocka_unit_test(table_is_bounded_and_counts_on),

@@ -26,7 +26,7 @@
 #include <unistd.h>
 
 #include "base/bucket.h"
-#include "flow/flow.h"
+#include "flow/budget.h"
 #include "flow/sock_icmp.h"
 #include "stack/checksum.h"
 
@@ -423,6 +423,12 @@ void echo_relay_input(struct echo_relay *r, const struct icmp_echo *e)
 			return;
 		}
 		flow_open(r->sb, &es->flow, &facts, &e->src, 0, &adm.verdict);
+	}
+	if (r->sb->budgets && !flow_spend(r->sb, &es->flow, e->payload.len)) {
+		flow_over_budget(r->sb, &es->flow);
+		session_free(es);
+		stack_icmp_error(&r->sb->stack, ICMP_ERR_ADMIN, NULL, e->l3, 0);
+		return;
 	}
 	session_touch(es);
 	set_options(es, e);

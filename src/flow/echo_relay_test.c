@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "flow/budget.h"
 #include "flow/relay_kit.h"
 
 #define PING_RANGE "/proc/sys/net/ipv4/ping_group_range"
@@ -152,6 +153,24 @@ static void denied_is_told(void **state)
 	assert_int_equal(kit.n, 2);
 }
 
+static void budget_lets_no_more_go(void **state)
+{
+	if (!own_net)
+		skip();
+	struct budgets *b = kit.sb.budgets = budgets_new();
+	assert_non_null(b);
+	budgets_limit(b, 25, 0);
+	ping("127.0.0.1", 7, 1, 20);
+	assert_int_equal(kit.refusals, 0);
+	ping("127.0.0.1", 7, 2, 20);
+	assert_int_equal(kit.refusals, 1);
+	assert_int_equal(kit.refusal, REASON_BUDGET);
+	assert_int_equal(kit.sb.cnt.echo_out, 1);
+	assert_int_equal(budget_left(b, NULL, NULL), 5);
+	kit.sb.budgets = NULL;
+	budgets_free(b);
+}
+
 static void no_route_is_told(void **state)
 {
 	if (!own_net)
@@ -260,6 +279,7 @@ int main(void)
 		T(replies_keep_identifier_sequence_and_payload),
 		T(raw_sockets_do_the_same),
 		T(not_permitted_is_told),
+		T(budget_lets_no_more_go),
 		T(denied_is_told),
 		T(no_route_is_told),
 		T(df_over_the_mtu_is_told_with_the_mtu),

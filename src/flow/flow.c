@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "flow/budget.h"
 #include "flow/target.h"
 #include "observe/events.h"
 #include "policy/bindings.h"
@@ -128,6 +129,12 @@ void flow_refuse(struct sandbox *sb, const struct flow *f, const struct policy_v
 	flow_note_refusal(sb, &facts, &f->guest, f->guest_port, f->id, v);
 }
 
+static bool flow_has_budget(const struct sandbox *sb, const struct flow *f)
+{
+	return !sb->budgets || f->dir != POLICY_EGRESS ||
+	       budget_left(sb->budgets, f->name, &f->remote);
+}
+
 struct policy_verdict flow_judge(struct sandbox *sb, struct flow *f, enum policy_seen seen,
 				 const struct name *name)
 {
@@ -141,6 +148,8 @@ struct policy_verdict flow_judge(struct sandbox *sb, struct flow *f, enum policy
 	if (v.answer == POLICY_NEED_NAME)
 		v.answer =
 			POLICY_DENY; /* the name is what was just shown: nothing more will come */
+	if (v.answer == POLICY_ALLOW && !flow_has_budget(sb, f))
+		v = flow_budget_verdict();
 	f->undecided = false;
 	if (v.answer == POLICY_DENY)
 		flow_refuse(sb, f, &v);

@@ -34,7 +34,7 @@ struct flow {
 	uint8_t dir, proto; /* enum policy_dir, enum policy_proto */
 	uint8_t seen;       /* enum policy_seen */
 	bool undecided;     /* its first bytes are still held back, and judged by themselves */
-	bool forbidden;     /* by a new policy: it is being ended */
+	bool forbidden;     /* by a new policy, or a budget: it is being ended */
 	bool pinned;        /* keeps what is bound to `remote` */
 };
 

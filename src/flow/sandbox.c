@@ -10,6 +10,7 @@
 
 #include "conf/config.h"
 #include "dns/dns.h"
+#include "flow/budget.h"
 #include "flow/denials.h"
 #include "flow/flow.h"
 #include "flow/taker.h"
@@ -283,6 +284,17 @@ static void sandbox_switches(struct sandbox *sb, const struct config *c)
 	sb->deny_icmp = c->deny_icmp;
 	sb->allow_ech = c->allow_ech;
 	sb->dns_at_gateway = c->dns_target == CONFIG_DNS_GATEWAY;
+	if (sb->budgets)
+		budgets_limit(sb->budgets, c->budget_out, c->budget_out_each);
+}
+
+/* So that the limits can then be set. They stay where they are not wanted any more: what was spent
+ * is kept. */
+static bool sandbox_make_budgets(struct sandbox *sb, const struct config *c)
+{
+	if (!sb->budgets && (c->budget_out || c->budget_out_each))
+		return (sb->budgets = budgets_new());
+	return true;
 }
 
 void sandbox_note_policy(struct sandbox *sb, const char *text)
@@ -297,6 +309,8 @@ int sandbox_reload(struct sandbox *sb, const struct config *c, struct policy *p,
 {
 	struct policy *old = sb->policy;
 
+	if (!sandbox_make_budgets(sb, c))
+		return error_set(err, "out of memory");
 	if (dns_proxy_reload(sb->dns, c, err) < 0)
 		return -1;
 	sb->policy = p;
@@ -383,6 +397,11 @@ struct sandbox *sandbox_new(struct loop *l, struct link *link, const struct conf
 	tcp_set_gone_hook(&sb->stack, op_tcp_gone);
 	tcp_set_limit_hook(&sb->stack, op_tcp_limit);
 	sandbox_services(sb, c);
+	if (!sandbox_make_budgets(sb, c)) {
+		error_set(err, "out of memory");
+		sandbox_free(sb);
+		return NULL;
+	}
 	sandbox_switches(sb, c);
 	if (!(sb->policy = sandbox_policy(c, err)) || sandbox_start(sb, c, err) < 0) {
 		sandbox_free(sb);
@@ -409,6 +428,7 @@ void sandbox_free(struct sandbox *sb)
 	quic_crypto_free(sb->quic);
 	host_addrs_free(sb->host_addrs);
 	denials_free(sb->denials);
+	budgets_free(sb->budgets);
 	pcap_close(sb->pcap);
 	policy_free(sb->policy);
 	list_del(&sb->touched_node);

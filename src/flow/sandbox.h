@@ -31,6 +31,7 @@ struct bindings;    /* ../policy/bindings.h */
 struct intercept;   /* ../intercept/intercept.h */
 struct flow_taker;  /* taker.h */
 struct denials;     /* denials.c */
+struct budgets;     /* budget.h */
 struct config;
 
 struct flow_counters {
@@ -61,6 +62,7 @@ struct sandbox {
 	struct pcap *pcap;              /* NULL: none */
 	struct events *events;          /* the owner's; NULL: none */
 	struct denials *denials;        /* what was refused, for the summary */
+	struct budgets *budgets;        /* of what goes out; NULL: there never were any */
 	struct intercept *intercept;    /* looks into connections; NULL: nothing is looked into */
 	const struct flow_taker *taker; /* its hooks, NULL without it */
 	/* A guest did what the configuration answers with the sandbox's end (the owner's hook; not

@@ -26,6 +26,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "flow/budget.h"
+
 /* EPOLLPRI: a read stops before urgent data, so that a short answer is no end of it. */
 #define HOST_EVENTS (EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET)
 /* Each of these is a cause to peek. */
@@ -33,6 +35,7 @@
 #define SCRATCH       65536
 #define PEEK_IOV_MAX  64
 #define PUSH_SHORT    512              /* one segment, whatever the path */
+#define PUSH_IOV_MAX  128              /* pieces that a push has at most */
 #define BULK_BYTES    32768            /* what a connection brings before its buffer is looked at */
 #define NEAR_RTT_US   200              /* a path this short is full with NEAR_RCVBUF at 14 Gbit/s */
 #define NEAR_RCVBUF   212992           /* what any process may ask for; the kernel doubles it */
@@ -50,10 +53,12 @@ struct tcp_host {
 	struct flow_end end;
 	struct loop_source src;
 	struct sandbox *sb;
+	struct flow *flow; /* whose budget the guest's bytes are spent from; NULL: nobody's */
 	int fd;
 	uint8_t peek;      /* enum peek_mode */
 	bool pushed;       /* bytes of the guest's went out */
 	bool nodelay;      /* TCP_NODELAY is set */
+	bool spent;        /* the budget is: the guest gets a reset */
 	bool sized;        /* it brings much, and its buffer was looked at */
 	bool near;         /* it was given one of ours, and counts in sb->near_flows */
 	uint32_t rcvbuf;   /* of that size */
@@ -124,6 +129,8 @@ static ssize_t host_peek(struct flow_end *e, size_t off, const struct iovec *iov
 {
 	struct tcp_host *h = host_of(e);
 
+	if (h->spent)
+		return -ECONNRESET;
 	/* A short exchange never peeks anywhere but at the start, and is spared the call. */
 	if (h->peek_off != off && h->peek != PEEK_SKIP) {
 		int v = (int)off;
@@ -227,9 +234,8 @@ static void host_hurry(struct tcp_host *h, const struct iovec *iov, int n)
 	setsockopt(h->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 }
 
-static ssize_t host_push(struct flow_end *e, const struct iovec *iov, int n)
+static ssize_t host_send(struct tcp_host *h, const struct iovec *iov, int n)
 {
-	struct tcp_host *h = host_of(e);
 	struct msghdr m = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n};
 	ssize_t took;
 
@@ -239,6 +245,53 @@ static ssize_t host_push(struct flow_end *e, const struct iovec *iov, int n)
 		took = sendmsg(h->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
 	while (took < 0 && errno == EINTR);
 	return took < 0 ? -errno : took;
+}
+
+/* The first `may` bytes of them; returns how many pieces that are. */
+static int host_clip(struct iovec *ret, const struct iovec *iov, int n, size_t may)
+{
+	int k = 0;
+
+	for (; k < n && k < PUSH_IOV_MAX && may; k++) {
+		ret[k] = iov[k];
+		if (ret[k].iov_len > may)
+			ret[k].iov_len = may;
+		may -= ret[k].iov_len;
+	}
+	return k;
+}
+
+/* What is left of the budget goes, and where that was not all, it is the last. */
+static ssize_t host_push_charged(struct tcp_host *h, const struct iovec *iov, int n)
+{
+	struct budgets *b = h->sb->budgets;
+	struct budget_dest *d = flow_budget(h->sb, h->flow);
+	struct iovec some[PUSH_IOV_MAX];
+	size_t all = 0;
+	ssize_t took = 0;
+
+	for (int i = 0; i < n; i++)
+		all += iov[i].iov_len;
+	size_t may = h->spent ? 0 : budget_take(b, d, all);
+	if (may == all)
+		took = host_send(h, iov, n);
+	else if (may)
+		took = host_send(h, some, host_clip(some, iov, n, may));
+	budget_give_back(b, d, may - (took > 0 ? (size_t)took : 0));
+	if (may == all || took < 0 || (size_t)took < may)
+		return took;
+	h->spent = true;
+	flow_over_budget(h->sb, h->flow);
+	return -ECONNRESET;
+}
+
+static ssize_t host_push(struct flow_end *e, const struct iovec *iov, int n)
+{
+	struct tcp_host *h = host_of(e);
+
+	if (h->sb->budgets && h->flow)
+		return host_push_charged(h, iov, n);
+	return host_send(h, iov, n);
 }
 
 static void host_shut(struct flow_end *e)
@@ -357,6 +410,11 @@ struct flow_end *tcp_host_end_new(struct sandbox *sb, int fd)
 	struct tcp_host *h = host_new(sb, fd);
 
 	return h ? &h->end : NULL;
+}
+
+void tcp_host_end_charge(struct flow_end *e, struct flow *f)
+{
+	host_of(e)->flow = f;
 }
 
 int tcp_host_end_release(struct flow_end *e, struct loop_source *src)

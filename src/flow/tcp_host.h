@@ -26,6 +26,9 @@ struct tcp_host;
  * called. */
 struct tcp_host *tcp_host_dial(struct sandbox *sb, const struct ipaddr *to, uint16_t port,
 			       tcp_dialed_fn *fn, void *arg, int *ret_err);
+struct flow;
+/* What goes out counts as the flow's (budget.h), which lives as long as it is pushed to. */
+void tcp_host_end_charge(struct flow_end *e, struct flow *f);
 /* Ends a dial whose fn was not called yet. NULL is fine. */
 void tcp_host_cancel(struct tcp_host *h);
 

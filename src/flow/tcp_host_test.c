@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Host sockets as flow ends, with servers on loopback: what a dial says, and how large a buffer
  * gets. */
+#include "flow/budget.h"
 #include "flow/tcp_host.h"
 
 #include <errno.h>
@@ -226,6 +227,91 @@ static void peeks_and_drops_keep_the_order(void **state)
 	assert_memory_equal(b, "defg", 4);
 }
 
+/* ---- upload budgets ---- */
+
+static unsigned refusals;
+
+/* In the place of flow.c's. */
+void flow_refuse(struct sandbox *s, const struct flow *f, const struct policy_verdict *v)
+{
+	assert_int_equal(v->reason, REASON_BUDGET);
+	refusals++;
+}
+
+static ssize_t push(const char *first, const char *second)
+{
+	struct iovec iov[] = {{(void *)first, strlen(first)}, {(void *)second, strlen(second)}};
+
+	return end->ops->push(end, iov, 2);
+}
+
+static void assert_heard(const char *text)
+{
+	char buf[64];
+
+	assert_int_equal(recv(server, buf, sizeof(buf), MSG_DONTWAIT), strlen(text));
+	assert_memory_equal(buf, text, strlen(text));
+}
+
+/* The byte behind the last one ends it, and those before it go. */
+static void no_byte_goes_behind_the_budget(void **state)
+{
+	static const uint8_t lo[4] = {127, 0, 0, 1};
+	struct flow f = {.remote = ipaddr_v4(lo)};
+	struct iovec iov = {(uint8_t[1]){0}, 1};
+
+	sb.budgets = budgets_new();
+	assert_non_null(sb.budgets);
+	budgets_limit(sb.budgets, 0, 10);
+	refusals = 0;
+	dial(0);
+	assert_int_equal(push("published, ", "so free"), 18);
+	assert_heard("published, so free");
+	tcp_host_end_charge(end, &f);
+	assert_int_equal(push("abc", "d"), 4);
+	assert_heard("abcd");
+	assert_int_equal(push("efgh", "ij"), 6);
+	assert_heard("efghij");
+	assert_int_equal(end->ops->peek(end, 0, &iov, 1), -EAGAIN);
+	budgets_limit(sb.budgets, 0, 16);
+	assert_int_equal(push("klmno", "pqrst"), -ECONNRESET);
+	assert_heard("klmnop");
+	assert_int_equal(push("u", ""), -ECONNRESET);
+	assert_int_equal(end->ops->peek(end, 0, &iov, 1), -ECONNRESET);
+	assert_int_equal(recv(server, iov.iov_base, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(refusals, 1);
+	assert_true(f.forbidden);
+	end->ops->reset(end);
+	end = NULL;
+	budgets_free(sb.budgets);
+	sb.budgets = NULL;
+}
+
+/* What the socket did not take is not spent. */
+static void what_waits_for_room_is_not_spent(void **state)
+{
+	static const uint8_t lo[4] = {127, 0, 0, 1};
+	static char much[8 << 20];
+	struct flow f = {.remote = ipaddr_v4(lo)};
+	struct iovec iov = {much, sizeof(much)};
+
+	sb.budgets = budgets_new();
+	assert_non_null(sb.budgets);
+	budgets_limit(sb.budgets, 1 << 30, 0);
+	dial(0);
+	tcp_host_end_charge(end, &f);
+	ssize_t took, sum = 0;
+	while ((took = end->ops->push(end, &iov, 1)) > 0)
+		sum += took;
+	assert_int_equal(took, -EAGAIN);
+	assert_true(sum > 0);
+	assert_int_equal(budget_left(sb.budgets, NULL, &f.remote), (1 << 30) - sum);
+	end->ops->reset(end);
+	end = NULL;
+	budgets_free(sb.budgets);
+	sb.budgets = NULL;
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -237,6 +323,8 @@ int main(void)
 		TEST(a_near_stream_among_many_keeps_its_first_size),
 		TEST(a_short_answer_leaves_the_buffer_to_the_kernel),
 		TEST(peeks_and_drops_keep_the_order),
+		TEST(no_byte_goes_behind_the_budget),
+		TEST(what_waits_for_room_is_not_spent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -127,6 +127,7 @@ static void relay_accept(struct sandbox *sb, struct relay *r, struct flow_end *e
 		return;
 	}
 	flow_open(sb, &r->flow, &f, &t.guest, t.guest_port, &adm.verdict);
+	tcp_host_end_charge(end, &r->flow);
 	if (!adm.hold && !adm.look) {
 		tcp_conn_accept(&sb->stack, c, end);
 		return;

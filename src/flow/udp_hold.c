@@ -159,6 +159,15 @@ enum udp_hold_answer udp_hold_take(struct udp_hold *h, const struct udp_datagram
 	return a;
 }
 
+size_t udp_hold_payload(const struct udp_hold *h)
+{
+	size_t sum = 0;
+
+	for (unsigned i = 0; i < h->n; i++)
+		sum += h->kept[i]->d.payload.len;
+	return sum;
+}
+
 void udp_hold_release(struct udp_hold *h, struct udp_sock *sock, const struct ipaddr *to,
 		      uint16_t port)
 {

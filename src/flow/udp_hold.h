@@ -29,6 +29,8 @@ struct udp_hold;
 struct udp_hold *udp_hold_new(struct sandbox *sb, struct flow *f); /* NULL without memory */
 void udp_hold_free(struct udp_hold *h);                            /* NULL is fine */
 enum udp_hold_answer udp_hold_take(struct udp_hold *h, const struct udp_datagram *d);
+/* Bytes of the datagrams that are kept. */
+size_t udp_hold_payload(const struct udp_hold *h);
 /* Behind UDP_HOLD_PASS: sends what was kept. */
 void udp_hold_release(struct udp_hold *h, struct udp_sock *sock, const struct ipaddr *to,
 		      uint16_t port);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "flow/budget.h"
 #include "flow/sock_icmp.h"
 #include "flow/udp_hold.h"
 #include "flow/udp_priv.h"
@@ -115,25 +116,41 @@ static struct udp_remote *admit(struct udp_relay *r, struct udp_session *us,
 	return ur;
 }
 
+/* The flow was refused with this datagram, and told. */
+static void end_refused(struct udp_relay *r, struct udp_remote *ur, const struct udp_datagram *d)
+{
+	r->sb->cnt.udp_dropped++;
+	stack_icmp_error(&r->sb->stack, ICMP_ERR_ADMIN, NULL, d->l3, 0);
+	udp_remote_free(ur);
+}
+
 /*
  * A datagram of a flow that is still judged. True where it may pass now, behind those that were
  * held; else it is held, or refused with its flow.
  */
-static bool held_may_pass(struct udp_relay *r, struct udp_remote *ur, struct udp_sock *sock,
-			  const struct udp_datagram *d)
+static bool held_may_pass(struct udp_relay *r, struct udp_remote *ur, const struct udp_datagram *d)
 {
 	switch (udp_hold_take(ur->hold, d)) {
 	case UDP_HOLD_WAIT:
 		return false;
 	case UDP_HOLD_PASS:
-		udp_hold_release(ur->hold, sock, &ur->dial, ur->port);
 		return true;
 	case UDP_HOLD_DENY:
 		break;
 	}
-	r->sb->cnt.udp_dropped++;
-	stack_icmp_error(&r->sb->stack, ICMP_ERR_ADMIN, NULL, d->l3, 0);
-	udp_remote_free(ur);
+	end_refused(r, ur, d);
+	return false;
+}
+
+/* A datagram, or a train of them, goes as a whole, with those that were held, or ends the flow. */
+static bool within_budget(struct udp_relay *r, struct udp_remote *ur, const struct udp_datagram *d)
+{
+	size_t held = ur->hold ? udp_hold_payload(ur->hold) : 0;
+
+	if (flow_spend(r->sb, &ur->flow, held + d->payload.len))
+		return true;
+	flow_over_budget(r->sb, &ur->flow);
+	end_refused(r, ur, d);
 	return false;
 }
 
@@ -159,8 +176,12 @@ void udp_relay_input(struct udp_relay *r, const struct udp_datagram *d)
 	udp_remote_touch(ur);
 	us->spoke_out = true;
 	ur->bytes_out += d->payload.len;
-	if (ur->hold && !held_may_pass(r, ur, sock, d))
+	if (ur->hold && !held_may_pass(r, ur, d))
 		return;
+	if (r->sb->budgets && !within_budget(r, ur, d))
+		return;
+	if (ur->hold)
+		udp_hold_release(ur->hold, sock, &ur->dial, ur->port);
 	static const struct ipaddr any;
 	udp_sock_gather(sock, &ur->dial, ur->port, &any, d);
 }

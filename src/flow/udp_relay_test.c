@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "flow/budget.h"
 #include "flow/relay_kit.h"
 #include "flow/udp_priv.h"
 
@@ -155,6 +156,38 @@ static void denied_is_told_and_opens_nothing(void **state)
 	char buf[4];
 	assert_int_equal(recv(fd, buf, sizeof(buf), MSG_DONTWAIT), -1);
 	close(fd);
+}
+
+/* What does not fit ends the flow, and is told; what does still goes. */
+static void budget_lets_no_more_go(void **state)
+{
+	static const uint8_t lo[4] = {127, 0, 0, 1};
+	struct ipaddr server = ipaddr_v4(lo);
+	uint16_t port;
+	char buf[16];
+	int fd = kit_server("127.0.0.1", SOCK_DGRAM, &port);
+	struct budgets *b = kit.sb.budgets = budgets_new();
+
+	assert_non_null(b);
+	budgets_limit(b, 0, 10);
+	guest_sends(G4, 1000, "127.0.0.1", port, "abcdef", 6);
+	guest_sends(G4, 1001, "127.0.0.1", port, "ghijk", 5);
+	assert_int_equal(kit.n, 1);
+	assert_int_equal(kit.rec[0].what, KIT_ERROR);
+	assert_int_equal(kit.rec[0].error, ICMP_ERR_ADMIN);
+	assert_int_equal(kit.refusals, 1);
+	assert_int_equal(kit.refusal, REASON_BUDGET);
+	assert_int_equal(kit.sb.cnt.udp_dropped, 1);
+	guest_sends(G4, 1000, "127.0.0.1", port, "ghij", 4);
+	assert_int_equal(budget_left(b, NULL, &server), 0);
+	guest_sends(G4, 1000, "127.0.0.1", port, "k", 1);
+	assert_int_equal(kit.refusals, 2);
+	assert_int_equal(recv(fd, buf, sizeof(buf), 0), 6);
+	assert_int_equal(recv(fd, buf, sizeof(buf), 0), 4);
+	assert_int_equal(recv(fd, buf, sizeof(buf), MSG_DONTWAIT), -1);
+	close(fd);
+	kit.sb.budgets = NULL;
+	budgets_free(b);
 }
 
 static void largest_datagrams_pass_both_ways(void **state)
@@ -629,6 +662,7 @@ int main(void)
 		T(gateway_is_loopback_of_the_host),
 		T(mapping_is_endpoint_independent),
 		T(strangers_are_kept_out),
+		T(budget_lets_no_more_go),
 		T(denied_is_told_and_opens_nothing),
 		T(largest_datagrams_pass_both_ways),
 		T(empty_datagrams_pass),

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "flow/budget.h"
 #include "flow/first_flight.h"
 #include "observe/events.h"
 #include "tls/alert.h"
@@ -49,11 +50,20 @@ ssize_t side_in(struct side *s, void *buf, size_t n)
 	return is_guest(s) ? wire_read(&s->x->wire, buf, n) : upsock_in(&s->x->sock, buf, n);
 }
 
+static ssize_t to_upstream(struct conn *x, const void *buf, size_t n)
+{
+	struct sandbox *sb = x->wire.ic->sb;
+
+	if (sb->budgets && x->flow)
+		x->sock.dest = flow_budget(sb, x->flow);
+	return upsock_out(&x->sock, buf, n);
+}
+
 ssize_t side_out(struct side *s, const void *buf, size_t n)
 {
 	if (s->outer)
 		return tls_end_write(s->outer, buf, n);
-	return is_guest(s) ? wire_write(&s->x->wire, buf, n) : upsock_out(&s->x->sock, buf, n);
+	return is_guest(s) ? wire_write(&s->x->wire, buf, n) : to_upstream(s->x, buf, n);
 }
 
 void side_shut(struct side *s)
@@ -129,6 +139,13 @@ void conn_refuse(struct conn *x, enum policy_reason why)
 	x->wire.ic->cnt.refused++;
 	if (x->flow)
 		flow_refuse(x->wire.ic->sb, x->flow, &v);
+	conn_over(x, STREAM_CUT, STREAM_CUT);
+}
+
+static void over_budget(struct conn *x)
+{
+	if (x->flow)
+		flow_over_budget(x->wire.ic->sb, x->flow);
 	conn_over(x, STREAM_CUT, STREAM_CUT);
 }
 
@@ -257,6 +274,8 @@ void conn_run(struct conn *x)
 		run_guest(x);
 	if (x->flow && x->state >= CONN_FIRST && x->state < CONN_OVER && !pump_run(x))
 		wire_due(&x->wire, WIRE_WORK);
+	if (x->sock.spent && x->sock.ends != STREAM_CUT)
+		over_budget(x);
 	upsock_flush(&x->sock);
 	x->running = false;
 	if (x->wire.refused && takes(x)) {

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "flow/budget.h"
 #include "intercept/rig.h"
 
 #define RAW "\x03raw" /* a protocol that is none of HTTP's */
@@ -722,6 +723,39 @@ static void dot_that_is_no_tls_is_reset(void **state)
 
 /* ---- bounds ---- */
 
+/* The upload budget is of what goes over the wire: no byte more, whatever record it cuts. */
+static void no_byte_goes_behind_the_budget(void **state)
+{
+	static uint8_t much[50000];
+	struct budgets *b = r.sb.budgets = budgets_new();
+	size_t got = 0;
+	ssize_t n;
+
+	assert_non_null(b);
+	budgets_limit(b, 1 << 20, 0);
+	open_raw();
+	size_t shaking = (1 << 20) - (size_t)budget_left(b, NULL, NULL);
+	assert_true(shaking > 200 && shaking < 4096);
+	rig_guest_says("\x01 question", 10);
+	assert_server_hears("\x01 question");
+	size_t spent = (1 << 20) - (size_t)budget_left(b, NULL, NULL);
+	assert_true(spent > shaking + 10);
+	budgets_limit(b, spent + 20000, 0);
+	r.server_stalls = true;
+	rig_guest_says(much, sizeof(much));
+	rig_turns(20);
+	while ((n = recv(r.fd, much, sizeof(much), MSG_DONTWAIT)) > 0)
+		got += (size_t)n;
+	assert_int_equal(got, 20000);
+	assert_true(r.reset);
+	assert_int_equal(r.refused, 1);
+	assert_int_equal(r.reason, REASON_BUDGET);
+	assert_int_equal(budget_left(b, NULL, NULL), 0);
+	rig_close();
+	r.sb.budgets = NULL;
+	budgets_free(b);
+}
+
 #define MUCH     (4u << 20)
 #define TOO_MUCH (64u << 20) /* for all buffers on the way */
 
@@ -890,6 +924,7 @@ int main(void)
 		T(questions_over_tls_are_answered),
 		T(resolver_without_a_name_has_its_address),
 		T(dot_that_is_no_tls_is_reset),
+		T(no_byte_goes_behind_the_budget),
 		T(slow_guest_holds_the_server_back),
 		T(slow_server_holds_the_guest_back),
 		T(any_chunks_give_the_same_bytes),

@@ -144,10 +144,12 @@ struct sock {
 	struct intercept *ic;
 	void (*event)(struct sock *k); /* more to read, or room again */
 	bool readable, eof_near, writable;
-	bool broken;  /* a reset, or an error */
-	bool deaf;    /* the far side takes nothing more */
-	bool shut;    /* FIN was sent */
-	uint8_t ends; /* enum stream_end: what follows `out` */
+	bool broken;              /* a reset, or an error */
+	bool deaf;                /* the far side takes nothing more */
+	bool shut;                /* FIN was sent */
+	bool spent;               /* more was to go than the budget lets */
+	struct budget_dest *dest; /* where bytes count (budget.h), also when the flow is over */
+	uint8_t ends;             /* enum stream_end: what follows `out` */
 	struct buf out;
 };
 

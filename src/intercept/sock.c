@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "flow/budget.h"
 #include "flow/tcp_host.h"
 
 static void upsock_event(struct loop_source *src, uint32_t events)
@@ -80,9 +81,16 @@ static void go_deaf(struct sock *k)
 
 ssize_t upsock_out(struct sock *k, const void *buf, size_t n)
 {
+	struct budgets *b = k->ic->sb->budgets;
+	size_t may = n;
+
 	if (k->deaf || k->ends != STREAM_OPEN || k->src.fd < 0)
 		return (ssize_t)n;
-	if (!queue_add(k->ic, &k->out, buf, n))
+	if (b) {
+		may = budget_take(b, k->dest, n);
+		k->spent |= may < n;
+	}
+	if (may && !queue_add(k->ic, &k->out, buf, may))
 		return -ENOMEM;
 	return (ssize_t)n;
 }

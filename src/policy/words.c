@@ -38,6 +38,7 @@ static const char *const reason_names[] = {
 	[REASON_LIMIT_HALF_OPEN] = "limit-half-open",
 	[REASON_LIMIT_UDP] = "limit-udp",
 	[REASON_LIMIT_ICMP] = "limit-icmp",
+	[REASON_BUDGET] = "budget",
 	[REASON_SPOOFED_SOURCE] = "spoofed-source",
 	[REASON_BAD_FRAGMENT] = "bad-fragment",
 	[REASON_POLICY_CHANGED] = "policy-changed",

@@ -2,7 +2,11 @@
 """The row of secrets of the attack table: where a placeholder is tried, where a value shows itself, what is written down."""
 import base64
 import json
+import os
 import re
+import signal
+import subprocess
+import time
 import urllib.parse
 
 import api
@@ -360,17 +364,105 @@ def test_the_log_on_a_terminal_shows_no_control_character(t):
     assert not any(x.startswith("forged") for x in mine), mine
 
 
+def spent(t):
+    """What the budget refused: (protocol, name or address, flow) of each event."""
+    return [(e["proto"], e.get("name", e["dst"]), e.get("flow", 0)) for e in events(t) if e.get("reason") == "budget"]
+
+
 @test(smoke=True)
-def test_a_dead_drop_gets_no_more_than_the_policy_lets_go(t):
-    """There is no budget for uploads: what holds is the list of hosts, whether the bytes are fast or slow."""
-    w = tag(t)
+def test_a_dead_drop_gets_no_more_than_its_budget(t):
+    """Slowly, to hosts that are allowed: in plain TCP, in TLS that weir looks into, in UDP. What is behind the budget does not go, nor do new flows there; others go on."""
+    w, each = tag(t), 20000
     got = guest(t, w, r"""
-        part = W.encode() + b"-drop"
-        def slow(name, n=12):
-            try: s = link(name=name)
+        part = b"x" * 300
+        def slow(s, n=100):
+            try:
+                for i in range(n):
+                    s.sendall(part)
+                    time.sleep(0.01)
+                s.settimeout(5)
+                while s.recv(65536): pass
             except OSError as e: return type(e).__name__
-            return h1(b"POST /" + part + b" HTTP/1.1\r\nHost: " + name.encode() + b"\r\nContent-Length: 600\r\n\r\n", *[part[:50].ljust(50)] * n, gap=0.05, s=s)[:2]
-        out([slow("other.test"), slow("api.test")])
-    """, *KEY, "--allow", "api.test")
-    assert got[0] in ("gaierror", "ConnectionRefusedError", "SSLError", "OSError") and got[1][0] == [200], got
-    assert len(saw(w + "-drop")) == 1, saw(w)
+            return "open"
+        def again(fn):
+            try: return fn().recv(1) and "answer"
+            except OSError as e: return type(e).__name__
+        def plain(first=b""):
+            s = socket.create_connection(("WEB4", 7000), 5)
+            s.sendall(first)
+            return s
+        def drop():
+            s = link(name="api.test")
+            s.sendall(b"POST /" + W.encode() + b" HTTP/1.1\r\nHost: api.test\r\nContent-Length: 60000\r\n\r\n")
+            return s
+        u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        u.connect(("ALT4", 7000))
+        u.settimeout(2)
+        def datagrams(n):
+            sent = 0
+            try:
+                for i in range(n):
+                    u.send(part)
+                    sent += len(u.recv(65536))
+            except OSError as e: return [sent, type(e).__name__]
+            return [sent, "open"]
+        out([slow(plain(b"sink " + W.encode() + b"\n")), again(lambda: plain(b"sink more\n")), slow(drop()), again(drop), datagrams(100), datagrams(1),
+             h1(ask("/" + W + "-other", host=b"other.test"), name="other.test")[0]])
+    """.replace("ALT4", lab.ALT4).replace("WEB4", lab.WEB4), *KEY, *[x for n in ("api.test", "other.test", lab.WEB4, lab.ALT4) for x in ("--allow", n)], "--budget-out-each", str(each), "--events", t.dir + "/ev")
+    cut = ("ConnectionResetError", "BrokenPipeError", "SSLEOFError")
+    assert got[0] in cut and got[1] == "ConnectionResetError", got
+    assert t.seen(w)["bytes"] == each - len("sink %s\n" % w), t.seen(w)
+    assert got[2] in cut and got[3] in ("SSLError", "SSLEOFError", "ConnectionRefusedError", "ConnectionResetError"), got
+    # A little of it is the handshake and the frames of TLS.
+    up = [len(g["data"]) for g in saw(w) if g.get("data", "").startswith("POST")]
+    assert len(up) == 1 and each * 3 // 4 < up[0] < each, up
+    assert got[4] == [each // 300 * 300, "OSError"] and got[5] == [0, "OSError"], got
+    assert got[6] == [200], got
+    told = spent(t)
+    assert {x[1] for x in told} == {lab.WEB4 + ":7000", "api.test", lab.ALT4 + ":7000"}, told
+    flows = [x[2] for x in told]
+    assert len(flows) == len(set(flows)) == 6, told
+
+
+@test(smoke=True)
+def test_a_budget_for_all_is_spent_by_all_and_may_be_raised(t):
+    """Three hosts share it; names are still answered; a reload with a higher one lets as much more go as the difference is."""
+    path = t.dir + "/weir.yaml"
+
+    def write(n):
+        with open(path + ".new", "w") as f:
+            f.write("policy: {default_egress: allow}\nlimits: {budget: {bytes_out: %s}}\n" % n)
+        os.rename(path + ".new", path)
+    write("3k")
+    p = t.spawn_py(r"""
+        def slow(a, token):
+            try:
+                s = socket.create_connection((a, 7000), 5)
+                s.sendall(b"sink " + token + b"\n")
+                for i in range(40):
+                    s.sendall(b"x" * 50)
+                    time.sleep(0.005)
+                s.shutdown(1)
+                return json.loads(s.makefile().readline())["bytes"]
+            except OSError as e: return type(e).__name__
+        names = ["%s", "%s", "%s"]
+        def round(k):
+            return [slow(a, b"%s%%d%%d" %% (i, k)) for i, a in enumerate(names)]
+        first = round(0)
+        print("now", flush=True)
+        name = socket.gethostbyname("api.test")
+        sys.stdin.readline()
+        out([first, name, round(1)])
+    """ % (lab.WEB4, lab.ALT4, lab.WEB6, tag(t)), "--config", path, "--events", t.dir + "/ev", stdin=subprocess.PIPE)
+    p.wait_for("now\n")
+    write("6k")
+    p.p.send_signal(signal.SIGHUP)
+    end = time.monotonic() + 5
+    while not any(e["event"] == "policy" for e in events(t)) and time.monotonic() < end:
+        time.sleep(0.02)
+    p.write(b"\n")
+    p.wait()
+    first, name, second = json.loads(p.out.strip().split("\n")[-1])
+    assert first[0] == 2000 and first[1] in ("ConnectionResetError", "BrokenPipeError") and first[2] == "ConnectionRefusedError", first
+    assert name == lab.API4 and second == [2000] + first[1:], second
+    assert len(spent(t)) == 4, spent(t)
