@@ -298,12 +298,13 @@ static void push(void)
 	struct iovec iov[3];
 	size_t n = r.chunk && r.chunk < r.said.len ? r.chunk : r.said.len;
 	size_t a = n ? (size_t)rand() % n : 0, b = a + (n - a ? (size_t)rand() % (n - a) : 0);
-	uint8_t *p = r.said.mem + r.said.start;
 
 	if (r.end->watches || r.writable)
 		r.blocked = false;
 	r.writable = false;
 	if (n && !r.blocked) {
+		uint8_t *p = r.said.mem + r.said.start;
+
 		iov[0] = (struct iovec){p, a};
 		iov[1] = (struct iovec){p + a, b - a};
 		iov[2] = (struct iovec){p + b, n - b};
