@@ -5,6 +5,11 @@
  * A frame may be a super-segment of up to 64 KiB: then gso_size says into which pieces a link
  * without offload (or the far kernel) has to cut it. The fields are those of the virtio-net header
  * (virtio 1.2, section 5.1.6), in host byte order.
+ *
+ * A frame is one piece of memory, ours, in which nobody else writes. Only what carries a long
+ * payload may have that payload elsewhere, as a tail in memory that the guest shares with us. Then
+ * what was said about headers holds for the head alone: a tail may be handed on, or copied once,
+ * but never looked at, since the guest can change it between two looks.
  */
 #ifndef WEIR_BASE_FRAME_H
 #define WEIR_BASE_FRAME_H
@@ -12,6 +17,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+#include <sys/uio.h>
 
 #define ETH_HLEN        14
 #define FRAME_MAX       (ETH_HLEN + 65535) /* the largest frame either way, without any virtio header */
@@ -48,11 +55,52 @@ struct frame_meta {
 	uint16_t csum_offset; /* ... and the checksum field, counted from csum_start */
 };
 
+/* The rest of a frame, where it lies in the guest's own memory. */
+struct frame_tail {
+	const struct iovec *iov;
+	int n;
+	uint32_t at;   /* bytes of the frame that come before it */
+	uint8_t *room; /* received: behind the head, for those who need the frame in one piece */
+};
+
+/* A frame has fewer ranges of tail than this, and a lending of several frames, too. */
+#define FRAME_TAIL_RANGES 512
+
 struct frame {
 	uint8_t *data; /* the Ethernet header; FRAME_VNET_ROOM writable bytes lie before it where
 			  the frame is outgoing */
-	uint32_t len;
+	uint32_t len;  /* of all of it */
 	struct frame_meta meta;
+	const struct frame_tail *tail; /* NULL: all of it is at data */
 };
+
+/* Bytes at data. */
+static inline uint32_t frame_head(const struct frame *f)
+{
+	return f->tail ? f->tail->at : f->len;
+}
+
+/* Copies the first len bytes of a received frame's tail behind its head. */
+static inline void frame_tail_copy(const struct frame_tail *t, size_t len)
+{
+	uint8_t *to = t->room;
+
+	for (int i = 0; i < t->n && len; i++) {
+		size_t n = t->iov[i].iov_len < len ? t->iov[i].iov_len : len;
+
+		memcpy(to, t->iov[i].iov_base, n);
+		to += n;
+		len -= n;
+	}
+}
+
+/* Makes a received frame one piece. */
+static inline void frame_whole(struct frame *f)
+{
+	if (!f->tail)
+		return;
+	frame_tail_copy(f->tail, f->len - f->tail->at);
+	f->tail = NULL;
+}
 
 #endif

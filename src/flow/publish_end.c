@@ -138,7 +138,7 @@ void publish_end_dial(struct publish_set *set, struct flow_end *inner, int fd,
 		return;
 	}
 	*pe = (struct publish_end){
-		.end = {.ops = &publish_end_ops},
+		.end = {.ops = &publish_end_ops, .direct = inner->direct},
 		.inner = inner,
 		.fd = fd,
 		.set = set,

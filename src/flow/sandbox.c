@@ -79,13 +79,16 @@ static void sandbox_receive(struct sandbox *sb)
 		/* A guest's driver may have started, and said what it takes. */
 		sb->stack.cfg.link_caps = sb->link->caps;
 		for (int i = 0; i < n; i++) {
-			if (sb->pcap)
+			if (sb->pcap) {
+				frame_whole(&frames[i]);
 				pcap_frame(sb->pcap, PCAP_FROM_GUEST, &frames[i]);
+			}
 			stack_input(&sb->stack, &frames[i]);
 		}
 		udp_relay_flush(sb->udp);
 		dns_proxy_flush(sb->dns);
 		stack_burst_end(&sb->stack);
+		link_release(sb->link);
 		if (shared) {
 			uint64_t before = spent;
 
@@ -167,6 +170,15 @@ static int op_tx(void *ctx, struct frame *frames, int n)
 	return took;
 }
 
+static int op_lend(void *ctx, const struct frame *head, uint32_t each, uint32_t total,
+		   const struct frame_tail **ret)
+{
+	struct sandbox *sb = ctx;
+
+	/* A capture shows what was sent, not what the guest has made of it since. */
+	return sb->pcap || sb->link_gone ? 0 : link_lend(sb->link, head, each, total, ret);
+}
+
 static void op_arp(void *ctx, const uint8_t src_mac[6], struct view payload)
 {
 	guestsvc_arp(&((struct sandbox *)ctx)->svc, src_mac, payload);
@@ -241,6 +253,7 @@ static void op_pending(void *ctx)
 
 static const struct stack_ops sandbox_ops = {
 	.tx = op_tx,
+	.lend = op_lend,
 	.arp = op_arp,
 	.ndp = op_ndp,
 	.dhcp = op_dhcp,

@@ -33,7 +33,7 @@
 /* Each of these is a cause to peek. */
 #define HOST_READABLE (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)
 #define SCRATCH       65536
-#define PEEK_IOV_MAX  64
+#define PEEK_IOV_MAX  FRAME_TAIL_RANGES
 #define PUSH_SHORT    512              /* one segment, whatever the path */
 #define PUSH_IOV_MAX  128              /* pieces that a push has at most */
 #define BULK_BYTES    32768            /* what a connection brings before its buffer is looked at */
@@ -393,6 +393,7 @@ static struct tcp_host *host_new(struct sandbox *sb, int fd)
 	if (!h)
 		return NULL;
 	h->end.ops = &host_ops;
+	h->end.direct = true;
 	h->sb = sb;
 	h->fd = fd;
 	h->src = (struct loop_source){.fd = -1, .fn = host_event};

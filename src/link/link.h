@@ -3,7 +3,13 @@
  * A link: one way for frames to reach a sandbox. The stack never knows which one it talks to.
  *
  * Both calls move a burst and never block. What recv gives belongs to the link and is valid until
- * the next recv. What send does not take stays the caller's, who waits until the link is writable.
+ * release or the next recv. What send does not take stays the caller's, who waits until the link is
+ * writable.
+ *
+ * A link that shares memory with its guest may spare long payloads a copy (struct frame_tail). From
+ * the guest: frames with tails, whose memory goes back to the guest with release. To the guest:
+ * lend says where in the guest's memory payload can be put before the frames that it belongs to are
+ * sent.
  */
 #ifndef WEIR_LINK_LINK_H
 #define WEIR_LINK_LINK_H
@@ -25,6 +31,18 @@ struct link_ops {
 	/* Frames taken (a frame that the far side refuses counts as taken and as dropped), -EAGAIN
 	 * when none can be taken now, other -errno when the link is broken. */
 	int (*send)(struct link *l, struct frame *frames, int n);
+	/* The frames of the last recv are no longer looked at. NULL: it is all the same. */
+	void (*release)(struct link *l);
+	/*
+	 * Room for the payload of the next frames: `each` bytes for each of them, the last one's
+	 * may be fewer, `total` bytes in all. They will have headers as long as those of `head`,
+	 * in which the addresses and ports are filled in. How many frames there is room for,
+	 * which may be fewer, with their tails at *ret, whose ranges lie one behind the other.
+	 * Sent next, each with its tail and in this order, they are taken, and not copied; a
+	 * shorter payload makes its frame the last. What is not sent next counts as given back. NULL: never.
+	 */
+	int (*lend)(struct link *l, const struct frame *head, uint32_t each, uint32_t total,
+		    const struct frame_tail **ret);
 	/* Gives unused buffer memory back to the system; called when the sandbox has gone quiet. */
 	void (*trim)(struct link *l);
 	void (*free)(struct link *l);
@@ -56,6 +74,18 @@ static inline int link_recv(struct link *l, struct frame *ret, int max)
 static inline int link_send(struct link *l, struct frame *frames, int n)
 {
 	return l->ops->send(l, frames, n);
+}
+
+static inline void link_release(struct link *l)
+{
+	if (l->ops->release)
+		l->ops->release(l);
+}
+
+static inline int link_lend(struct link *l, const struct frame *head, uint32_t each, uint32_t total,
+			    const struct frame_tail **ret)
+{
+	return l->ops->lend ? l->ops->lend(l, head, each, total, ret) : 0;
 }
 
 static inline uint32_t link_events(struct link *l, uint32_t events)

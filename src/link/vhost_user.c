@@ -105,6 +105,8 @@ static int vhost_recv(struct link *l, struct frame *ret, int max)
 {
 	struct vhost_user *v = vhost_of(l);
 
+	/* Before messages, which may take memory away. */
+	vu_tail_release(&v->dev);
 	if (!v->more || ++v->busy >= BUSY_TURNS) {
 		v->busy = 0;
 		vhost_service(v);
@@ -125,6 +127,17 @@ static int vhost_send(struct link *l, struct frame *frames, int n)
 
 	vhost_count(v);
 	return sent;
+}
+
+static void vhost_release(struct link *l)
+{
+	vu_tail_release(&vhost_of(l)->dev);
+}
+
+static int vhost_lend(struct link *l, const struct frame *head, uint32_t each, uint32_t total,
+		      const struct frame_tail **ret)
+{
+	return vu_tail_lend(&vhost_of(l)->dev, head, each, total, ret);
 }
 
 static uint32_t vhost_events(struct link *l, uint32_t events)
@@ -154,6 +167,7 @@ static void vhost_free(struct link *l)
 {
 	struct vhost_user *v = vhost_of(l);
 
+	vu_tail_release(&v->dev);
 	vu_chan_close(&v->chan);
 	vu_dev_done(&v->dev);
 	sock_done(&v->sock);
@@ -164,6 +178,8 @@ static const struct link_ops vhost_ops = {
 	.name = "vhost-user",
 	.recv = vhost_recv,
 	.send = vhost_send,
+	.release = vhost_release,
+	.lend = vhost_lend,
 	.trim = vhost_trim,
 	.free = vhost_free,
 	.events = vhost_events,

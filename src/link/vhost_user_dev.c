@@ -615,7 +615,7 @@ uint32_t vu_dev_caps(const struct vu_dev *d)
 
 int vu_dev_init(struct vu_dev *d, const char *name, struct error *err)
 {
-	memset(d, 0, sizeof(*d));
+	memset(d, 0, offsetof(struct vu_dev, ranges));
 	d->epoll_fd = -1;
 	d->name = name;
 	d->mtu = 1500;

@@ -37,6 +37,7 @@
 #include "link/vhost_user_chan.h"
 #include "link/vhost_user_mem.h"
 #include "link/virtq.h"
+#include "link/vnet.h"
 
 /* Pairs of rings: a guest with more CPUs shares them. */
 #define VU_PAIRS_MAX 8
@@ -47,6 +48,18 @@
 #define VU_FRAME_CHAINS 80
 /* Most pieces of memory that the buffers of one frame may have. */
 #define VU_FRAME_RANGES (2 * VIRTQ_SIZE_MAX)
+
+/* A frame from the guest that is at least so long may leave its payload where it is: below it the
+ * copy costs no more than what else there is to do. */
+#define VU_TAIL_MIN 4096u
+/* Bytes of such a frame that are copied before it is known what it is: Ethernet, IP and TCP headers
+ * as long as they can be. */
+#define VU_TAIL_HEAD 134u
+/* Buffers of the guest's that are kept until a burst is over; then the burst ends. */
+#define VU_KEPT_MAX    64
+#define VU_KEPT_RANGES 256
+/* Frames that a lending is for. */
+#define VU_LENT_MAX 4
 
 /* In the device's epoll instance, kicks are known by this and the ring's number. */
 #define VU_KICK_TAG 0x100u
@@ -62,6 +75,19 @@ struct vu_ring {
 	bool primed;       /* for the guest: there has been a buffer */
 	bool discard;      /* disabled while it ran: frames of the guest are taken and lost */
 	uint8_t *inflight; /* this ring's part of the area, or NULL */
+};
+
+/* A buffer of the guest's that goes back to it when the burst is over. */
+struct vu_kept {
+	struct vu_ring *ring;
+	struct virtq_chain chain;
+};
+
+/* Buffers of the guest's for one frame to it. */
+struct vu_lent {
+	int chain, chains; /* in vu_dev.chains */
+	int range, ranges; /* in vu_dev.ranges */
+	uint32_t payload;  /* bytes that there is room for */
 };
 
 struct vu_dev {
@@ -82,9 +108,26 @@ struct vu_dev {
 	uint8_t *arena; /* received frames, VU_ARENA bytes, mapped on demand */
 	unsigned pairs; /* that the driver wants to use; 0: it did not say */
 	unsigned turn;  /* ring pair that is looked at first */
-	struct iovec ranges[VU_FRAME_RANGES];
-	struct virtq_chain chains[VU_FRAME_CHAINS];
 	uint64_t rx_dropped, tx_dropped; /* since they were last asked for */
+
+	/* vhost_user_tail.c: buffers kept, tails and ranges in them (> 0: buffers are kept) ... */
+	int kept_n, tails_n, kept_ranges;
+	/* ... and frames lent for, and sent of them */
+	int lent_n, lent_sent;
+	struct vu_ring *lent_ring;
+
+	/* From here on, memory that is never touched where it is not needed. */
+	struct iovec ranges[VU_FRAME_RANGES + FRAME_TAIL_RANGES];
+	struct virtq_chain chains[VU_LENT_MAX * VU_FRAME_CHAINS];
+
+	/* vhost_user_tail.c: from the guest ... */
+	struct vu_kept kept[VU_KEPT_MAX];
+	struct frame_tail tails[VU_KEPT_MAX];
+	struct iovec kept_iov[VU_KEPT_RANGES];
+	/* ... and to it */
+	struct vu_lent lent[VU_LENT_MAX];
+	struct frame_tail lent_tail[VU_LENT_MAX];
+	struct iovec lent_iov[FRAME_TAIL_RANGES];
 };
 
 /* 0, or -1 and err. */
@@ -121,7 +164,39 @@ void vu_net_trim(struct vu_dev *d);
 int vu_net_init(struct vu_dev *d, struct error *err);
 void vu_net_done(struct vu_dev *d);
 
+/* ---- payload in its place (vhost_user_tail.c) ---- */
+
+/* As link_release() and link_lend(). */
+void vu_tail_release(struct vu_dev *d);
+int vu_tail_lend(struct vu_dev *d, const struct frame *head, uint32_t each, uint32_t total,
+		 const struct frame_tail **ret);
+/*
+ * Leaves the payload of a frame where it is, in the chain c at d->ranges: f->tail is set. Its first
+ * VU_TAIL_HEAD bytes are at f->data. False where it has to be copied.
+ */
+bool vu_tail_keep(struct vu_dev *d, const struct virtq_chain *c, const uint8_t *hdr,
+		  unsigned hdr_len, struct frame *f);
+/* Sends the next frame that was lent for; its ring, or NULL where f is not that one. */
+struct vu_ring *vu_tail_send(struct vu_dev *d, const struct frame *f);
+
 /* ---- between the files of the device ---- */
+
+/* The ring that carries a frame to the guest, or NULL. */
+struct vu_ring *vu_ring_for(struct vu_dev *d, const struct frame *f);
+/*
+ * Takes buffers that hold `need` bytes: how many, at most VU_FRAME_CHAINS, with their ranges, at
+ * most VU_FRAME_RANGES, at iov; 0 where there are not enough now; -1 where there never will be; -2
+ * after a fault.
+ *
+ * A driver that has put three quarters of its ring's descriptors out has no more to add, and
+ * would let us wait for ever.
+ */
+int vu_ring_gather(struct vu_dev *d, struct vu_ring *r, size_t need, struct virtq_chain *chains,
+		   struct iovec *iov, int *ret_ranges);
+/* The virtio-net header of a frame that takes n buffers; its length. */
+unsigned vu_ring_header(struct vu_dev *d, uint8_t hdr[VNET_HLEN], const struct frame *f, int n);
+/* Stops the device for what is wrong with a ring. */
+void vu_ring_fault(struct vu_dev *d, struct vu_ring *r);
 
 /* Shows what was put into a ring, and tells the driver where it wants that. */
 void vu_ring_flush(struct vu_dev *d, struct vu_ring *r);

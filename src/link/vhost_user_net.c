@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "link/link.h"
+#include "link/vhost_user_cursor.h"
 #include "link/vnet.h"
 
 /* A frame begins 18 bytes behind a cache line's start, so that its IP header is aligned. */
@@ -51,55 +52,6 @@ void vu_net_trim(struct vu_dev *d)
 	madvise(d->arena, ARENA_LEN, MADV_DONTNEED);
 }
 
-/* ---- pieces of memory ---- */
-
-/* A place in a list of ranges, from which bytes are read or to which they are written. */
-struct cursor {
-	const struct iovec *v;
-	int n;
-	size_t off; /* in the first of them */
-};
-
-/* Copies up to len bytes out; how many there were. */
-static size_t cursor_read(struct cursor *c, uint8_t *to, size_t len)
-{
-	size_t done = 0;
-
-	while (done < len && c->n) {
-		size_t here = c->v->iov_len - c->off;
-		size_t n = here < len - done ? here : len - done;
-
-		memcpy(to + done, (uint8_t *)c->v->iov_base + c->off, n);
-		done += n;
-		c->off += n;
-		if (c->off == c->v->iov_len) {
-			c->v++;
-			c->n--;
-			c->off = 0;
-		}
-	}
-	return done;
-}
-
-static void cursor_write(struct cursor *c, const uint8_t *from, size_t len)
-{
-	size_t done = 0;
-
-	while (done < len && c->n) {
-		size_t here = c->v->iov_len - c->off;
-		size_t n = here < len - done ? here : len - done;
-
-		memcpy((uint8_t *)c->v->iov_base + c->off, from + done, n);
-		done += n;
-		c->off += n;
-		if (c->off == c->v->iov_len) {
-			c->v++;
-			c->n--;
-			c->off = 0;
-		}
-	}
-}
-
 /* ---- rings ---- */
 
 void vu_ring_flush(struct vu_dev *d, struct vu_ring *r)
@@ -114,7 +66,7 @@ void vu_ring_flush(struct vu_dev *d, struct vu_ring *r)
 		log_line_limited(&d->log, LOG_WARNING, "%s: the guest cannot be notified", d->name);
 }
 
-static void ring_fault(struct vu_dev *d, struct vu_ring *r)
+void vu_ring_fault(struct vu_dev *d, struct vu_ring *r)
 {
 	vu_dev_stop(d, (int)(r - d->rings), r->q.fault);
 }
@@ -136,19 +88,22 @@ static bool memory_lost(struct vu_dev *d)
 
 /* ---- from the guest ---- */
 
-/* A chain's bytes as a frame in the arena. False where they are none. */
+/* A chain's bytes as a frame in the arena, but for a long payload. False where they are none. */
 static bool frame_read(struct vu_dev *d, const struct virtq_chain *c, unsigned hdr_len,
 		       size_t *used, struct frame *ret)
 {
-	struct cursor cur = {d->ranges, c->n, 0};
+	struct vu_cursor cur = {d->ranges, c->n, 0};
 	uint8_t hdr[VNET_HLEN];
 
 	if (c->len < hdr_len + ETH_HLEN || c->len - hdr_len > FRAME_MAX)
 		return false;
-	cursor_read(&cur, hdr, hdr_len);
+	vu_cursor_read(&cur, hdr, hdr_len);
 	*ret = (struct frame){.data = d->arena + *used + ARENA_LEAD,
 			      .len = (uint32_t)(c->len - hdr_len)};
-	cursor_read(&cur, ret->data, ret->len);
+	uint32_t head = ret->len < VU_TAIL_MIN ? ret->len : VU_TAIL_HEAD;
+	vu_cursor_read(&cur, ret->data, head);
+	if (head < ret->len && !vu_tail_keep(d, c, hdr, hdr_len, ret))
+		vu_cursor_read(&cur, ret->data + head, ret->len - head);
 	if (!vnet_parse(hdr, ret))
 		return false;
 	*used = (*used + ARENA_LEAD + ret->len + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
@@ -163,7 +118,7 @@ static int ring_recv(struct vu_dev *d, struct vu_ring *r, struct frame *ret, int
 	int n = 0, tries = 0;
 
 	*ret_empty = false;
-	for (; tries < max && *used < ARENA_BURST; tries++) {
+	for (; tries < max && *used < ARENA_BURST && d->kept_n < VU_KEPT_MAX; tries++) {
 		struct virtq_chain c;
 		int got = virtq_take(&r->q, VIRTQ_READ, &c, d->ranges, VU_FRAME_RANGES);
 
@@ -172,7 +127,7 @@ static int ring_recv(struct vu_dev *d, struct vu_ring *r, struct frame *ret, int
 		if (got <= 0) {
 			*ret_empty = true;
 			if (got < 0)
-				ring_fault(d, r);
+				vu_ring_fault(d, r);
 			break;
 		}
 		virtq_quiet(&r->q);
@@ -180,7 +135,11 @@ static int ring_recv(struct vu_dev *d, struct vu_ring *r, struct frame *ret, int
 			n++;
 		else
 			d->rx_dropped++;
-		virtq_put(&r->q, &c, 0);
+		/* In order: behind one that is kept all are. */
+		if (d->kept_ranges)
+			d->kept[d->kept_n++] = (struct vu_kept){r, c};
+		else
+			virtq_put(&r->q, &c, 0);
 	}
 	if (tries)
 		vu_ring_flush(d, r);
@@ -199,6 +158,7 @@ int vu_net_recv(struct vu_dev *d, struct frame *ret, int max, bool *ret_more)
 	size_t used = 0;
 	int n = 0;
 
+	vu_tail_release(d);
 	*ret_more = false;
 	/* One sandbox has one share of a turn, however many queues its guest has; they take turns
 	 * in being first. */
@@ -220,7 +180,11 @@ int vu_net_recv(struct vu_dev *d, struct frame *ret, int max, bool *ret_more)
 		n += got;
 		*ret_more |= !empty;
 	}
-	return memory_lost(d) ? 0 : n;
+	if (memory_lost(d))
+		n = 0;
+	if (n == 0)
+		vu_tail_release(d);
+	return n;
 }
 
 /* ---- to the guest ---- */
@@ -237,7 +201,7 @@ static bool ring_used(struct vu_dev *d, struct vu_ring *r)
 }
 
 /* The ring that carries a frame: one flow, one ring. Ours are IP frames without options. */
-static struct vu_ring *ring_for(struct vu_dev *d, const struct frame *f)
+struct vu_ring *vu_ring_for(struct vu_dev *d, const struct frame *f)
 {
 	struct vu_ring *live[VU_PAIRS_MAX];
 	unsigned n = 0, pairs = pairs_of(d);
@@ -264,23 +228,16 @@ static struct vu_ring *ring_for(struct vu_dev *d, const struct frame *f)
 	return live[(h >> 16) % n];
 }
 
-/*
- * Buffers that hold `need` bytes: how many, with their ranges in d->ranges; 0 where there are not
- * enough now; -1 where there never will be; -2 after a fault.
- *
- * A driver that has put three quarters of its ring's descriptors out has no more to add, and
- * would let us wait for ever.
- */
-static int gather(struct vu_dev *d, struct vu_ring *r, size_t need, int *ret_ranges)
+int vu_ring_gather(struct vu_dev *d, struct vu_ring *r, size_t need, struct virtq_chain *chains,
+		   struct iovec *iov, int *ret_ranges)
 {
 	int max = d->features & VIRTIO_NET_MRG_RXBUF ? VU_FRAME_CHAINS : 1;
 	size_t have = 0;
 	int ranges = 0;
 
 	for (int n = 0; n < max;) {
-		struct virtq_chain *c = &d->chains[n];
-		int got = virtq_take(&r->q, VIRTQ_WRITE, c, d->ranges + ranges,
-				     VU_FRAME_RANGES - ranges);
+		struct virtq_chain *c = &chains[n];
+		int got = virtq_take(&r->q, VIRTQ_WRITE, c, iov + ranges, VU_FRAME_RANGES - ranges);
 
 		if (got < 0)
 			return -2;
@@ -297,6 +254,17 @@ static int gather(struct vu_dev *d, struct vu_ring *r, size_t need, int *ret_ran
 	return -1;
 }
 
+unsigned vu_ring_header(struct vu_dev *d, uint8_t hdr[VNET_HLEN], const struct frame *f, int n)
+{
+	const uint16_t buffers = (uint16_t)n;
+	unsigned hdr_len = vu_dev_hdr_len(d);
+
+	vnet_put(hdr, hdr_len, f);
+	if (hdr_len == VNET_HLEN)
+		memcpy(hdr + AT_NUM_BUFFERS, &buffers, sizeof(buffers));
+	return hdr_len;
+}
+
 enum sent {
 	SENT,
 	SENT_NOT, /* no room now */
@@ -306,13 +274,12 @@ enum sent {
 
 static enum sent frame_write(struct vu_dev *d, struct vu_ring *r, const struct frame *f)
 {
-	unsigned hdr_len = vu_dev_hdr_len(d);
 	struct virtq_mark before = virtq_mark(&r->q);
-	size_t left = hdr_len + f->len;
+	size_t left = vu_dev_hdr_len(d) + f->len;
 	uint8_t hdr[VNET_HLEN];
 	int ranges = 0;
 
-	int n = gather(d, r, left, &ranges);
+	int n = vu_ring_gather(d, r, left, d->chains, d->ranges, &ranges);
 	if (n == -2)
 		return SENT_FAULT;
 	if (n <= 0) {
@@ -322,14 +289,9 @@ static enum sent frame_write(struct vu_dev *d, struct vu_ring *r, const struct f
 		return n < 0 ? SENT_DROPPED : SENT_NOT;
 	}
 	virtq_quiet(&r->q);
-	vnet_put(hdr, hdr_len, f);
-	if (hdr_len == VNET_HLEN) {
-		const uint16_t buffers = (uint16_t)n;
-		memcpy(hdr + AT_NUM_BUFFERS, &buffers, sizeof(buffers));
-	}
-	struct cursor cur = {d->ranges, ranges, 0};
-	cursor_write(&cur, hdr, hdr_len);
-	cursor_write(&cur, f->data, f->len);
+	struct vu_cursor cur = {d->ranges, ranges, 0};
+	vu_cursor_write(&cur, hdr, vu_ring_header(d, hdr, f, n));
+	vu_cursor_write(&cur, f->data, f->len);
 	for (int i = 0; i < n; i++) {
 		size_t here = d->chains[i].len < left ? (size_t)d->chains[i].len : left;
 
@@ -352,6 +314,18 @@ static bool frame_allowed(uint32_t caps, const struct frame *f)
 	return (caps & need) == need;
 }
 
+static enum sent frame_send(struct vu_dev *d, uint32_t caps, const struct frame *f,
+			    struct vu_ring **ret_ring)
+{
+	if (!frame_allowed(caps, f))
+		return SENT_DROPPED;
+	if (f->tail)
+		return (*ret_ring = vu_tail_send(d, f)) ? SENT : SENT_DROPPED;
+	d->lent_n = 0;
+	*ret_ring = vu_ring_for(d, f);
+	return *ret_ring ? frame_write(d, *ret_ring, f) : SENT_DROPPED;
+}
+
 int vu_net_send(struct vu_dev *d, struct frame *frames, int n)
 {
 	uint32_t caps = vu_dev_caps(d);
@@ -359,10 +333,8 @@ int vu_net_send(struct vu_dev *d, struct frame *frames, int n)
 	int i;
 
 	for (i = 0; i < n; i++) {
-		struct vu_ring *r = ring_for(d, &frames[i]);
-		enum sent how = !r || !frame_allowed(caps, &frames[i])
-					? SENT_DROPPED
-					: frame_write(d, r, &frames[i]);
+		struct vu_ring *r = NULL;
+		enum sent how = frame_send(d, caps, &frames[i], &r);
 
 		if (how == SENT_NOT)
 			break;
@@ -372,7 +344,7 @@ int vu_net_send(struct vu_dev *d, struct frame *frames, int n)
 		}
 		d->tx_dropped++;
 		if (how == SENT_FAULT)
-			ring_fault(d, r);
+			vu_ring_fault(d, r);
 	}
 	for (unsigned k = 0; k < 2 * VU_PAIRS_MAX; k += 2)
 		if (touched & 1u << k)

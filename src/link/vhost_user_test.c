@@ -45,6 +45,8 @@ static void pump(void *ctx)
 		struct frame *to = &p->got[p->got_n++];
 		*to = f[i];
 		to->data = p->room + p->used;
+		frame_whole(&f[i]);
+		to->tail = NULL;
 		memcpy(to->data, f[i].data, f[i].len);
 		p->used += f[i].len;
 	}

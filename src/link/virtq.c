@@ -130,6 +130,14 @@ int virtq_take(struct virtq *q, enum virtq_dir dir, struct virtq_chain *ret, str
 			 : virtq_split_take(q, dir, ret, iov, max);
 }
 
+void virtq_pass(struct virtq *q, const struct virtq_chain *c)
+{
+	if (q->packed)
+		virtq_packed_pass(q, c);
+	else
+		q->next.at++;
+}
+
 void virtq_put(struct virtq *q, const struct virtq_chain *c, uint32_t written)
 {
 	if (q->packed)

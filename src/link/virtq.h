@@ -122,6 +122,9 @@ static inline void virtq_back(struct virtq *q, struct virtq_mark m)
 	q->next = m;
 }
 
+/* Takes a buffer once more behind which taking has gone back: it is used as it was read then. */
+void virtq_pass(struct virtq *q, const struct virtq_chain *c);
+
 /* Gives the buffer back with so many bytes written into it; seen after virtq_publish(). */
 void virtq_put(struct virtq *q, const struct virtq_chain *c, uint32_t written);
 /* Shows what was put. True where the driver is to be notified. */
@@ -162,6 +165,7 @@ const uint8_t *virtq_indirect(struct virtq *q, const struct virtq_desc *d, uint3
 
 int virtq_split_take(struct virtq *q, enum virtq_dir dir, struct virtq_chain *ret,
 		     struct iovec *iov, int max);
+void virtq_packed_pass(struct virtq *q, const struct virtq_chain *c);
 void virtq_split_put(struct virtq *q, const struct virtq_chain *c, uint32_t written);
 bool virtq_split_publish(struct virtq *q);
 bool virtq_split_wait(struct virtq *q, struct virtq_mark from);

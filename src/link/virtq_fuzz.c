@@ -99,6 +99,64 @@ static bool start(unsigned i, uint16_t ring_size, uint64_t at, bool with_base)
 	return true;
 }
 
+/* What is at data, and what is not, is there to be read; and so is all of it in one piece. */
+static uint32_t read_frame(struct frame *f)
+{
+	uint32_t sum = 0;
+
+	if (f->len < ETH_HLEN || f->len > FRAME_MAX || frame_head(f) > f->len)
+		abort();
+	for (uint32_t j = 0; j < frame_head(f); j++)
+		sum += f->data[j];
+	if (!f->tail)
+		return sum;
+	size_t len = 0;
+	for (int i = 0; i < f->tail->n; i++) {
+		const struct iovec *v = &f->tail->iov[i];
+		for (size_t j = 0; j < v->iov_len; j++)
+			sum += ((uint8_t *)v->iov_base)[j];
+		len += v->iov_len;
+	}
+	if (len != f->len - f->tail->at || f->meta.gso == FRAME_GSO_UDP_L4)
+		abort();
+	frame_whole(f);
+	for (uint32_t j = 0; j < f->len; j++)
+		sum += f->data[j];
+	return sum;
+}
+
+/* Frames into what is lent; the guest may change its descriptors before they are sent. */
+static void lend_and_send(uint32_t seed)
+{
+	static uint8_t heads[VU_LENT_MAX][FRAME_VNET_ROOM + 66];
+	struct frame f[VU_LENT_MAX] = {{.data = heads[0] + FRAME_VNET_ROOM, .len = 66}};
+	const struct frame_tail *tails;
+	uint32_t each = 1 + seed % 5000, ranges = 0;
+	int n = vu_tail_lend(&dev, &f[0], each, each * (1 + seed / 7 % 4), &tails);
+
+	if (n < 0 || n > VU_LENT_MAX || (n && dev.stopped))
+		abort();
+	for (int i = 0; i < n; i++) {
+		size_t len = 0;
+
+		if (tails[i].iov != tails[0].iov + ranges || tails[i].at != 66)
+			abort();
+		for (int k = 0; k < tails[i].n; k++, ranges++) {
+			memset(tails[i].iov[k].iov_base, (int)seed, tails[i].iov[k].iov_len);
+			len += tails[i].iov[k].iov_len;
+		}
+		if (!len || len > each)
+			abort();
+		f[i] = (struct frame){.data = heads[i] + FRAME_VNET_ROOM,
+				      .len = 66 + (uint32_t)(i + 1 < n ? len : 1 + seed % len),
+				      .tail = &tails[i]};
+	}
+	if (seed & 64)
+		memset(mem + AT_RX, (int)seed, 256);
+	if (n && vu_net_send(&dev, f, n) != n)
+		abort();
+}
+
 static void turn(uint32_t seed)
 {
 	static uint8_t bytes[FRAME_VNET_ROOM + FRAME_MAX];
@@ -107,12 +165,11 @@ static void turn(uint32_t seed)
 	bool more;
 
 	int n = vu_net_recv(&dev, in, LINK_BURST, &more);
-	for (int i = 0; i < n; i++) {
-		if (in[i].len < ETH_HLEN || in[i].len > FRAME_MAX)
-			abort();
-		for (uint32_t j = 0; j < in[i].len; j++)
-			sum = sum + in[i].data[j];
-	}
+	for (int i = 0; i < n; i++)
+		sum = sum + read_frame(&in[i]);
+	lend_and_send(seed);
+	if (seed & 32)
+		vu_tail_release(&dev);
 	for (int i = 0; i < 3; i++)
 		out[i] = (struct frame){.data = bytes + FRAME_VNET_ROOM,
 					.len = i == 2 ? 1 + seed % FRAME_MAX : 60 + seed % 1454};
@@ -140,6 +197,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				: 0) |
 		       (with & WITH_VERSION_1 ? VIRTIO_VERSION_1 : 0);
 	dev.stopped = false;
+	dev.kept_n = dev.tails_n = dev.kept_ranges = dev.lent_n = 0;
 	dev.dry = -1;
 	data += 2;
 	size -= 2;

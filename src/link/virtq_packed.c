@@ -108,6 +108,11 @@ int virtq_packed_take(struct virtq *q, enum virtq_dir dir, struct virtq_chain *r
 	}
 }
 
+void virtq_packed_pass(struct virtq *q, const struct virtq_chain *c)
+{
+	mark_advance(q, &q->next, c->slots);
+}
+
 void virtq_packed_put(struct virtq *q, const struct virtq_chain *c, uint32_t written)
 {
 	uint8_t *p = slot_of(q, q->done.at);

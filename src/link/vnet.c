@@ -9,6 +9,9 @@
 #define VNET_F_DATA_VALID 2
 #define VNET_GSO_ECN      0x80
 
+#define TCP_HLEN_MIN 20
+#define TCP_CSUM_AT  16
+
 /* Where the fields lie. */
 enum {
 	AT_FLAGS = 0,
@@ -84,6 +87,17 @@ bool vnet_parse(const uint8_t hdr[VNET_HLEN_SHORT], struct frame *f)
 	m->ecn = hdr[AT_GSO_TYPE] & VNET_GSO_ECN;
 	m->gso_size = get_native16(hdr + AT_GSO_SIZE);
 	return m->gso_size != 0 && gso_hdr_len(f, &m->hdr_len);
+}
+
+uint32_t vnet_tcp_payload(const uint8_t hdr[VNET_HLEN_SHORT], const uint8_t *head, uint32_t len)
+{
+	uint32_t l4 = get_native16(hdr + AT_CSUM_START);
+
+	if (!(hdr[AT_FLAGS] & VNET_F_NEEDS_CSUM) || l4 < ETH_HLEN ||
+	    get_native16(hdr + AT_CSUM_OFFSET) != TCP_CSUM_AT || l4 + TCP_HLEN_MIN > len)
+		return 0;
+	uint32_t at = l4 + (head[l4 + 12] >> 4) * 4u;
+	return at >= l4 + TCP_HLEN_MIN && at <= len ? at : 0;
 }
 
 void vnet_put(uint8_t *hdr, unsigned hdr_len, const struct frame *f)

@@ -24,6 +24,12 @@
  */
 bool vnet_parse(const uint8_t hdr[VNET_HLEN_SHORT], struct frame *f);
 
+/*
+ * Where the payload of a TCP segment begins whose checksum is unfinished, as the header and the
+ * frame's first len bytes say; 0 where it is no such segment, or not in them.
+ */
+uint32_t vnet_tcp_payload(const uint8_t hdr[VNET_HLEN_SHORT], const uint8_t *head, uint32_t len);
+
 /* Writes the header of f to hdr_len bytes at `hdr`. */
 void vnet_put(uint8_t *hdr, unsigned hdr_len, const struct frame *f);
 

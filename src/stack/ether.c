@@ -40,7 +40,7 @@ static enum drop_reason ether_check(struct stack *s, const uint8_t dst[6], const
 
 void stack_input(struct stack *s, const struct frame *f)
 {
-	struct view v = view_make(f->data, f->len);
+	struct view v = view_make(f->data, frame_head(f));
 	uint8_t dst[6], src[6];
 	uint16_t type;
 	enum drop_reason why;

@@ -54,6 +54,10 @@ struct flow_end {
 	 * that waits again whenever there is more, and the guest may fill the whole window
 	 * meanwhile. */
 	bool watches;
+	/* Set by the end: it hands bytes on without a look at them, each once, so that push() and
+	 * peek() may be given memory of the guest's own, which the guest can change at any moment.
+	 * Others get what nobody else writes to. */
+	bool direct;
 	/* Set by whoever stands between this end and the stack, of one in this process: what it
 	 * would call up it tells by this, and `conn` is NULL. failed: nothing more will come of it.
 	 */

@@ -31,8 +31,9 @@ enum record_bits {
 	RECORD_FIX = 4,  /* right checksums */
 	RECORD_SUM_VALID = 8,
 	RECORD_SUM_PARTIAL = 16,
-	RECORD_HOLD = 32, /* the burst goes on */
-	RECORD_ACK = 64,  /* a TCP segment's ACK number counts from the last ISN that came out */
+	RECORD_HOLD = 32,  /* the burst goes on */
+	RECORD_ACK = 64,   /* a TCP segment's ACK number counts from the last ISN that came out */
+	RECORD_TAIL = 128, /* what is behind the longest headers lies in the guest's memory */
 };
 
 enum record_kind {
@@ -43,6 +44,7 @@ enum record_kind {
 };
 
 #define BURST_MAX 64
+#define TAIL_AT   134 /* Ethernet, IP and TCP headers as long as they can be */
 #define ECHO_SIZE 8192
 #define HELD_MAX  16
 
@@ -64,6 +66,8 @@ struct fuzz {
 	struct tcp_conn *held[HELD_MAX]; /* dialling */
 	unsigned held_n;
 	uint8_t *burst[BURST_MAX];
+	struct frame_tail tail[BURST_MAX];
+	struct iovec tail_iov[BURST_MAX];
 	unsigned burst_n;
 	unsigned link_takes; /* frames until it blocks; 0: no end */
 	uint32_t iss;        /* of the last SYN that came out */
@@ -272,6 +276,7 @@ static void accept_conn(struct fuzz *z, struct tcp_conn *c)
 	struct echo *o = calloc(1, sizeof(*o));
 
 	o->e.ops = &echo_ops;
+	o->e.direct = true;
 	list_add_tail(&z->echoes, &o->all);
 	tcp_conn_accept(&z->stack, c, &o->e);
 }
@@ -448,10 +453,25 @@ static void fix_checksums(uint8_t *b, size_t len)
 static void burst_end(struct fuzz *z)
 {
 	stack_burst_end(&z->stack);
-	for (unsigned i = 0; i < z->burst_n; i++)
+	for (unsigned i = 0; i < z->burst_n; i++) {
 		free(z->burst[i]);
+		free(z->tail_iov[i].iov_base);
+	}
 	z->burst_n = 0;
 	serve_ends(z);
+}
+
+/* Moves the end of a frame to memory of its own. */
+static void leave_tail(struct fuzz *z, struct frame *f)
+{
+	struct iovec *iov = &z->tail_iov[z->burst_n];
+
+	*iov = (struct iovec){malloc(f->len - TAIL_AT), f->len - TAIL_AT};
+	memcpy(iov->iov_base, f->data + TAIL_AT, iov->iov_len);
+	memset(f->data + TAIL_AT, 0xee, iov->iov_len);
+	z->tail[z->burst_n] =
+		(struct frame_tail){.iov = iov, .n = 1, .at = TAIL_AT, .room = f->data + TAIL_AT};
+	f->tail = &z->tail[z->burst_n];
 }
 
 static void send_frame(struct fuzz *z, struct view v, uint8_t flags)
@@ -466,12 +486,15 @@ static void send_frame(struct fuzz *z, struct view v, uint8_t flags)
 	f.data = malloc(v.len ? v.len : 1);
 	f.len = (uint32_t)v.len;
 	memcpy(f.data, v.p, v.len);
-	z->burst[z->burst_n++] = f.data;
 	tcp = find_tcp(f.data, f.len);
 	if (tcp && flags & RECORD_ACK)
 		put_be32(tcp + 8, get_be32(tcp + 8) + z->iss);
 	if (flags & RECORD_FIX)
 		fix_checksums(f.data, f.len);
+	z->tail_iov[z->burst_n].iov_base = NULL;
+	if (flags & RECORD_TAIL && f.len > TAIL_AT)
+		leave_tail(z, &f);
+	z->burst[z->burst_n++] = f.data;
 	stack_input(&z->stack, &f);
 	if (z->burst_n == BURST_MAX || !(flags & RECORD_HOLD))
 		burst_end(z);

@@ -202,9 +202,35 @@ static enum drop_reason options4_check(struct view opts)
 	return DROP_NONE;
 }
 
+/*
+ * The packet is `total` bytes long, of which v holds the first ones and the frame's tail the rest.
+ * Only TCP segments may stay in two pieces: the others become one, in v. False where there are too
+ * few.
+ */
+static bool packet_pieces(struct view *v, const struct frame *f, struct packet *p, size_t total,
+			  bool may_stay)
+{
+	size_t tail = f->tail ? f->len - f->tail->at : 0;
+
+	if (total > v->len + tail)
+		return false;
+	if (total <= v->len) {
+		v->len = total;
+		return true;
+	}
+	if (may_stay && f->meta.needs_csum) {
+		p->beyond = (uint32_t)(total - v->len);
+		p->tail = f->tail;
+	} else {
+		frame_tail_copy(f->tail, total - v->len);
+		v->len = total;
+	}
+	return true;
+}
+
 /* Fills *p from an IPv4 header; l3 is trimmed to the packet's own length. */
-static enum drop_reason header4_parse(struct view v, struct packet *p, uint16_t *ret_off,
-				      uint16_t *ret_id)
+static enum drop_reason header4_parse(struct view v, const struct frame *f, struct packet *p,
+				      uint16_t *ret_off, uint16_t *ret_id)
 {
 	struct view hdr = {0}, opts;
 	size_t ihl, total;
@@ -215,16 +241,17 @@ static enum drop_reason header4_parse(struct view v, struct packet *p, uint16_t 
 	total = get_be16(v.p + 2);
 	if (v.p[0] >> 4 != 4 || ihl < IP4_HLEN_MIN || total < ihl)
 		return DROP_BAD_HEADER;
-	if (total > v.len)
+	*ret_off = get_be16(v.p + 6);
+	if (!packet_pieces(&v, f, p, total,
+			   v.p[9] == IPPROTO_TCP_ && !(*ret_off & (IP4_MF | IP4_OFF_MASK))))
 		return DROP_TRUNCATED;
-	p->l3 = view_make(v.p, total);
-	p->l4 = p->l3;
-	view_take(&p->l4, ihl, &hdr);
+	p->l3 = p->l4 = v;
+	if (!view_take(&p->l4, ihl, &hdr))
+		return DROP_TRUNCATED;
 	if (csum_fold(csum_add(0, hdr.p, ihl)) != 0xffff)
 		return DROP_BAD_CHECKSUM;
 	p->tos = hdr.p[1];
 	*ret_id = get_be16(hdr.p + 4);
-	*ret_off = get_be16(hdr.p + 6);
 	p->ttl = hdr.p[8];
 	p->proto = hdr.p[9];
 	p->src = ipaddr_v4(hdr.p + 12);
@@ -240,7 +267,7 @@ static void ip4_input(struct stack *s, const struct frame *f, struct packet *p, 
 	struct frag_piece piece;
 	struct ext_walk unused;
 	uint16_t off, id;
-	enum drop_reason why = header4_parse(v, p, &off, &id);
+	enum drop_reason why = header4_parse(v, f, p, &off, &id);
 
 	if (why == DROP_NONE)
 		why = addresses_check(s, p);
@@ -275,7 +302,8 @@ static void ip4_input(struct stack *s, const struct frame *f, struct packet *p, 
 		ip_deliver(s, src_mac, p, 9);
 }
 
-static enum drop_reason header6_parse(struct view v, struct packet *p, struct ext_walk *w)
+static enum drop_reason header6_parse(struct view v, const struct frame *f, struct packet *p,
+				      struct ext_walk *w)
 {
 	size_t payload;
 
@@ -284,15 +312,16 @@ static enum drop_reason header6_parse(struct view v, struct packet *p, struct ex
 	if (v.p[0] >> 4 != 6)
 		return DROP_BAD_HEADER;
 	payload = get_be16(v.p + 4);
-	if (payload > v.len - IP6_HLEN)
+	if (!packet_pieces(&v, f, p, IP6_HLEN + payload, v.p[6] == IPPROTO_TCP_))
 		return DROP_TRUNCATED;
-	p->l3 = view_make(v.p, IP6_HLEN + payload);
+	p->l3 = v;
 	p->tos = (uint8_t)(v.p[0] << 4 | v.p[1] >> 4);
 	p->ttl = v.p[7];
 	p->src = ipaddr_v6(v.p + 8);
 	p->dst = ipaddr_v6(v.p + 24);
 	*w = (struct ext_walk){.next = v.p[6], .next_at = 6, .at = IP6_HLEN};
-	w->rest = view_make(v.p + IP6_HLEN, payload);
+	w->rest = v;
+	view_skip(&w->rest, IP6_HLEN);
 	return DROP_NONE;
 }
 
@@ -365,7 +394,7 @@ static void ip6_input(struct stack *s, const struct frame *f, struct packet *p, 
 		      const uint8_t src_mac[6])
 {
 	struct ext_walk w;
-	enum drop_reason why = header6_parse(v, p, &w);
+	enum drop_reason why = header6_parse(v, f, p, &w);
 	enum ext_result r;
 
 	if (why == DROP_NONE)

@@ -78,6 +78,10 @@ struct packet {
 	struct view l3; /* the packet from the IP header on (of the first fragment), for quoting in
 			   ICMP errors */
 	struct view l4; /* from the L4 header on */
+	/* Bytes of the packet behind those of the views, and where they lie: only of a TCP segment,
+	 * whose checksum then needs no check. */
+	uint32_t beyond;
+	const struct frame_tail *tail;
 };
 
 struct udp_datagram {
@@ -103,6 +107,10 @@ struct stack_ops {
 	 * blocked until stack_tx_unblocked(). Never an error: a broken link takes and loses them.
 	 */
 	int (*tx)(void *ctx, struct frame *frames, int n);
+	/* Room for payload in the guest's own memory, as link_lend() gives it. NULL: there is none.
+	 */
+	int (*lend)(void *ctx, const struct frame *head, uint32_t each, uint32_t total,
+		    const struct frame_tail **ret);
 	/* An ARP frame (payload behind the Ethernet header), or an ICMPv6 message of type 133..136.
 	 */
 	void (*arp)(void *ctx, const uint8_t src_mac[6], struct view payload);
@@ -215,7 +223,8 @@ static inline void stack_pending(struct stack *s)
 		s->ops->pending(s->ctx);
 }
 
-/* One frame from the guest. The bytes must stay valid until stack_burst_end(). */
+/* One frame from the guest. The bytes, those of a tail as well, must stay valid until
+ * stack_burst_end(). */
 void stack_input(struct stack *s, const struct frame *f);
 /* After the last frame of a burst: payload is pushed to its ends, ACKs and data go out, the tx
  * queue is flushed. */
@@ -257,6 +266,8 @@ void stack_tx_settle(struct stack *s);
 /* Queues a frame that lies in room from stack_tx_alloc(); frames of one allocation must be pushed
  * in ascending order. */
 void stack_tx_push(struct stack *s, uint8_t *data, size_t len, const struct frame_meta *meta);
+/* The same for a frame of which only the head lies there. */
+void stack_tx_push_frame(struct stack *s, const struct frame *f);
 
 /* ---- ip.c: output ----
  * Writes Ethernet + IP header for a packet to the guest at `at`; returns their length (34 or 54).

@@ -91,6 +91,10 @@ struct tcp_seg {
 	struct tcp_sack_block sack[4];
 	unsigned sack_n;
 	bool stable; /* payload stays valid until the end of the burst */
+	/* Payload behind `payload`, in the guest's own memory; then all of it is new and in order
+	 * (tcp_rcv_in_place). */
+	uint32_t beyond;
+	const struct frame_tail *tail;
 };
 
 /* tcp_opt.c. False where the header itself is malformed (options never make it so). */
@@ -191,6 +195,7 @@ struct tcp_conn {
 	 * table's pool */
 	int16_t slice_head, slice_tail;
 	uint32_t slice_bytes;
+	bool slices_shared; /* some lie in the guest's own memory */
 
 	/* round-trip time and congestion control: microseconds and bytes */
 	uint32_t srtt_us, rttvar_us, rto_us;
@@ -209,6 +214,7 @@ struct tcp_conn {
 	uint32_t ecn_recover; /* one reduction a window */
 	struct scoreboard *sb;
 	uint8_t rtx_mode; /* enum tcp_rtx_mode */
+	bool bulk;        /* the last peek brought much: the next one may do so, too */
 	bool tlp_out;     /* a probe is out since the last new ACK */
 	bool reopened; /* the window was shut for a segment, and no longer is: nothing sent yet */
 
@@ -224,7 +230,7 @@ struct tcp_conn {
 	struct list tx_wait; /* waits for the link */
 };
 
-#define TCP_SLICES 128 /* slices of one burst; beyond it payload is copied into queues */
+#define TCP_SLICES 256 /* slices of one burst; beyond it payload is copied into queues */
 
 struct tcp_slice {
 	const uint8_t *p;
@@ -268,6 +274,10 @@ uint32_t tcp_isn(struct stack *s, const struct tcp_key *key);
 /* ---- tcp_rcv.c ---- */
 void tcp_rcv_data(struct tcp_conn *c, uint32_t seq, struct view data,
 		  bool stable); /* trimmed to the window */
+/* A segment whose payload may stay in the guest's memory until the end has it, or the queue. */
+bool tcp_rcv_in_place(const struct tcp_conn *c, const struct tcp_seg *seg);
+/* Its payload: that of seg and what is beyond it. */
+void tcp_rcv_pieces(struct tcp_conn *c, const struct tcp_seg *seg);
 bool tcp_rcv_push(
 	struct tcp_conn *c); /* offers what is in order to the end; false where c is gone */
 uint32_t tcp_rcv_window(struct tcp_conn *c); /* bytes to advertise now; moves rcv_adv */

@@ -4,7 +4,8 @@
  * with chosen flags, numbers, options and sizes; steps of time; and what the far end does. What
  * comes of it is judged by a model (tcp_fuzz_model.h), at every step. At the end the far ends take
  * all they are offered: then nothing that was acknowledged may be missing, and a guest that says no
- * more is forgotten in bounded time.
+ * more is forgotten in bounded time. Payload may lie in memory of the guest's own (struct
+ * frame_tail), both ways: what the guest sent is gone when the burst is over.
  */
 #include <stdlib.h>
 
@@ -35,6 +36,7 @@ enum segment_option {
 	SEG_CE = 16,
 	SEG_BAD_SUM = 32,
 	SEG_OLD_TIMESTAMP = 64,
+	SEG_TAIL = 128, /* payload in the guest's memory, its checksum unfinished */
 };
 
 #define PUBLISHED 3 /* the port that is published: the last one */
@@ -44,7 +46,9 @@ enum segment_option {
 struct fuzz {
 	struct model model;
 	struct view program;
-	uint8_t *burst[BURST_MAX];
+	uint8_t *burst[BURST_MAX], *burst_tail[BURST_MAX];
+	struct frame_tail tail[BURST_MAX];
+	struct iovec tail_iov[BURST_MAX][3];
 	unsigned burst_n;
 	bool in_burst;
 	uint32_t isn_next;
@@ -97,9 +101,30 @@ static void burst_end(struct fuzz *z)
 {
 	stack_burst_end(&z->model.stack);
 	model_check_queue(&z->model);
-	for (unsigned i = 0; i < z->burst_n; i++)
+	for (unsigned i = 0; i < z->burst_n; i++) {
 		free(z->burst[i]);
+		free(z->burst_tail[i]);
+	}
 	z->burst_n = 0;
+}
+
+/* Puts the last len bytes of a frame where the guest can reach them. */
+static void leave_tail(struct fuzz *z, struct frame *f, uint32_t len)
+{
+	struct iovec *iov = z->tail_iov[z->burst_n];
+	uint8_t *at = malloc(len);
+	uint32_t first = len / 4, second = len / 2;
+
+	memcpy(at, f->data + f->len - len, len);
+	memset(f->data + f->len - len, 0xee, len);
+	iov[0] = (struct iovec){at, first};
+	iov[1] = (struct iovec){at + first, second};
+	iov[2] = (struct iovec){at + first + second, len - first - second};
+	z->tail[z->burst_n] = (struct frame_tail){
+		.iov = iov, .n = 3, .at = f->len - len, .room = f->data + f->len - len};
+	f->tail = &z->tail[z->burst_n];
+	f->meta.needs_csum = true;
+	z->burst_tail[z->burst_n] = at;
 }
 
 static void send_segment(struct fuzz *z, struct model_port *p, struct model_segment *g)
@@ -158,6 +183,9 @@ static void send_segment(struct fuzz *z, struct model_port *p, struct model_segm
 	put_be16(tcp + 16, csum_l4(src, dst, IPPROTO_TCP_, tcp, 20 + w.len + g->len));
 	if (g->options & SEG_BAD_SUM)
 		tcp[16] ^= 1;
+	z->burst_tail[z->burst_n] = NULL;
+	if (g->options & SEG_TAIL && g->len && !(g->options & SEG_BAD_SUM))
+		leave_tail(z, &f, g->len);
 	z->burst[z->burst_n++] = f.data;
 	stack_input(&z->model.stack, &f);
 	model_check_queue(&z->model);
@@ -251,6 +279,8 @@ static void op_plain(struct fuzz *z, struct model_port *p, unsigned extra)
 		g.len = len * 16u;
 	}
 	g.ack = c->snd_nxt;
+	if (len & 1)
+		g.options |= SEG_TAIL;
 	if (extra == 1)
 		g.flags |= TCP_PSH;
 	if (extra == 2)
@@ -265,7 +295,7 @@ static void op_plain(struct fuzz *z, struct model_port *p, unsigned extra)
 static void op_far_data(struct fuzz *z, struct model_port *p, unsigned extra)
 {
 	struct model_far *f = p->end;
-	uint32_t more = arg(z) * 64u;
+	uint32_t more = arg(z) * (extra == 2 ? 256u : 64u);
 
 	if (!f || f->eof || f->made > MODEL_STREAM_MAX)
 		return;

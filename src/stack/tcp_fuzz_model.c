@@ -182,6 +182,7 @@ struct model_far *model_far_new(struct model_port *p, uint8_t how)
 
 	f->e.ops = &far_ops;
 	f->port = p;
+	f->e.direct = how & 16;
 	f->room = how & 1 ? 0 : how & 2 ? 1000 : UINT32_MAX;
 	f->made = how & 4 ? 3000 : 0;
 	f->eof = how & 8;
@@ -238,8 +239,21 @@ static void check_ack(struct model_port *p, const struct tcp_conn *c, const uint
 	p->edge_known = true;
 }
 
-static void check_frame(struct model *m, const struct frame *f)
+static void check_frame(struct model *m, const struct frame *made)
 {
+	static uint8_t room[FRAME_MAX];
+	struct frame_tail tail;
+	struct frame whole = *made, *f = &whole;
+
+	require(f->len <= FRAME_MAX);
+	if (f->tail) {
+		memcpy(room, f->data, f->tail->at);
+		tail = *f->tail;
+		tail.room = room + tail.at;
+		whole.data = room;
+		whole.tail = &tail;
+		frame_whole(&whole);
+	}
 	const uint8_t *ip = f->data + ETH_HLEN, *tcp;
 	bool v4 = get_be16(f->data + 12) == 0x0800;
 	size_t ip_len = v4 ? 20 : 40, l4_len = f->len - ETH_HLEN - ip_len, doff;
@@ -296,6 +310,30 @@ static int model_tx(void *ctx, struct frame *frames, int n)
 	return took;
 }
 
+/* Memory with holes in it; no more frames than the link takes, as it promises. */
+static int model_lend(void *ctx, const struct frame *head, uint32_t each, uint32_t total,
+		      const struct frame_tail **ret)
+{
+	static uint8_t guest_memory[MODEL_LENT * (FRAME_MAX + 1)];
+	struct model *m = ctx;
+	int n = 0, max = m->link_takes ? (int)m->link_takes - 1 : MODEL_LENT;
+
+	require(m->stack.tx_n == 0);
+	memset(guest_memory, 0xee, sizeof(guest_memory));
+	for (; n < MODEL_LENT && n < max && total; n++) {
+		uint32_t here = total < each ? total : each, first = here / 3;
+		uint8_t *at = guest_memory + (size_t)n * (FRAME_MAX + 1);
+		struct iovec *iov = &m->lent_iov[2 * n];
+
+		iov[0] = (struct iovec){at, first};
+		iov[1] = (struct iovec){at + first + 1, here - first};
+		m->lent[n] = (struct frame_tail){.iov = iov, .n = 2, .at = head->len};
+		total -= here;
+	}
+	*ret = m->lent;
+	return n;
+}
+
 static void model_tcp_open(void *ctx, struct tcp_conn *c)
 {
 	struct model *m = ctx;
@@ -315,7 +353,7 @@ void model_gone(void *ctx, struct tcp_conn *c, enum tcp_ending how)
 	p->held = NULL;
 }
 
-const struct stack_ops model_ops = {.tx = model_tx, .tcp_open = model_tcp_open};
+const struct stack_ops model_ops = {.tx = model_tx, .lend = model_lend, .tcp_open = model_tcp_open};
 
 void model_flush(struct model *m)
 {

@@ -21,6 +21,7 @@
 
 #define MODEL_PORTS      4       /* connections that are spoken of */
 #define MODEL_STREAM_MAX 0x20000 /* bytes of the guest's stream that are kept track of */
+#define MODEL_LENT       4       /* frames that the guest's own memory is lent for */
 #define MODEL_NO_FIN     UINT32_MAX
 
 struct model_far {
@@ -59,6 +60,8 @@ struct model {
 	struct model_port port[MODEL_PORTS];
 	unsigned link_takes; /* frames; 0: no end; 1: blocked */
 	int checked;         /* frames in the queue that were judged */
+	struct frame_tail lent[MODEL_LENT];
+	struct iovec lent_iov[2 * MODEL_LENT];
 };
 
 /* What the stack is made with; its context is the model. */
@@ -88,7 +91,8 @@ void model_sync(struct model_port *p, const struct tcp_conn *c);
  * guest could not mean is taken out of the segment: its stream has one end. */
 void model_note_segment(struct model_port *p, const struct tcp_conn *c, struct model_segment *g);
 
-/* A far end; bits of `how`: it takes nothing (1) or little (2), has bytes (4), and its end (8). */
+/* A far end; bits of `how`: it takes nothing (1) or little (2), has bytes (4), and its end (8); it
+ * looks at nothing (16). */
 struct model_far *model_far_new(struct model_port *p, uint8_t how);
 void model_far_free(struct model_far *f);
 

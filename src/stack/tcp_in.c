@@ -13,6 +13,11 @@
 #define TOS_ECN_MASK 3
 #define TOS_CE       3
 
+static uint32_t seg_payload(const struct tcp_seg *seg)
+{
+	return (uint32_t)seg->payload.len + seg->beyond;
+}
+
 /* ---- no connection ---- */
 
 static void in_no_conn(struct stack *s, const struct packet *p, const struct tcp_seg *seg)
@@ -102,7 +107,7 @@ static bool paws_reject(struct tcp_conn *c, const struct tcp_seg *seg)
 
 static uint32_t seg_len(const struct tcp_seg *seg)
 {
-	return (uint32_t)seg->payload.len + !!(seg->flags & TCP_SYN) + !!(seg->flags & TCP_FIN);
+	return seg_payload(seg) + !!(seg->flags & TCP_SYN) + !!(seg->flags & TCP_FIN);
 }
 
 /* RFC 9293 3.10.7.4, first check: does any of it lie in the window that was advertised? */
@@ -121,12 +126,12 @@ static bool seg_acceptable(const struct tcp_conn *c, const struct tcp_seg *seg)
 /* A segment outside the window is answered, so that the other side finds the way back. */
 static void in_unacceptable(struct tcp_conn *c, const struct tcp_seg *seg)
 {
-	uint32_t end = seg->seq + (uint32_t)seg->payload.len;
+	uint32_t end = seg->seq + seg_payload(seg);
 
 	stack_drop(c->s, DROP_TCP_WINDOW);
 	if (seg->flags & TCP_RST)
 		return;
-	if (seg->payload.len && seq_le(end, c->rcv_nxt)) {
+	if (seg_payload(seg) && seq_le(end, c->rcv_nxt)) {
 		c->s->cnt.tcp_dup++;
 		c->dsack_set = c->sack_on;
 		c->dsack = (struct tcp_sack_block){seg->seq, end};
@@ -197,11 +202,11 @@ static void ack_duplicate(struct tcp_conn *c, const struct tcp_seg *seg, bool wn
 	if (c->snd_nxt == c->snd_una)
 		return;
 	/* RFC 5681 2: same ACK, same window, no data. With SACK the scoreboard decides as well. */
-	if (seg->payload.len == 0 && !wnd_changed && !(seg->flags & (TCP_SYN | TCP_FIN)) &&
+	if (seg_payload(seg) == 0 && !wnd_changed && !(seg->flags & (TCP_SYN | TCP_FIN)) &&
 	    c->dupacks < 255)
 		c->dupacks++;
 	if (c->recovering) {
-		if (!c->sack_on && seg->payload.len == 0)
+		if (!c->sack_on && seg_payload(seg) == 0)
 			c->cwnd += c->mss; /* a segment has left the network (RFC 6582) */
 		tcp_conn_dirty(c);
 		return;
@@ -350,9 +355,11 @@ static void in_data(struct tcp_conn *c, const struct tcp_seg *seg)
 		data.len = seq_lt(seq, c->fin_seq) ? c->fin_seq - seq : 0;
 	if (fin && !c->fin_seen) {
 		c->fin_seen = true;
-		c->fin_seq = seq + (uint32_t)data.len;
+		c->fin_seq = seq + (uint32_t)data.len + seg->beyond;
 	}
-	if (data.len)
+	if (seg->beyond)
+		tcp_rcv_pieces(c, seg);
+	else if (data.len)
 		tcp_rcv_data(c, seq, data, seg->stable);
 	if (c->state == TCP_CLOSED)
 		return;
@@ -465,7 +472,7 @@ static void in_conn(struct tcp_conn *c, const struct packet *p, const struct tcp
 		return;
 	if (c->state == TCP_TIME_WAIT)
 		return;
-	if (seg->payload.len || seg->flags & TCP_FIN) {
+	if (seg_payload(seg) || seg->flags & TCP_FIN) {
 		in_data(c, seg);
 		if (c->state != TCP_CLOSED)
 			tcp_conn_dirty(c);
@@ -474,6 +481,18 @@ static void in_conn(struct tcp_conn *c, const struct packet *p, const struct tcp
 
 static void in_new(struct stack *s, const struct packet *p, const struct tcp_key *key,
 		   uint64_t hash, const struct tcp_seg *seg);
+
+/* A segment in two pieces is left so only in the plainest case. */
+static void in_two_pieces(const struct tcp_conn *c, const struct packet *p, struct tcp_seg *seg)
+{
+	seg->beyond = p->beyond;
+	seg->tail = p->tail;
+	if (c && tcp_rcv_in_place(c, seg))
+		return;
+	frame_tail_copy(p->tail, p->beyond);
+	seg->payload.len += p->beyond;
+	seg->beyond = 0;
+}
 
 void tcp_input(struct stack *s, const struct packet *p)
 {
@@ -494,6 +513,8 @@ void tcp_input(struct stack *s, const struct packet *p)
 	seg.tos = p->tos;
 	seg.stable = !p->reassembled;
 	struct tcp_conn *c = tcp_conn_find(s, &key, &hash);
+	if (p->beyond)
+		in_two_pieces(c, p, &seg);
 	if (!c)
 		in_new(s, p, &key, hash, &seg);
 	else if (c->state == TCP_DIALING)

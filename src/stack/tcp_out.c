@@ -5,6 +5,8 @@
  * New data is peeked from the far end straight into the frames that will carry it: one peek fills
  * several super-segments (or, on a link without segmentation offload, several ordinary ones), and
  * the headers are written in front of what came. Nothing is kept: a retransmission peeks again.
+ * Where much is expected and the link shares memory with the guest, the peek fills the guest's own
+ * buffers, and only headers are sent behind it.
  */
 #include "stack/tcp_conn.h"
 
@@ -15,6 +17,7 @@
 #define OUT_FRAMES_TSO \
 	4 /* super-segments a peek: more would leave the cache before the link has them */
 #define OUT_FRAMES_PLAIN 32 /* ordinary segments a peek */
+#define OUT_BULK         32768 /* what a peek brought where the next one is worth a lending */
 #define OUT_REOPENED     4  /* segments that go ahead into a window that was shut */
 #define OUT_TTL          64
 #define TOS_ECT0         2
@@ -128,11 +131,11 @@ static void put_checksum(struct stack *s, uint8_t *frame, unsigned l4_at, size_t
 }
 
 /*
- * Writes the headers of a segment whose payload (len bytes) lies behind conn_headers() already, and
- * queues the frame. The ACK in it covers all that was received.
+ * Writes the headers of a segment whose payload (len bytes) lies behind conn_headers() already, or
+ * in the tail, and queues the frame. The ACK in it covers all that was received.
  */
-static void conn_frame(struct tcp_conn *c, uint8_t *frame, uint32_t seq, uint8_t flags,
-		       uint32_t len)
+static void conn_frame_tail(struct tcp_conn *c, uint8_t *frame, uint32_t seq, uint8_t flags,
+			    uint32_t len, const struct frame_tail *tail)
 {
 	struct stack *s = c->s;
 	unsigned l4_at = ETH_HLEN + conn_ip_header(c);
@@ -169,7 +172,11 @@ static void conn_frame(struct tcp_conn *c, uint8_t *frame, uint32_t seq, uint8_t
 		meta.hdr_len = (uint16_t)(l4_at + header);
 		meta.ecn = flags & TCP_CWR;
 	}
-	stack_tx_push(s, frame, l4_at + header + len, &meta);
+	struct frame f = {.data = frame,
+			  .len = (uint32_t)(l4_at + header + len),
+			  .meta = meta,
+			  .tail = tail};
+	stack_tx_push_frame(s, &f);
 
 	if (flags & TCP_ACK) {
 		c->rcv_acked = c->rcv_nxt;
@@ -179,6 +186,12 @@ static void conn_frame(struct tcp_conn *c, uint8_t *frame, uint32_t seq, uint8_t
 		if (timer_armed(&c->ack_timer))
 			timer_cancel(s->wheel, &c->ack_timer);
 	}
+}
+
+static void conn_frame(struct tcp_conn *c, uint8_t *frame, uint32_t seq, uint8_t flags,
+		       uint32_t len)
+{
+	conn_frame_tail(c, frame, seq, flags, len, NULL);
 }
 
 /* A segment without payload. */
@@ -364,6 +377,77 @@ static unsigned output_frames(const struct tcp_conn *c, uint32_t stride)
 	return fit < OUT_FRAMES_PLAIN ? fit : OUT_FRAMES_PLAIN;
 }
 
+/* What a peek said that brought nothing: as output_burst(). */
+static int32_t output_none(struct tcp_conn *c, ssize_t got)
+{
+	if (got == -EAGAIN) {
+		c->end_readable = false;
+		return 0;
+	}
+	if (got == 0 && !c->push_dead) {
+		c->end_eof = true;
+		return 0;
+	}
+	tcp_conn_kill(c, true);
+	return -1;
+}
+
+/* Frames of `stride` bytes at base, each with as much as it can have of what a peek brought. */
+static void output_frames_made(struct tcp_conn *c, uint8_t *base, uint32_t stride, uint32_t max,
+			       uint32_t got, const struct frame_tail *tails)
+{
+	for (unsigned i = 0; got; i++) {
+		uint32_t len = got < max ? got : max;
+
+		got -= len;
+		conn_frame_tail(c, base + i * stride, c->snd_nxt, TCP_ACK | (got ? 0 : TCP_PSH),
+				len, tails ? &tails[i] : NULL);
+		note_sent(c, len);
+	}
+}
+
+#define OUTPUT_ELSEWHERE (-2) /* nothing was done */
+
+/* output_burst() into the guest's own memory. What waits for the link has to go before. */
+static int32_t output_lent(struct tcp_conn *c, uint32_t room)
+{
+	struct stack *s = c->s;
+	uint32_t max = conn_frame_payload(c), headers = conn_headers(c);
+	uint32_t stride = STACK_TX_STRIDE(headers);
+	const struct frame_tail *tails;
+
+	stack_tx_drain(s);
+	uint8_t *base = s->tx_n ? NULL : stack_tx_alloc(s, OUT_FRAMES_TSO * stride);
+	if (!base)
+		return OUTPUT_ELSEWHERE;
+	/* Enough to tell the flow; all of it is written when the length is known. */
+	unsigned l4_at = ip_put_headers(s, base, &c->key.remote, &c->key.guest, 6, 0, OUT_TTL, 0);
+	put_be16(base + l4_at, c->key.remote_port);
+	put_be16(base + l4_at + 2, c->key.guest_port);
+	struct frame head = {.data = base, .len = headers};
+	if (room > OUT_FRAMES_TSO * max)
+		room = OUT_FRAMES_TSO * max;
+	int n = s->ops->lend(s->ctx, &head, max, room, &tails), ranges = 0;
+	if (n <= 0)
+		return OUTPUT_ELSEWHERE;
+	for (int i = 0; i < n; i++)
+		ranges += tails[i].n;
+	ssize_t got = c->end->ops->peek(c->end, c->snd_nxt - c->snd_una, tails[0].iov, ranges);
+	if (got <= 0)
+		return output_none(c, got);
+	c->bulk = got >= OUT_BULK;
+	output_frames_made(c, base, stride, max, (uint32_t)got, tails);
+	stack_tx_drain(s);
+	return (int32_t)got;
+}
+
+/* Much is likely to come, and may go to where the guest will read it. */
+static bool may_lend(const struct tcp_conn *c)
+{
+	return c->bulk && c->end->direct && c->s->ops->lend && conn_tso(c) &&
+	       c->s->cfg.link_caps & LINK_CSUM;
+}
+
 /* One peek's worth of new data. Returns bytes sent; 0: nothing there now; < 0: stop (blocked,
  * ended, gone). */
 static int32_t output_burst(struct tcp_conn *c, uint32_t room)
@@ -372,8 +456,13 @@ static int32_t output_burst(struct tcp_conn *c, uint32_t room)
 	uint32_t max = conn_frame_payload(c), headers = conn_headers(c);
 	uint32_t stride = STACK_TX_STRIDE(headers + max);
 	unsigned n = 0, frames = output_frames(c, stride);
-
 	uint32_t ask = 0;
+
+	if (may_lend(c) && room >= OUT_BULK) {
+		int32_t sent = output_lent(c, room);
+		if (sent != OUTPUT_ELSEWHERE)
+			return sent;
+	}
 	uint8_t *base = stack_tx_alloc(c->s, frames * stride);
 	if (!base) {
 		conn_wait_tx(c);
@@ -385,25 +474,10 @@ static int32_t output_burst(struct tcp_conn *c, uint32_t room)
 		ask += len;
 	}
 	ssize_t got = c->end->ops->peek(c->end, c->snd_nxt - c->snd_una, iov, (int)n);
-	if (got == -EAGAIN) {
-		c->end_readable = false;
-		return 0;
-	}
-	if (got == 0 && !c->push_dead) {
-		c->end_eof = true;
-		return 0;
-	}
-	if (got <= 0) {
-		tcp_conn_kill(c, true);
-		return -1;
-	}
-	uint32_t left = (uint32_t)got;
-	for (unsigned i = 0; left; i++) {
-		uint32_t len = left < iov[i].iov_len ? left : (uint32_t)iov[i].iov_len;
-		left -= len;
-		conn_frame(c, base + i * stride, c->snd_nxt, TCP_ACK | (left ? 0 : TCP_PSH), len);
-		note_sent(c, len);
-	}
+	if (got <= 0)
+		return output_none(c, got);
+	c->bulk = got >= OUT_BULK;
+	output_frames_made(c, base, stride, max, (uint32_t)got, NULL);
 	return (int32_t)got;
 }
 

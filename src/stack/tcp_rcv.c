@@ -4,7 +4,8 @@
  *
  * The usual case copies nothing: payload stays in the link's frame as a slice until the burst ends,
  * and one push() then hands all slices of a connection to its end. Only what the end does not take,
- * and what came out of order, is copied into the queue.
+ * and what came out of order, is copied into the queue. A slice may lie in the guest's own memory,
+ * where an end says that it can do with that (flow_end.direct).
  *
  * The promise: rcv_adv, the right edge that was advertised, never moves left, and the queue can
  * hold everything up to it. A connection starts with a small promise that grows as it proves that
@@ -110,6 +111,7 @@ void tcp_rcv_done(struct tcp_conn *c)
 	c->rcvq = NULL;
 	c->slice_head = c->slice_tail = -1;
 	c->slice_bytes = 0;
+	c->slices_shared = false;
 }
 
 uint32_t tcp_rcv_queued(const struct tcp_conn *c)
@@ -352,21 +354,50 @@ static void rcv_out_of_order(struct tcp_conn *c, uint32_t seq, struct view data)
 	ooo_touch(c->rcvq, seq);
 }
 
-static bool rcv_slice(struct tcp_conn *c, struct view data)
+static bool rcv_slice(struct tcp_conn *c, const uint8_t *p, uint32_t len)
 {
 	struct tcp_table *t = c->s->tcp;
 
 	if (t->slice_n == TCP_SLICES)
 		return false;
 	int16_t i = (int16_t)t->slice_n++;
-	t->slices[i] = (struct tcp_slice){data.p, (uint32_t)data.len, -1};
+	t->slices[i] = (struct tcp_slice){p, len, -1};
 	if (c->slice_tail >= 0)
 		t->slices[c->slice_tail].next = i;
 	else
 		c->slice_head = i;
 	c->slice_tail = i;
-	c->slice_bytes += (uint32_t)data.len;
+	c->slice_bytes += len;
 	return true;
+}
+
+bool tcp_rcv_in_place(const struct tcp_conn *c, const struct tcp_seg *seg)
+{
+	uint32_t len = (uint32_t)seg->payload.len + seg->beyond;
+
+	return c->state >= TCP_ESTABLISHED && c->state != TCP_TIME_WAIT && c->end &&
+	       c->end->direct && !c->push_dead && !c->rcvq && !c->fin_seen &&
+	       !(seg->flags & (TCP_SYN | TCP_RST)) && seg->seq == c->rcv_nxt &&
+	       seq_le(seg->seq + len, c->rcv_adv) &&
+	       c->s->tcp->slice_n + seg->tail->n + 1 <= TCP_SLICES;
+}
+
+void tcp_rcv_pieces(struct tcp_conn *c, const struct tcp_seg *seg)
+{
+	uint32_t left = seg->beyond;
+
+	if (seg->payload.len)
+		rcv_slice(c, seg->payload.p, (uint32_t)seg->payload.len);
+	for (int i = 0; left; i++) {
+		uint32_t n = seg->tail->iov[i].iov_len < left ? (uint32_t)seg->tail->iov[i].iov_len
+							      : left;
+
+		rcv_slice(c, seg->tail->iov[i].iov_base, n);
+		left -= n;
+	}
+	c->slices_shared = true;
+	c->rcv_nxt += (uint32_t)seg->payload.len + seg->beyond;
+	tcp_conn_dirty(c);
 }
 
 /* data starts at or after RCV.NXT and ends within the window. */
@@ -389,7 +420,7 @@ void tcp_rcv_data(struct tcp_conn *c, uint32_t seq, struct view data, bool stabl
 		}
 		c->rcv_nxt += len;
 		ooo_absorb(c);
-	} else if (stable && rcv_slice(c, data)) {
+	} else if (stable && rcv_slice(c, data.p, len)) {
 		c->rcv_nxt += len;
 	} else {
 		if (c->slice_bytes && !tcp_rcv_push(c))
@@ -426,6 +457,7 @@ static bool slices_keep(struct tcp_conn *c, uint32_t taken)
 	}
 	c->slice_head = c->slice_tail = -1;
 	c->slice_bytes = 0;
+	c->slices_shared = false;
 	return true;
 }
 
@@ -445,6 +477,9 @@ static bool push_slices(struct tcp_conn *c)
 
 	for (int i = c->slice_head; i >= 0; i = t->slices[i].next)
 		iov[n++] = (struct iovec){(void *)t->slices[i].p, t->slices[i].len};
+	/* An end that took the place of another one looks at nothing that may change. */
+	if (c->slices_shared && !c->end->direct)
+		return slices_keep(c, 0);
 	if (!c->push_dead)
 		took = c->end->ops->push(c->end, iov, n);
 	if (took == -EAGAIN)

@@ -102,7 +102,7 @@ bool stack_tx_lend(struct stack *s, uint8_t *data, size_t len, const struct fram
 	return true;
 }
 
-void stack_tx_push(struct stack *s, uint8_t *data, size_t len, const struct frame_meta *meta)
+void stack_tx_push_frame(struct stack *s, const struct frame *f)
 {
 	if (s->tx_n == STACK_TX_BURST) {
 		stack_drop(s, DROP_TX_FULL);
@@ -110,9 +110,16 @@ void stack_tx_push(struct stack *s, uint8_t *data, size_t len, const struct fram
 	}
 	if (s->tx_n == 0)
 		stack_pending(s);
-	s->tx_q[s->tx_n++] = (struct frame){.data = data, .len = (uint32_t)len, .meta = *meta};
-	size_t used = (size_t)(data - s->tx_arena) + len;
+	s->tx_q[s->tx_n++] = *f;
+	size_t used = (size_t)(f->data - s->tx_arena) + frame_head(f);
 	s->tx_used = (used + 15) & ~(size_t)15;
+}
+
+void stack_tx_push(struct stack *s, uint8_t *data, size_t len, const struct frame_meta *meta)
+{
+	struct frame f = {.data = data, .len = (uint32_t)len, .meta = *meta};
+
+	stack_tx_push_frame(s, &f);
 }
 
 void stack_flush(struct stack *s)
