@@ -35,7 +35,7 @@
 #define SCRATCH       65536
 #define PEEK_IOV_MAX  FRAME_TAIL_RANGES
 #define PUSH_SHORT    512              /* one segment, whatever the path */
-#define PUSH_IOV_MAX  128              /* pieces that a push has at most */
+#define PUSH_IOV_MAX  256              /* pieces that a push has at most: the slices of a burst */
 #define BULK_BYTES    32768            /* what a connection brings before its buffer is looked at */
 #define NEAR_RTT_US   200              /* a path this short is full with NEAR_RCVBUF at 14 Gbit/s */
 #define NEAR_RCVBUF   212992           /* what any process may ask for; the kernel doubles it */

@@ -19,6 +19,7 @@
 #define MUCH    (1 << 20) /* what it brings before that */
 #define MANY    10
 #define ANSWER  65536
+#define SLICES  256  /* of one burst */
 #define A_SHORT 4096 /* too little to look at the buffer for */
 
 static struct loop loop;
@@ -287,6 +288,29 @@ static void no_byte_goes_behind_the_budget(void **state)
 	sb.budgets = NULL;
 }
 
+/* A burst has that many slices, and no edge would tell of room for what was left out. */
+static void a_burst_in_many_pieces_is_cut_at_the_last_byte(void **state)
+{
+	static const uint8_t lo[4] = {127, 0, 0, 1};
+	static uint8_t bytes[SLICES], heard[2 * SLICES];
+	struct flow f = {.remote = ipaddr_v4(lo)};
+	struct iovec iov[SLICES];
+
+	for (int i = 0; i < SLICES; i++)
+		iov[i] = (struct iovec){bytes + i, 1};
+	sb.budgets = budgets_new();
+	assert_non_null(sb.budgets);
+	budgets_limit(sb.budgets, SLICES - 1, 0);
+	dial(0);
+	tcp_host_end_charge(end, &f);
+	assert_int_equal(end->ops->push(end, iov, SLICES), -ECONNRESET);
+	assert_int_equal(recv(server, heard, sizeof(heard), MSG_DONTWAIT), SLICES - 1);
+	end->ops->reset(end);
+	end = NULL;
+	budgets_free(sb.budgets);
+	sb.budgets = NULL;
+}
+
 /* What the socket did not take is not spent. */
 static void what_waits_for_room_is_not_spent(void **state)
 {
@@ -324,6 +348,7 @@ int main(void)
 		TEST(a_short_answer_leaves_the_buffer_to_the_kernel),
 		TEST(peeks_and_drops_keep_the_order),
 		TEST(no_byte_goes_behind_the_budget),
+		TEST(a_burst_in_many_pieces_is_cut_at_the_last_byte),
 		TEST(what_waits_for_room_is_not_spent),
 	};
 
