@@ -451,8 +451,15 @@ void tcp_tx_unblocked(struct stack *s)
 	list_init(&waiting);
 	while ((n = list_pop(&s->tcp->tx_wait)))
 		list_add_tail(&waiting, n);
-	while ((n = list_pop(&waiting)))
-		tcp_output(container_of(n, struct tcp_conn, tx_wait));
+	while ((n = list_pop(&waiting))) {
+		struct tcp_conn *c = container_of(n, struct tcp_conn, tx_wait);
+
+		/* In the middle of a burst an ACK's bytes are still the end's: they go first. */
+		if (c->acked)
+			tcp_conn_dirty(c);
+		else
+			tcp_output(c);
+	}
 }
 
 /* ---- calls from the ends and the owner ---- */
