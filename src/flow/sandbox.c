@@ -251,6 +251,13 @@ static void op_pending(void *ctx)
 	sandbox_touch(ctx);
 }
 
+static void op_guest_full(void *ctx, bool any)
+{
+	struct sandbox *sb = ctx;
+
+	loop_hurry(sb->loop, any);
+}
+
 static const struct stack_ops sandbox_ops = {
 	.tx = op_tx,
 	.lend = op_lend,
@@ -262,6 +269,7 @@ static const struct stack_ops sandbox_ops = {
 	.tcp_open = op_tcp_open,
 	.guest_icmp_error = op_guest_icmp_error,
 	.pending = op_pending,
+	.guest_full = op_guest_full,
 };
 
 #define FLUSH_ROUNDS 4 /* what is still due then waits for the next turn */

@@ -123,6 +123,23 @@ static int loop_poll(struct loop *l)
 	return 0;
 }
 
+void loop_hurry(struct loop *l, bool on)
+{
+	l->hurries += on ? 1 : -1;
+}
+
+/* Tells the scheduler, where that has changed. Where it does not listen all is as before, only
+ * later. */
+static void loop_tell(struct loop *l)
+{
+	bool hurry = l->hurries > 0;
+
+	if (l->hurried == hurry)
+		return;
+	l->hurried = hurry;
+	slice_set(hurry ? SLICE_SHORT_NS : SLICE_USUAL);
+}
+
 /* Waits for events. The first rest is also the time to give back what only the start needed. */
 static int loop_wait(struct loop *l)
 {
@@ -147,9 +164,9 @@ static int loop_wait(struct loop *l)
 
 int loop_run(struct loop *l)
 {
-	slice_shorten(); /* where it is not granted all is as before, only later */
 	while (!l->stop) {
 		uint64_t began = l->now_us = clock_now_us();
+		loop_tell(l);
 		int n = loop_wait(l);
 		if (n < 0 && errno != EINTR)
 			return -errno;

@@ -28,8 +28,10 @@ struct loop {
 	int epoll_fd;
 	struct wheel wheel;
 	struct spin spin;
-	uint64_t now_us; /* CLOCK_MONOTONIC, read once a turn after waiting, before timers and
-			    sources */
+	uint64_t now_us;  /* CLOCK_MONOTONIC, read once a turn after waiting, before timers and
+			     sources */
+	unsigned hurries; /* reasons to wake soon */
+	bool hurried;     /* and the scheduler was told */
 	bool stop;
 	bool rested; /* it has waited for long once, and forgotten its start */
 	/* called at the end of every turn, after sources and timers: flush bursts */
@@ -50,6 +52,9 @@ void loop_del(struct loop *l, struct loop_source *src);
 /* The same without a system call, for an fd that is closed right after and has no duplicate:
  * closing takes it out of the set. */
 void loop_forget(struct loop *l, struct loop_source *src);
+/* From the next wait on, and until the same caller says false: what the loop waits for now should
+ * find it awake soon, even where others want the processor (slice.h). */
+void loop_hurry(struct loop *l, bool on);
 /* Until l->stop. 0 or -errno. */
 int loop_run(struct loop *l);
 uint64_t clock_now_us(void); /* CLOCK_MONOTONIC */

@@ -6,11 +6,13 @@
 #include <stdarg.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "base/pages.h"
+#include "loop/slice.h"
 
 static struct loop loop;
 
@@ -92,6 +94,48 @@ static void a_source_that_a_timer_took_out_is_not_called_in_that_turn(void **sta
 	assert_int_equal(loop_run(&loop), 0);
 	assert_int_equal(first.calls, 1);
 	assert_int_equal(second.calls, 0);
+}
+
+/* The slice that the kernel grants this thread, in ns; 0: the usual one, or a kernel without. */
+static uint64_t slice_now(void)
+{
+	uint64_t attr[7] = {sizeof(attr)}; /* struct sched_attr; its fourth word is the slice */
+
+	assert_int_equal(syscall(SYS_sched_getattr, 0, attr, sizeof(attr), 0), 0);
+	return attr[3];
+}
+
+static uint64_t usual_slice, seen_slice;
+
+static void look_and_stop(void)
+{
+	seen_slice = slice_now();
+	loop.stop = true;
+}
+
+static uint64_t slice_of_one_turn(void)
+{
+	loop.stop = false;
+	pipe_write(&first);
+	assert_int_equal(loop_run(&loop), 0);
+	return seen_slice;
+}
+
+static void slices_are_short_for_as_long_as_somebody_is_in_a_hurry(void **state)
+{
+	pipe_open(&first, look_and_stop);
+	usual_slice = slice_now();
+	assert_int_equal(slice_of_one_turn(), usual_slice);
+	if (slice_set(SLICE_SHORT_NS) != 0 || slice_now() != SLICE_SHORT_NS)
+		skip(); /* Linux before 6.12 */
+	assert_int_equal(slice_set(SLICE_USUAL), 0);
+	loop_hurry(&loop, true);
+	loop_hurry(&loop, true);
+	assert_int_equal(slice_of_one_turn(), SLICE_SHORT_NS);
+	loop_hurry(&loop, false);
+	assert_int_equal(slice_of_one_turn(), SLICE_SHORT_NS);
+	loop_hurry(&loop, false);
+	assert_int_equal(slice_of_one_turn(), usual_slice);
 }
 
 static void take_each_other_out(void)
@@ -197,6 +241,7 @@ int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
+		TEST(slices_are_short_for_as_long_as_somebody_is_in_a_hurry),
 		TEST(a_source_that_a_timer_took_out_is_not_called_in_that_turn),
 		TEST(a_source_that_another_took_out_is_not_called_in_that_turn),
 		TEST(forgotten_and_closed_a_source_is_not_called),

@@ -22,7 +22,7 @@ struct attr {
 	uint64_t period_ns;
 };
 
-int slice_shorten(void)
+int slice_set(uint64_t ns)
 {
 	struct attr a = {.size = sizeof(a)};
 
@@ -31,6 +31,6 @@ int slice_shorten(void)
 	if (a.policy != POLICY_NORMAL)
 		return 0;
 	a.flags = FLAG_RESET_ON_FORK;
-	a.runtime_ns = SLICE_NS;
+	a.runtime_ns = ns;
 	return syscall(SYS_sched_setattr, 0, &a, 0) < 0 ? -errno : 0;
 }

@@ -49,14 +49,14 @@ static int in_child(int (*fn)(void))
 
 static int is_short(void)
 {
-	return attr_now().runtime_ns == SLICE_NS;
+	return attr_now().runtime_ns == SLICE_SHORT_NS;
 }
 
 static int shorten_and_look(void)
 {
 	int nice = getpriority(PRIO_PROCESS, 0) + 3;
 
-	if (setpriority(PRIO_PROCESS, 0, nice) < 0 || slice_shorten() != 0)
+	if (setpriority(PRIO_PROCESS, 0, nice) < 0 || slice_set(SLICE_SHORT_NS) != 0)
 		return 1;
 	if (attr_now().runtime_ns == 0)
 		return 77; /* Linux before 6.12 */
@@ -78,7 +78,7 @@ static int shorten_as_batch(void)
 {
 	struct attr a = {.size = sizeof(a), .policy = POLICY_BATCH};
 
-	if (syscall(SYS_sched_setattr, 0, &a, 0) < 0 || slice_shorten() != 0)
+	if (syscall(SYS_sched_setattr, 0, &a, 0) < 0 || slice_set(SLICE_SHORT_NS) != 0)
 		return 1;
 	return attr_now().policy == POLICY_BATCH && !is_short() ? 0 : 2;
 }

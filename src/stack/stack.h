@@ -130,6 +130,9 @@ struct stack_ops {
 	/* There is something for stack_flush() to do. For owners of many stacks; NULL: they flush
 	 * all of them anyway. */
 	void (*pending)(void *ctx);
+	/* Some guest has shut its window and there is more for it: it will want that as soon as it
+	 * opens it again. Or (any == false) none has any longer. NULL: it does not matter. */
+	void (*guest_full)(void *ctx, bool any);
 };
 
 struct stack_config {

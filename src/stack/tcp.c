@@ -318,7 +318,7 @@ void tcp_conn_established(struct tcp_conn *c)
 	c->state = TCP_ESTABLISHED;
 	c->backoff = 0;
 	timer_cancel(c->s->wheel, &c->rtx_timer);
-	c->rtx_mode = RTX_NONE;
+	tcp_rtx_mode(c, RTX_NONE);
 	cc_init(c);
 	tcp_life_arm(c, c->s->cfg.tcp_keepalive_us);
 	/* A server that speaks first may have its bytes waiting already. */

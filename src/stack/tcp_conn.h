@@ -242,6 +242,7 @@ struct tcp_table {
 	struct table conns;
 	struct list all, half, timewait, dirty, dead, tx_wait;
 	unsigned half_n, timewait_n;
+	unsigned full_n; /* connections in RTX_PERSIST */
 	tcp_gone_fn *gone;
 	tcp_limit_fn *limit;
 	/* Promised receive memory: half of cfg.tcp_queue_total is each connection's floor, the
@@ -321,6 +322,7 @@ void rtt_sample(struct tcp_conn *c, uint64_t rtt_us);
 
 /* ---- tcp_timer.c ---- */
 void tcp_timers_init(struct tcp_conn *c);
+void tcp_rtx_mode(struct tcp_conn *c, enum tcp_rtx_mode mode); /* the one way to change it */
 void tcp_timers_cancel(struct tcp_conn *c);
 void tcp_rtx_arm(struct tcp_conn *c); /* RTO, TLP or persist, by what is outstanding; cancels where
 					 nothing is */

@@ -508,6 +508,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	model_check_nothing_lost(&z.model);
 	check_forgotten(&z);
 	stack_done(&z.model.stack);
+	require(!z.model.guest_full);
 	require(z.model.wheel.count == 0);
 	for (int i = 0; i < MODEL_PORTS; i++)
 		require(!z.model.port[i].end && !z.model.port[i].held);

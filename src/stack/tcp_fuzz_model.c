@@ -353,7 +353,19 @@ void model_gone(void *ctx, struct tcp_conn *c, enum tcp_ending how)
 	p->held = NULL;
 }
 
-const struct stack_ops model_ops = {.tx = model_tx, .lend = model_lend, .tcp_open = model_tcp_open};
+/* Said when it begins and when it is over, and not twice. */
+static void model_guest_full(void *ctx, bool any)
+{
+	struct model *m = ctx;
+
+	require(m->guest_full != any);
+	m->guest_full = any;
+}
+
+const struct stack_ops model_ops = {.tx = model_tx,
+				    .lend = model_lend,
+				    .tcp_open = model_tcp_open,
+				    .guest_full = model_guest_full};
 
 void model_flush(struct model *m)
 {

@@ -58,6 +58,7 @@ struct model {
 	struct stack stack; /* what is held to all this */
 	struct wheel wheel;
 	struct model_port port[MODEL_PORTS];
+	bool guest_full;     /* as the stack told it */
 	unsigned link_takes; /* frames; 0: no end; 1: blocked */
 	int checked;         /* frames in the queue that were judged */
 	struct frame_tail lent[MODEL_LENT];

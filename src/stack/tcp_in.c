@@ -246,7 +246,7 @@ static void ack_window_update(struct tcp_conn *c, const struct tcp_seg *seg)
 		tcp_rtx_arm(c);
 	}
 	if (c->snd_wnd && c->rtx_mode == RTX_PERSIST) {
-		c->rtx_mode = RTX_NONE;
+		tcp_rtx_mode(c, RTX_NONE);
 		c->backoff = 0;
 		c->probes = 0;
 		/* A probe's byte that was not taken is new data again. */

@@ -16,9 +16,9 @@
 
 #define OUT_FRAMES_TSO \
 	4 /* super-segments a peek: more would leave the cache before the link has them */
-#define OUT_FRAMES_PLAIN 32 /* ordinary segments a peek */
+#define OUT_FRAMES_PLAIN 32    /* ordinary segments a peek */
 #define OUT_BULK         32768 /* what a peek brought where the next one is worth a lending */
-#define OUT_REOPENED     4  /* segments that go ahead into a window that was shut */
+#define OUT_REOPENED     4     /* segments that go ahead into a window that was shut */
 #define OUT_TTL          64
 #define TOS_ECT0         2
 
@@ -172,10 +172,8 @@ static void conn_frame_tail(struct tcp_conn *c, uint8_t *frame, uint32_t seq, ui
 		meta.hdr_len = (uint16_t)(l4_at + header);
 		meta.ecn = flags & TCP_CWR;
 	}
-	struct frame f = {.data = frame,
-			  .len = (uint32_t)(l4_at + header + len),
-			  .meta = meta,
-			  .tail = tail};
+	struct frame f = {
+		.data = frame, .len = (uint32_t)(l4_at + header + len), .meta = meta, .tail = tail};
 	stack_tx_push_frame(s, &f);
 
 	if (flags & TCP_ACK) {
@@ -513,7 +511,7 @@ static void output_new(struct tcp_conn *c)
 			/* Nothing in flight and no window: is there something to ask for? */
 			if (c->snd_wnd == 0 && c->snd_nxt == c->snd_una &&
 			    c->rtx_mode != RTX_PERSIST) {
-				c->rtx_mode = RTX_PERSIST;
+				tcp_rtx_mode(c, RTX_PERSIST);
 				timer_set(c->s->wheel, &c->rtx_timer, stack_now(c->s) + c->rto_us);
 			}
 			return;

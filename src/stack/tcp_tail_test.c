@@ -66,8 +66,9 @@ static int bed_tx(void *ctx, struct frame *frames, int n)
 		*f = frames[i];
 		memcpy(b.heads[b.out_n], f->data, frame_head(f) < 128 ? frame_head(f) : 128);
 		f->data = b.heads[b.out_n++];
-		b.ack = get_be32(f->data + 34 + 4) + (f->data[34 + 13] & (TCP_SYN | TCP_FIN) ? 1 : 0) +
-			get_be16(f->data + 16) - 20 - (f->data[34 + 12] >> 4) * 4u;
+		b.ack = get_be32(f->data + 34 + 4) +
+			(f->data[34 + 13] & (TCP_SYN | TCP_FIN) ? 1 : 0) + get_be16(f->data + 16) -
+			20 - (f->data[34 + 12] >> 4) * 4u;
 	}
 	return n;
 }
@@ -205,8 +206,7 @@ static void guest_sends(uint8_t proto, uint8_t flags, uint32_t seq, size_t at, u
 		put_be16(tcp + 14, 65535);
 		if (!needs_csum) {
 			memcpy(tcp + 20, shared + at, len);
-			put_be16(tcp + 16,
-				 csum_l4(&rig_guest4, &rig_far4, 6, tcp, 20 + len));
+			put_be16(tcp + 16, csum_l4(&rig_guest4, &rig_far4, 6, tcp, 20 + len));
 			if (len)
 				memset(tcp + 20, 0xee, len);
 		}

@@ -8,6 +8,18 @@
  */
 #include "stack/tcp_conn.h"
 
+void tcp_rtx_mode(struct tcp_conn *c, enum tcp_rtx_mode mode)
+{
+	struct stack *s = c->s;
+	unsigned before = s->tcp->full_n;
+
+	s->tcp->full_n -= c->rtx_mode == RTX_PERSIST;
+	s->tcp->full_n += mode == RTX_PERSIST;
+	c->rtx_mode = mode;
+	if (!before != !s->tcp->full_n && s->ops->guest_full)
+		s->ops->guest_full(s->ctx, !before);
+}
+
 static uint64_t rto_backed_off(const struct tcp_conn *c)
 {
 	uint64_t rto = (uint64_t)c->rto_us << (c->backoff > 12 ? 12 : c->backoff);
@@ -26,12 +38,12 @@ void tcp_rtx_arm(struct tcp_conn *c)
 	if (c->rtx_mode == RTX_PERSIST && c->snd_wnd == 0 && !(c->fin_sent && out == 0))
 		return;
 	if (out == 0) {
-		c->rtx_mode = RTX_NONE;
+		tcp_rtx_mode(c, RTX_NONE);
 		timer_cancel(s->wheel, &c->rtx_timer);
 		return;
 	}
 	uint64_t in = rto_backed_off(c);
-	c->rtx_mode = RTX_RTO;
+	tcp_rtx_mode(c, RTX_RTO);
 	/* The probe comes at two round trips; a lone segment's ACK may be delayed by the guest. */
 	if (c->state >= TCP_ESTABLISHED && c->sack_on && !c->tlp_out && !c->recovering &&
 	    !c->backoff && c->srtt_us) {
@@ -40,7 +52,7 @@ void tcp_rtx_arm(struct tcp_conn *c)
 			pto += TCP_DELACK_US;
 		if (pto < in) {
 			in = pto;
-			c->rtx_mode = RTX_TLP;
+			tcp_rtx_mode(c, RTX_TLP);
 		}
 	}
 	timer_set(s->wheel, &c->rtx_timer, stack_now(s) + in);
@@ -121,7 +133,7 @@ static void rtx_persist(struct tcp_conn *c)
 	struct stack *s = c->s;
 
 	if (c->snd_wnd != 0) {
-		c->rtx_mode = RTX_NONE;
+		tcp_rtx_mode(c, RTX_NONE);
 		tcp_output(c);
 		return;
 	}
@@ -136,7 +148,7 @@ static void rtx_persist(struct tcp_conn *c)
 		return;
 	if (c->snd_nxt == c->snd_una && !c->end_readable) {
 		/* There is nothing to ask for: the end says when there is. */
-		c->rtx_mode = RTX_NONE;
+		tcp_rtx_mode(c, RTX_NONE);
 		c->backoff = 0;
 		c->probes = 0;
 		return;
@@ -201,6 +213,7 @@ void tcp_timers_init(struct tcp_conn *c)
 
 void tcp_timers_cancel(struct tcp_conn *c)
 {
+	tcp_rtx_mode(c, RTX_NONE);
 	timer_cancel(c->s->wheel, &c->rtx_timer);
 	timer_cancel(c->s->wheel, &c->ack_timer);
 	timer_cancel(c->s->wheel, &c->life_timer);

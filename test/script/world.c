@@ -143,7 +143,16 @@ static void op_gone(void *ctx, struct tcp_conn *tc, enum tcp_ending how)
 	c->w->in_flight_dials--;
 }
 
-static const struct stack_ops world_ops = {.tx = op_tx, .tcp_open = op_tcp_open};
+static void op_guest_full(void *ctx, bool any)
+{
+	struct world *w = ctx;
+
+	w->guest_full = any;
+}
+
+static const struct stack_ops world_ops = {.tx = op_tx,
+					   .tcp_open = op_tcp_open,
+					   .guest_full = op_guest_full};
 
 /* ---- life ---- */
 
