@@ -22,6 +22,8 @@ class Plan:
     rounds: int
     stream: int       # seconds of a one-flow stream; iperf3 takes whole ones
     side: int         # of the other streams
+    talk: float       # of what is asked and answered: enough for a p99
+    greet: float      # the same; a new connection every few milliseconds
     short: float      # of everything else
     reopenings: int
     starts: int
@@ -31,9 +33,9 @@ class Plan:
     left_out: frozenset = frozenset()
 
 
-FULL = Plan(rounds=5, stream=2, side=1, short=0.4, reopenings=10, starts=10, connections=10000,
+FULL = Plan(rounds=5, stream=2, side=1, talk=1, greet=2, short=0.4, reopenings=10, starts=10, connections=10000,
             idle_seconds=2, budget=700)
-QUICK = Plan(rounds=1, stream=1, side=1, short=0.3, reopenings=4, starts=7, connections=1000,
+QUICK = Plan(rounds=1, stream=1, side=1, talk=0.3, greet=1, short=0.3, reopenings=4, starts=7, connections=1000,
              idle_seconds=1, budget=100,
              left_out=frozenset({"tcp_out_64", "tcp_in_64"}))
 
