@@ -34,7 +34,7 @@ class Plan:
 
 
 FULL = Plan(rounds=5, stream=2, side=1, talk=1, greet=2, short=0.4, reopenings=10, starts=10, connections=10000,
-            idle_seconds=2, budget=700)
+            idle_seconds=2, budget=860)
 QUICK = Plan(rounds=1, stream=1, side=1, talk=0.3, greet=1, short=0.3, reopenings=4, starts=7, connections=1000,
              idle_seconds=1, budget=100,
              left_out=frozenset({"tcp_out_64", "tcp_in_64"}))
