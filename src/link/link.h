@@ -39,7 +39,8 @@ struct link_ops {
 	 * in which the addresses and ports are filled in. How many frames there is room for,
 	 * which may be fewer, with their tails at *ret, whose ranges lie one behind the other.
 	 * Sent next, each with its tail and in this order, they are taken, and not copied; a
-	 * shorter payload makes its frame the last. What is not sent next counts as given back. NULL: never.
+	 * shorter payload makes its frame the last. What is not sent next counts as given back.
+	 * NULL: never.
 	 */
 	int (*lend)(struct link *l, const struct frame *head, uint32_t each, uint32_t total,
 		    const struct frame_tail **ret);

@@ -105,9 +105,9 @@ struct vu_dev {
 	int dry;                  /* the ring that had too few buffers for a frame, or -1 */
 	struct virtq_mark dry_at; /* ... up to where there were some */
 
-	uint8_t *arena; /* received frames, VU_ARENA bytes, mapped on demand */
-	unsigned pairs; /* that the driver wants to use; 0: it did not say */
-	unsigned turn;  /* ring pair that is looked at first */
+	uint8_t *arena;                  /* received frames, VU_ARENA bytes, mapped on demand */
+	unsigned pairs;                  /* that the driver wants to use; 0: it did not say */
+	unsigned turn;                   /* ring pair that is looked at first */
 	uint64_t rx_dropped, tx_dropped; /* since they were last asked for */
 
 	/* vhost_user_tail.c: buffers kept, tails and ranges in them (> 0: buffers are kept) ... */

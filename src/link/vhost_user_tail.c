@@ -76,8 +76,8 @@ static bool lend_one(struct vu_dev *d, uint32_t head, uint32_t payload)
 	for (size_t skip = headers; vu_cursor_next(&cur, skip, &n); skip -= n)
 		;
 	struct iovec *iov = d->lent_iov + (last ? last->iov + last->n - d->lent_iov : 0);
-	int ranges = vu_cursor_ranges(&cur, payload, iov,
-				      FRAME_TAIL_RANGES - (int)(iov - d->lent_iov));
+	int ranges =
+		vu_cursor_ranges(&cur, payload, iov, FRAME_TAIL_RANGES - (int)(iov - d->lent_iov));
 	*tail = (struct frame_tail){.iov = iov, .n = ranges, .at = head};
 	return ranges > 0;
 }

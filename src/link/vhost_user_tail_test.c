@@ -15,23 +15,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "link/vhost_rig.h"
-#include "link/vhost_user.h"
+#include "link/vhost_pair.h"
 #include "link/vhost_user_dev.h"
 
-#define PACKED (RIG_FEATURES | VIRTIO_RING_PACKED)
-#define HEAD   66u /* Ethernet, IPv4, TCP with timestamps */
-#define LONG   65000u
-
-struct pair {
-	struct link *l;
-	struct rig g;
-	struct frame got[LINK_BURST];
-	int got_n;
-};
+#define HEAD 66u /* Ethernet, IPv4, TCP with timestamps */
+#define LONG 65000u
 
 static uint8_t bytes[260000], seen[70000];
 
+/* Frames stay where the link has them, until it is called again. */
 static void pump(void *ctx)
 {
 	struct pair *p = ctx;
@@ -41,34 +33,10 @@ static void pump(void *ctx)
 
 static struct pair *open_pair(const struct rig_options *o)
 {
-	static struct pair p;
 	struct rig_options with = *o;
-	struct error err;
-	int fd[2];
 
-	p = (struct pair){0};
 	with.pump = pump;
-	with.ctx = &p;
-	assert_true(rig_make(&p.g, &with));
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
-	p.l = link_vhost_user_fd(fd[0], &err);
-	assert_non_null(p.l);
-	assert_true(rig_attach(&p.g, fd[1]));
-	for (unsigned i = 0; i < p.g.o.pairs; i++)
-		rig_fill(&p.g, i);
-	return &p;
-}
-
-static void close_pair(struct pair *p)
-{
-	rig_free(&p->g);
-	link_free(p->l);
-}
-
-static void pattern(uint8_t *to, size_t len, unsigned seed)
-{
-	for (size_t i = 0; i < len; i++)
-		to[i] = (uint8_t)(i * 7 + (i >> 8) * 13 + seed * 29);
+	return pair_open(&with);
 }
 
 /* A TCP/IPv4 segment of len bytes, all of it at data. */
@@ -78,7 +46,7 @@ static struct frame segment(uint8_t *data, size_t len, unsigned seed)
 			  .len = (uint32_t)len,
 			  .meta = {.needs_csum = true, .csum_start = 34, .csum_offset = 16}};
 
-	pattern(data, len < HEAD ? len : HEAD, seed);
+	pair_pattern(data, len < HEAD ? len : HEAD, seed);
 	memcpy(data + 12, "\x08\x00", 2);
 	data[14 + 20 + 12] = 0x80;
 	if (len > 1514) {
@@ -101,7 +69,7 @@ static void guest_sends(struct pair *p, const struct frame *f)
 
 static struct frame guest_sends_segment(struct pair *p, size_t len, unsigned seed)
 {
-	pattern(bytes, len, seed);
+	pair_pattern(bytes, len, seed);
 	struct frame f = segment(bytes, len, seed);
 
 	guest_sends(p, &f);
@@ -158,7 +126,7 @@ static void a_long_payload_from_the_guest_is_not_copied(void **state)
 			assert_int_equal(entry, at);
 			p->g.ring[1].free[p->g.ring[1].free_n++] = entry;
 		}
-		close_pair(p);
+		pair_close(p);
 	}
 }
 
@@ -178,7 +146,7 @@ static void buffers_go_back_in_order(void **state)
 		pump(p);
 		assert_int_equal(p->got_n, 4);
 		for (unsigned k = 0; k < 4; k++) {
-			pattern(bytes, len[k], k);
+			pair_pattern(bytes, len[k], k);
 			segment(bytes, len[k], k);
 			assert_int_equal(!!p->got[k].tail, len[k] >= VU_TAIL_MIN);
 			frame_whole(&p->got[k]);
@@ -194,7 +162,7 @@ static void buffers_go_back_in_order(void **state)
 			assert_true(rig_ring_used(&p->g.ring[1], &entry, &n));
 			assert_int_equal(entry, want[k]);
 		}
-		close_pair(p);
+		pair_close(p);
 	}
 }
 
@@ -204,7 +172,7 @@ static void what_is_no_plain_segment_is_copied(void **state)
 
 	for (int i = 0; i < 5; i++) {
 		size_t len = i == 0 ? VU_TAIL_MIN - 1 : LONG;
-		pattern(bytes, len, 3);
+		pair_pattern(bytes, len, 3);
 		struct frame f = segment(bytes, len, 3);
 
 		if (i == 1) /* a checksum to verify: over bytes that hold still */
@@ -227,7 +195,7 @@ static void what_is_no_plain_segment_is_copied(void **state)
 		}
 	}
 	assert_int_equal(p->l->rx_dropped, 1);
-	close_pair(p);
+	pair_close(p);
 }
 
 /* Headers that lie in many descriptors, and more descriptors than are kept. */
@@ -249,12 +217,12 @@ static void tiny_descriptors_are_put_together(void **state)
 		assert_true(p->got[0].tail->n > 200);
 		assert_null(p->got[3].tail);
 		for (unsigned k = 0; k < 4; k++) {
-			pattern(bytes, 4300, k);
+			pair_pattern(bytes, 4300, k);
 			segment(bytes, 4300, k);
 			frame_whole(&p->got[k]);
 			assert_memory_equal(p->got[k].data, bytes, 4300);
 		}
-		close_pair(p);
+		pair_close(p);
 	}
 }
 
@@ -267,7 +235,7 @@ static int lend_and_fill(struct pair *p, struct frame *head, uint32_t each, uint
 	int n = link_lend(p->l, head, each, total, tails), ranges = 0;
 	size_t at = 0;
 
-	pattern(bytes, total, seed);
+	pair_pattern(bytes, total, seed);
 	for (int i = 0; i < n; i++) {
 		assert_ptr_equal((*tails)[i].iov, (*tails)[0].iov + ranges);
 		ranges += (*tails)[i].n;
@@ -343,7 +311,7 @@ static void payload_to_the_guest_is_written_in_its_place(void **state)
 			free(room);
 		}
 		assert_int_equal(p->l->tx_dropped, 0);
-		close_pair(p);
+		pair_close(p);
 	}
 }
 
@@ -358,8 +326,7 @@ static void several_frames_share_a_lending(void **state)
 			struct frame f[4] = {segment(head[0], HEAD, 5)};
 			uint32_t each = 14480, last = k * 100 + 1;
 
-			assert_int_equal(
-				lend_and_fill(p, f, each, 3 * each + last, &tails, k), 4);
+			assert_int_equal(lend_and_fill(p, f, each, 3 * each + last, &tails, k), 4);
 			for (int j = 0; j < 4; j++)
 				f[j] = lent_frame(head[j], j < 3 ? each : last, &tails[j]);
 			/* One may be left out at the end, and goes back. */
@@ -371,7 +338,7 @@ static void several_frames_share_a_lending(void **state)
 			assert_int_equal(rig_recv(&p->g, 0, seen, seen, sizeof(seen)), 0);
 			rig_fill(&p->g, 0);
 		}
-		close_pair(p);
+		pair_close(p);
 	}
 }
 
@@ -396,7 +363,7 @@ static void headers_may_lie_in_several_buffers(void **state)
 		/* More buffers than a frame may have. */
 		f = segment(head, HEAD, 5);
 		assert_int_equal(link_lend(p->l, &f, 2000, 2000, &tails), 0);
-		close_pair(p);
+		pair_close(p);
 	}
 }
 
@@ -421,7 +388,7 @@ static void a_lending_that_is_not_used_takes_nothing(void **state)
 			rig_fill(&p->g, 0);
 		}
 		assert_int_equal(p->l->tx_dropped, 600);
-		close_pair(p);
+		pair_close(p);
 	}
 }
 
@@ -444,7 +411,7 @@ static void a_lending_is_as_large_as_the_room(void **state)
 	/* A guest that is not there lends nothing. */
 	rig_stop_ring(&p->g, 0);
 	assert_int_equal(link_lend(p->l, f, 1000, 1000, &tails), 0);
-	close_pair(p);
+	pair_close(p);
 }
 
 /* ---- hostile, or only careless ---- */
@@ -471,7 +438,7 @@ static void descriptors_may_change_in_flight(void **state)
 			guest_gets(p, head, bytes, 9000);
 		}
 		free(kept);
-		close_pair(p);
+		pair_close(p);
 	}
 }
 
@@ -490,7 +457,7 @@ static void a_lending_finds_what_is_wrong(void **state)
 	struct frame plain = {.data = bytes + FRAME_VNET_ROOM, .len = 60};
 	assert_int_equal(link_send(p->l, &plain, 1), 1);
 	assert_int_equal(p->l->tx_dropped, 1);
-	close_pair(p);
+	pair_close(p);
 }
 
 /* Memory goes only between bursts: a message waits until its frames are out of the way. */
@@ -519,7 +486,7 @@ static void regions_go_behind_the_burst(void **state)
 		assert_true(rig_ring_used(&p->g.ring[1], &entry, &n));
 		assert_int_equal(link_lend(p->l, &f, 1000, 1000, &(const struct frame_tail *){0}),
 				 0);
-		close_pair(p);
+		pair_close(p);
 	}
 }
 
@@ -536,7 +503,7 @@ static void a_ring_stops_behind_the_burst(void **state)
 		assert_int_equal(base & VU_BASE_SLOT, 1);
 		if (p->g.ring[1].packed)
 			assert_int_equal(base >> 16 & VU_BASE_SLOT, 1);
-		close_pair(p);
+		pair_close(p);
 	}
 }
 
@@ -566,7 +533,7 @@ static void memory_may_be_cut_short_in_flight(void **state)
 	assert_int_equal(p->l->tx_dropped, 1);
 	close(fd[0]);
 	close(fd[1]);
-	close_pair(p);
+	pair_close(p);
 }
 
 int main(void)
