@@ -211,3 +211,30 @@ struct secret_value *rig_value(struct rig *r, size_t index, struct rig_answer *a
 	assert_true(rig_run(r, &a->done));
 	return a->value;
 }
+
+void rig_assert_value(struct secret_value *v, const char *text)
+{
+	assert_non_null(v);
+	assert_int_equal(v->len, strlen(text));
+	assert_memory_equal(v->bytes, text, v->len);
+	secret_value_free(v);
+}
+
+const struct secret *rig_secret_at(struct rig *r, size_t i)
+{
+	struct secret_set *s = holder_secrets(r->ch);
+
+	assert_true(i < s->count);
+	return &s->list[i];
+}
+
+struct rig_answer rig_capture(struct rig *r, const char *value)
+{
+	struct rig_answer a = {0};
+
+	assert_non_null(holder_ask_capture(r->ch, holder_secrets(r->ch), 0,
+					   view_make(value, strlen(value)), rig_on_text, &a));
+	assert_true(rig_run(r, &a.done));
+	assert_string_equal(a.err, "");
+	return a;
+}

@@ -51,5 +51,11 @@ void rig_on_reload(void *arg, const char *err);
 const char *rig_reload(struct rig *r);
 /* Asks for a value of the current set, and waits. NULL: it failed with *a's err. */
 struct secret_value *rig_value(struct rig *r, size_t index, struct rig_answer *a);
+/* That it is this text; frees it. */
+void rig_assert_value(struct secret_value *v, const char *text);
+/* A secret of the current set. */
+const struct secret *rig_secret_at(struct rig *r, size_t i);
+/* Makes a value that the first secret captures, and waits; it has to succeed. */
+struct rig_answer rig_capture(struct rig *r, const char *value);
 
 #endif
