@@ -151,7 +151,7 @@ static const struct proxy_h1_attack proxy_h1_attacks[] = {
 	{"a host list", "GET / HTTP/1.1\r\nHost: a.example, b.example\r\n\r\n", 400, 0, 0},
 	{"an empty host", "GET / HTTP/1.1\r\nHost:\r\n\r\n", 400, 0, 0},
 	{"a port of zero", "GET / HTTP/1.1\r\nHost: a.example:0\r\n\r\n", 400, 0, 0},
-	{"host with an underscore for nothing", "GET / HTTP/1.1\r\nHost : a.example\r\n\r\n", 400, 0,
+	{"a space between Host and its colon", "GET / HTTP/1.1\r\nHost : a.example\r\n\r\n", 400, 0,
 	 0},
 	{"host named in Connection", ATTACK_GET "Connection: host\r\n\r\n", 400, 0, 0},
 	/* What it asks. */
