@@ -211,14 +211,6 @@ void json_uint(struct json *j, const char *key, uint64_t v)
 	put_uint(&j->out, v);
 }
 
-void json_int(struct json *j, const char *key, int64_t v)
-{
-	begin_value(j, key);
-	if (v < 0)
-		wbuf_put_u8(&j->out, '-');
-	put_uint(&j->out, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
-}
-
 void json_milli(struct json *j, const char *key, uint64_t v)
 {
 	unsigned rest = (unsigned)(v % 1000);

@@ -28,7 +28,6 @@ void json_array_end(struct json *j);
 void json_text(struct json *j, const char *key, const char *text);
 void json_text_n(struct json *j, const char *key, const char *text, size_t n);
 void json_uint(struct json *j, const char *key, uint64_t v);
-void json_int(struct json *j, const char *key, int64_t v);
 /* v thousandths: 1500 is written as 1.500. */
 void json_milli(struct json *j, const char *key, uint64_t v);
 void json_bool(struct json *j, const char *key, bool v);

@@ -60,9 +60,6 @@ static void members_and_elements_get_their_commas(void **state)
 	json_array_begin(&j, "list");
 	json_uint(&j, NULL, 0);
 	json_uint(&j, NULL, UINT64_MAX);
-	json_int(&j, NULL, INT64_MIN);
-	json_int(&j, NULL, -1);
-	json_int(&j, NULL, INT64_MAX);
 	json_bool(&j, NULL, true);
 	json_bool(&j, NULL, false);
 	json_nil(&j, NULL);
@@ -83,8 +80,7 @@ static void members_and_elements_get_their_commas(void **state)
 	assert_string_equal(
 		text_of(&j),
 		"{\"empty\":{},\"none\":[],"
-		"\"list\":[0,18446744073709551615,-9223372036854775808,-1,9223372036854775807,"
-		"true,false,null,{\"k\":\"v\"}],"
+		"\"list\":[0,18446744073709551615,true,false,null,{\"k\":\"v\"}],"
 		"\"m\":1.047,\"z\":0.000,"
 		"\"a4\":\"192.0.2.7\",\"a6\":\"2001:db8::1\",\"a0\":null,"
 		"\"p4\":\"192.0.2.7:80\",\"p6\":\"[2001:db8::1]:65535\",\"q6\":\"2001:db8::1\","

@@ -32,7 +32,7 @@ static size_t write_h2(const struct first_flight *ff, const struct http_denial *
 	size_t n = h2_server_began(ff->h2) ? 0 : http_h2_settings(buf);
 
 	n += http_deny_h2(d, stream, h2_client_table(ff->h2), buf + n);
-	n += http_h2_goaway(stream, H2_NO_ERROR, buf + n);
+	n += http_h2_goaway(stream, buf + n);
 	return n;
 }
 

@@ -483,12 +483,3 @@ unsigned gateway_workers(struct gateway *g)
 	pthread_mutex_unlock(&g->lock);
 	return n;
 }
-
-uint32_t gateway_find(struct gateway *g, const char *name)
-{
-	pthread_mutex_lock(&g->lock);
-	struct entry *e = entry_by_name(g, name);
-	uint32_t id = e ? e->id : 0;
-	pthread_mutex_unlock(&g->lock);
-	return id;
-}

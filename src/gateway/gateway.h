@@ -141,7 +141,5 @@ char **gateway_secrets(struct gateway *g, uint32_t id);
 /* How many there are. */
 size_t gateway_count(struct gateway *g);
 unsigned gateway_workers(struct gateway *g);
-/* Number of the sandbox of that name; 0 where there is none. */
-uint32_t gateway_find(struct gateway *g, const char *name);
 
 #endif

@@ -178,21 +178,12 @@ size_t http_h2_settings(uint8_t buf[HTTP_DENY_MAX])
 	return w.len;
 }
 
-size_t http_h2_rst(uint32_t stream, enum h2_code code, uint8_t buf[HTTP_DENY_MAX])
-{
-	struct wbuf w = wbuf_make(buf, HTTP_DENY_MAX);
-
-	put_frame(&w, H2_RST_STREAM, 0, stream, 4);
-	wbuf_put_be32(&w, code);
-	return w.len;
-}
-
-size_t http_h2_goaway(uint32_t last_stream, enum h2_code code, uint8_t buf[HTTP_DENY_MAX])
+size_t http_h2_goaway(uint32_t last_stream, uint8_t buf[HTTP_DENY_MAX])
 {
 	struct wbuf w = wbuf_make(buf, HTTP_DENY_MAX);
 
 	put_frame(&w, H2_GOAWAY, 0, 0, 8);
 	wbuf_put_be32(&w, last_stream);
-	wbuf_put_be32(&w, code);
+	wbuf_put_be32(&w, 0); /* NO_ERROR, RFC 9113 7 */
 	return w.len;
 }

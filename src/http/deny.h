@@ -34,21 +34,12 @@ size_t http_deny_h1(const struct http_denial *d, uint8_t buf[HTTP_DENY_MAX]);
  * HTTP/2. These go between two frames of the server's stream (h2_read_server()), in this order.
  * http_h2_settings(): where the server's own were not seen yet. http_deny_h2(): HEADERS and DATA on
  * the request's stream, in literals that no table keeps, so that the server's later headers stay
- * readable; `client_table` is h2_client_table(). http_h2_rst(): ends a stream whose request body
- * nobody will read. http_h2_goaway(): tells up to which stream requests were passed on.
+ * readable; `client_table` is h2_client_table(). http_h2_goaway(): tells up to which stream
+ * requests were passed on, without an error (RFC 9113 6.8).
  */
 size_t http_deny_h2(const struct http_denial *d, uint32_t stream, uint32_t client_table,
 		    uint8_t buf[HTTP_DENY_MAX]);
-
-enum h2_code { /* RFC 9113 7 */
-	H2_NO_ERROR = 0,
-	H2_PROTOCOL_ERROR = 1,
-	H2_REFUSED_STREAM = 7,
-	H2_CANCEL = 8,
-	H2_ENHANCE_YOUR_CALM = 11,
-};
 size_t http_h2_settings(uint8_t buf[HTTP_DENY_MAX]);
-size_t http_h2_rst(uint32_t stream, enum h2_code code, uint8_t buf[HTTP_DENY_MAX]);
-size_t http_h2_goaway(uint32_t last_stream, enum h2_code code, uint8_t buf[HTTP_DENY_MAX]);
+size_t http_h2_goaway(uint32_t last_stream, uint8_t buf[HTTP_DENY_MAX]);
 
 #endif

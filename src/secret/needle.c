@@ -99,14 +99,6 @@ static void make(const struct needle_key *k, const uint8_t *p, size_t n, struct 
 		ret->lead[i] = class_of[p[i]];
 }
 
-bool needle_make(const struct needle_key *k, struct view text, struct needle *ret)
-{
-	if (text.len < NEEDLE_MIN || text.len > NEEDLE_MAX)
-		return false;
-	make(k, text.p, text.len, ret);
-	return true;
-}
-
 /* Characters of base64 that hold nothing but bits of the text, where `phase` bytes stand before it
  * in its group. */
 static size_t spell_base64(struct view text, unsigned phase, bool url, uint8_t *ret)

@@ -62,9 +62,8 @@ struct needle {
 	uint8_t lead[NEEDLE_HEAD]; /* the classes of the first bytes */
 };
 
-/* The needle of the text as it stands. False where that is too short or too long. */
-bool needle_make(const struct needle_key *k, struct view text, struct needle *ret);
-/* Needles of all its forms, each with that tag. Returns how many; 0: too short or too long. */
+/* Needles of all forms of the text, as it stands first, each with that tag. Returns how many; 0:
+ * too short or too long. */
 size_t needle_make_forms(const struct needle_key *k, struct view text, uint16_t tag,
 			 struct needle ret[NEEDLE_FORMS]);
 
