@@ -49,7 +49,8 @@ static struct pair connect_pair(SSL_CTX *server, SSL_CTX *client)
 	SSL_set_connect_state(p.client);
 	SSL_set_tlsext_host_name(p.client, "bench.test");
 	need(SSL_set1_host(p.client, "bench.test"), "a name");
-	for (int i = 0; i < 10 && !(SSL_is_init_finished(p.server) && SSL_is_init_finished(p.client)); i++) {
+	for (int i = 0;
+	     i < 10 && !(SSL_is_init_finished(p.server) && SSL_is_init_finished(p.client)); i++) {
 		SSL_do_handshake(p.client);
 		SSL_do_handshake(p.server);
 	}
@@ -97,7 +98,8 @@ int main(int argc, char **argv)
 {
 	if (argc != 5)
 		return 2;
-	SSL_CTX *server = SSL_CTX_new(TLS_server_method()), *client = SSL_CTX_new(TLS_client_method());
+	SSL_CTX *server = SSL_CTX_new(TLS_server_method()),
+		*client = SSL_CTX_new(TLS_client_method());
 	double seconds = atof(argv[4]);
 
 	need(SSL_CTX_use_certificate_chain_file(server, argv[1]), argv[1]);

@@ -33,7 +33,7 @@
 #endif
 
 #define ETH       14
-#define BURST     64           /* frames taken from one side before the other has its turn */
+#define BURST     64 /* frames taken from one side before the other has its turn */
 #define FRAME_MAX 70000
 #define FULL      1538u        /* bytes that a full frame takes on the wire */
 #define WIRE      (128u << 20) /* bytes that are on their way in one direction at most */

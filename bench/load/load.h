@@ -34,7 +34,7 @@ enum {
 #define REQUEST_BYTES      64    /* of connect/request/close: about the smallest HTTP request */
 #define RESPONSE_BYTES     512   /* and a small answer with its header */
 #define UDP_MAX            65507 /* RFC 768 over IPv4 */
-#define UDP_BATCH          16 /* datagrams a system call: the generator must not be what is measured */
+#define UDP_BATCH          16    /* datagrams a system call: the generator is not to be the bound */
 #define BURST_BYTES        (8u << 20)
 #define CONNECT_TIMEOUT_MS 3000
 

@@ -21,7 +21,7 @@
 #include <sys/uio.h>
 
 #define ETH_HLEN        14
-#define FRAME_MAX       (ETH_HLEN + 65535) /* the largest frame either way, without any virtio header */
+#define FRAME_MAX       (ETH_HLEN + 65535) /* largest frame either way, without a virtio header */
 #define FRAME_VNET_ROOM 16 /* bytes that a link may use in front of each outgoing frame */
 
 enum frame_gso {

@@ -68,7 +68,8 @@ bool http_head_set_path(struct http_head *h, struct view path);
 enum http_step {
 	HTTP_GO,
 	HTTP_WAIT,   /* not now: http_proxy_resume() will follow, and the hook is called again with
-			the same. Nothing later of this direction of the exchange is read meanwhile */
+			the same. Nothing later of this direction of the exchange is read
+			meanwhile */
 	HTTP_REFUSE, /* x->denial is filled in. The guest gets it where no answer has begun; else
 			its stream ends with an error. The upstream sees its stream reset, or, with
 			HTTP/1, its connection closed; it never sees a request's end that was not */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * For tests: the first bytes that real programs sent to a listener on loopback, as hexadecimal text.
+ * For tests: the first bytes that real programs sent to a listener on loopback, as hexadecimal
+ * text.
  */
 #ifndef WEIR_TLS_HELLO_SAMPLES_H
 #define WEIR_TLS_HELLO_SAMPLES_H

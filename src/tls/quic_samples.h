@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * For tests: the first datagrams that real QUIC clients sent to a socket on loopback, and what RFC 9001
- * A.2 and RFC 9369 A.2 give for a client's Initial, as hexadecimal text.
+ * For tests: the first datagrams that real QUIC clients sent to a socket on loopback, and what RFC
+ * 9001 A.2 and RFC 9369 A.2 give for a client's Initial, as hexadecimal text.
  */
 #ifndef WEIR_TLS_QUIC_SAMPLES_H
 #define WEIR_TLS_QUIC_SAMPLES_H
