@@ -109,4 +109,4 @@ install: all
 	meson install -C $(BUILD)
 
 clean:
-	rm -rf build build-asan build-fuzz build-check
+	rm -rf build build-asan build-fuzz build-tsan build-bench build-check
