@@ -41,7 +41,7 @@ struct bed {
 
 static uint8_t up[HOLDS], down[HOLDS];
 
-static void fail(const char *what)
+__attribute__((noreturn)) static void fail(const char *what)
 {
 	fprintf(stderr, "stream_test: %s\n", what);
 	exit(1);
