@@ -24,8 +24,6 @@ enum {
 
 #define NDP_CSUM_OFFSET 2 /* of the checksum in an ICMPv6 message */
 
-/* Sends an advertisement now; `to` NULL: to all nodes. */
-void ra_send(struct guestsvc *g, const uint8_t *to_mac, const struct ipaddr *to);
 /* A valid solicitation came: answers at once, or soon where one was just sent. */
 void ra_solicited(struct guestsvc *g, const uint8_t src_mac[6], const struct ipaddr *src);
 

@@ -57,7 +57,8 @@ static void put_dnssl(struct wbuf *w, const char *search)
 		w->p[start + 1] = (uint8_t)((w->len - start) / 8);
 }
 
-void ra_send(struct guestsvc *g, const uint8_t *to_mac, const struct ipaddr *to)
+/* `to` NULL: to all nodes. */
+static void ra_send(struct guestsvc *g, const uint8_t *to_mac, const struct ipaddr *to)
 {
 	const struct stack_config *cfg = &g->stack->cfg;
 	uint8_t buf[512], mac[6];

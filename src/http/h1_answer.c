@@ -66,7 +66,8 @@ void h1_answer_expect(struct h1_answer *a, struct h1_asked asked)
 		a->state = A_STATUS;
 }
 
-bool h1_answer_begun(const struct h1_answer *a)
+/* Bytes of a head have come that is not complete. */
+static bool has_begun(const struct h1_answer *a)
 {
 	return a->state == A_FIELDS || (a->state == A_STATUS && a->fresh && a->store.text_len);
 }
@@ -324,7 +325,7 @@ enum h1_answer_event h1_answer_finish(struct h1_answer *a)
 	case A_TUNNEL:
 		return H1_ANSWER_TUNNEL;
 	case A_STATUS:
-		if (!h1_answer_begun(a))
+		if (!has_begun(a))
 			return H1_ANSWER_MORE;
 		break;
 	default:

@@ -82,8 +82,6 @@ struct view h1_answer_data(const struct h1_answer *a, uint64_t *ret_chunk);
  * H1_ANSWER_MORE: between two answers, none of which has begun; else H1_ANSWER_ERROR.
  */
 enum h1_answer_event h1_answer_finish(struct h1_answer *a);
-/* Bytes of a head have come that is not complete. */
-bool h1_answer_begun(const struct h1_answer *a);
 const char *h1_answer_error(const struct h1_answer *a);
 
 #endif

@@ -11,7 +11,7 @@
 #define EACH_BYTE(x) (0x0101010101010101u * (uint64_t)(x))
 
 /* clang-format off */
-const uint8_t http_tchar[256] = {
+static const uint8_t tchar[256] = {
 	['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1, ['&'] = 1, ['\''] = 1, ['*'] = 1, ['+'] = 1,
 	['-'] = 1, ['.'] = 1, ['^'] = 1, ['_'] = 1, ['`'] = 1, ['|'] = 1, ['~'] = 1,
 	['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1,
@@ -22,7 +22,7 @@ size_t http_token_len(struct view v)
 {
 	size_t n = 0;
 
-	while (n < v.len && http_tchar[v.p[n]])
+	while (n < v.len && tchar[v.p[n]])
 		n++;
 	return n;
 }

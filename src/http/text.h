@@ -7,15 +7,12 @@
 
 #include "base/view.h"
 
-/* What may stand in a token (RFC 9110 5.6.2), with one byte for each of 256. */
-extern const uint8_t http_tchar[256];
-
 static inline uint8_t http_lower(uint8_t c)
 {
 	return c >= 'A' && c <= 'Z' ? (uint8_t)(c - 'A' + 'a') : c;
 }
 
-/* How many bytes at the start of `v` are token characters. */
+/* How many bytes at the start of `v` are token characters (RFC 9110 5.6.2). */
 size_t http_token_len(struct view v);
 /* True where no byte is a control character; the tab is none of them (RFC 9110 5.5). */
 bool http_value_clean(struct view v);

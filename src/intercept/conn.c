@@ -261,7 +261,8 @@ static bool takes(struct conn *x)
 	return true;
 }
 
-void conn_run(struct conn *x)
+/* Goes on with whatever can go on. */
+static void conn_run(struct conn *x)
 {
 	if (x->running)
 		return;
@@ -282,6 +283,27 @@ void conn_run(struct conn *x)
 		x->wire.refused = false;
 		wire_due(&x->wire, WIRE_WRITABLE);
 	}
+}
+
+static void side_done(struct side *s)
+{
+	tls_end_free(s->tls);
+	tls_end_free(s->outer);
+	buf_done(&s->early);
+}
+
+static void conn_free(struct conn *x)
+{
+	conn_patience(x, 0);
+	pump_done(x);
+	for (int i = 0; i < 2; i++)
+		side_done(&x->side[i]);
+	upsock_done(&x->sock, false);
+	if (x->flow)
+		x->flow->forget = NULL;
+	intercept_settings_unref(x->set);
+	wire_done(&x->wire);
+	free(x);
 }
 
 static void run_wire(struct wire *w)
@@ -350,27 +372,6 @@ static void patience_over(struct timer *t)
 }
 
 /* ---- life ---- */
-
-static void side_done(struct side *s)
-{
-	tls_end_free(s->tls);
-	tls_end_free(s->outer);
-	buf_done(&s->early);
-}
-
-void conn_free(struct conn *x)
-{
-	conn_patience(x, 0);
-	pump_done(x);
-	for (int i = 0; i < 2; i++)
-		side_done(&x->side[i]);
-	upsock_done(&x->sock, false);
-	if (x->flow)
-		x->flow->forget = NULL;
-	intercept_settings_unref(x->set);
-	wire_done(&x->wire);
-	free(x);
-}
 
 /* What the guest has sent, and knows to be delivered, still goes. */
 static void gone(struct wire *w, bool in_order)

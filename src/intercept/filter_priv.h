@@ -96,8 +96,6 @@ enum http_step secrets_nomem(struct filter_secrets *s);
 enum http_step secrets_step(struct filter_secrets *s, enum scrub_step step, int bad);
 /* The value of a secret: SCRUB_GO and *ret, or SCRUB_WAIT, SCRUB_STOP (the exchange is refused). */
 enum scrub_step secrets_value(struct filter_secrets *s, size_t index, struct view *ret);
-/* All of them are wiped. */
-void secrets_forget_values(struct filter_secrets *s);
 /* For holder_ask_sign() and holder_ask_capture(); arg: a filter_text. */
 void secrets_got_text(void *arg, struct view text, const char *err);
 /* What became of it: SCRUB_GO (t->text), SCRUB_WAIT, SCRUB_STOP. */
@@ -107,9 +105,6 @@ void secrets_event(const struct filter_secrets *s, size_t index, const char *pla
 		   const char *action);
 
 /* filter_secrets_head.c */
-/* A placeholder in the text, in a place of that kind; `out` is what goes on. */
-enum scrub_step secrets_put_in(struct filter_secrets *s, struct filter_way *way, struct view in,
-			       struct buf *out);
 enum http_step secrets_request_fields(struct filter_secrets *s, struct http_head *h);
 enum http_step secrets_request_path(struct filter_secrets *s, struct http_head *h);
 enum http_step secrets_mask_fields(struct filter_secrets *s, struct http_head *h);

@@ -80,11 +80,23 @@ struct filter_secrets *filter_secrets_new(const struct filter_conn *c, struct ht
 	return s;
 }
 
+/* All of them are wiped. */
+static void forget_values(struct filter_secrets *s)
+{
+	for (size_t i = 0; i < FILTER_VALUES; i++) {
+		struct filter_value *v = &s->values[i];
+		if (v->ask)
+			holder_ask_cancel(v->ask);
+		secret_value_free(v->value);
+		*v = (struct filter_value){0};
+	}
+}
+
 void filter_secrets_free(struct filter_secrets *s)
 {
 	if (!s)
 		return;
-	secrets_forget_values(s);
+	forget_values(s);
 	secrets_forget_text(&s->signature);
 	secrets_forget_text(&s->token);
 	sign_free(s);
@@ -294,22 +306,11 @@ enum scrub_step secrets_value(struct filter_secrets *s, size_t index, struct vie
 	return SCRUB_GO;
 }
 
-void secrets_forget_values(struct filter_secrets *s)
-{
-	for (size_t i = 0; i < FILTER_VALUES; i++) {
-		struct filter_value *v = &s->values[i];
-		if (v->ask)
-			holder_ask_cancel(v->ask);
-		secret_value_free(v->value);
-		*v = (struct filter_value){0};
-	}
-}
-
 /* What a hook says when it is done; values stay while something is waited for. */
 static enum http_step leave(struct filter_secrets *s, enum http_step step)
 {
 	if (step != HTTP_WAIT)
-		secrets_forget_values(s);
+		forget_values(s);
 	return step;
 }
 

@@ -11,8 +11,8 @@
 #include "http/text.h"
 #include "intercept/filter_priv.h"
 
-enum scrub_step secrets_put_in(struct filter_secrets *s, struct filter_way *way, struct view in,
-			       struct buf *out)
+static enum scrub_step put_in(struct filter_secrets *s, struct filter_way *way, struct view in,
+			      struct buf *out)
 {
 	struct scrub scrub = {.hit = way == &s->down ? secrets_hit_down : secrets_hit_up, .arg = s};
 	enum scrub_step step;
@@ -53,10 +53,10 @@ enum http_step secrets_request_path(struct filter_secrets *s, struct http_head *
 		query = view_make(mark, h->path.len - path.len);
 	}
 	set_place(&s->up, SECRET_IN_PATH, "path", SCRUB_PERCENT);
-	step = secrets_put_in(s, &s->up, path, &out);
+	step = put_in(s, &s->up, path, &out);
 	if (step == SCRUB_GO || step == SCRUB_WAIT) {
 		set_place(&s->up, SECRET_IN_QUERY, "query", SCRUB_PERCENT);
-		second = secrets_put_in(s, &s->up, query, &out);
+		second = put_in(s, &s->up, query, &out);
 		step = second == SCRUB_GO ? step : second;
 	}
 	if (step != SCRUB_GO)
@@ -95,9 +95,9 @@ static enum scrub_step put_in_basic(struct filter_secrets *s, struct view coded,
 	if (!spelling_undo_base64(coded, &plain)) {
 		buf_done(&plain);
 		set_place(&s->up, 0, "basic", SCRUB_AS_IS);
-		return secrets_put_in(s, &s->up, coded, out);
+		return put_in(s, &s->up, coded, out);
 	}
-	step = secrets_put_in(s, &s->up, buf_view(&plain), &put);
+	step = put_in(s, &s->up, buf_view(&plain), &put);
 	if (step == SCRUB_GO && same(buf_view(&plain), &put))
 		step = buf_append_view(out, coded) ? SCRUB_GO : SCRUB_NOMEM;
 	else if (step == SCRUB_GO && !spelling_put_base64(out, buf_view(&put)))
@@ -114,7 +114,7 @@ static enum scrub_step put_in_field(struct filter_secrets *s, const struct http_
 
 	if (!basic_credentials(f, &coded)) {
 		set_place(&s->up, SECRET_IN_HEADERS, where, SCRUB_AS_IS);
-		return secrets_put_in(s, &s->up, f->value, out);
+		return put_in(s, &s->up, f->value, out);
 	}
 	if (!buf_append(out, f->value.p, (size_t)(coded.p - f->value.p)))
 		return SCRUB_NOMEM;
@@ -139,7 +139,7 @@ static enum http_step look_at_name(struct filter_secrets *s, struct view name)
 	enum scrub_step step;
 
 	set_place(&s->up, 0, "header", SCRUB_AS_IS);
-	step = secrets_put_in(s, &s->up, name, &out);
+	step = put_in(s, &s->up, name, &out);
 	buf_done(&out);
 	return secrets_step(s, step, 400);
 }
@@ -252,8 +252,7 @@ enum http_step secrets_mask_fields(struct filter_secrets *s, struct http_head *h
 	set_place(&s->down, 0, "answer", SCRUB_AS_IS);
 	for (size_t i = 0; i < h->fields.count && step == HTTP_GO; i++) {
 		struct buf out = {0};
-		step = secrets_step(s, secrets_put_in(s, &s->down, h->fields.list[i].value, &out),
-				    502);
+		step = secrets_step(s, put_in(s, &s->down, h->fields.list[i].value, &out), 502);
 		if (step == HTTP_GO)
 			step = change_field(s, h, i, &out);
 		buf_done(&out);

@@ -220,9 +220,6 @@ struct conn {
 
 struct flow_end *conn_new(struct intercept *ic, struct flow *f, struct flow_end *inner,
 			  const struct taker_first *t);
-void conn_free(struct conn *x);
-/* Goes on with whatever can go on. */
-void conn_run(struct conn *x);
 /* The upstream may say a secret's value: what it says is wiped behind its use. */
 static inline bool conn_has_secrets(const struct conn *x)
 {

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-void vu_msg_close_fds(struct vu_msg *m)
+static void close_fds(struct vu_msg *m)
 {
 	for (int i = 0; i < m->nfds; i++)
 		if (m->fds[i] >= 0)
@@ -38,7 +38,7 @@ void vu_chan_open(struct vu_chan *c, int fd)
 
 void vu_chan_close(struct vu_chan *c)
 {
-	vu_msg_close_fds(&c->msg);
+	close_fds(&c->msg);
 	vu_chan_init(c);
 }
 
@@ -123,7 +123,7 @@ int vu_chan_recv(struct vu_chan *c, struct error *err)
 	if (!c->in_body) {
 		/* The message before this one has been dealt with. */
 		if (c->have == 0)
-			vu_msg_close_fds(&c->msg);
+			close_fds(&c->msg);
 		r = chan_fill(c, c->hdr, VU_HDR_LEN, err);
 		if (r <= 0)
 			return r;

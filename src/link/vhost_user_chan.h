@@ -32,7 +32,6 @@ struct vu_chan {
 	struct vu_msg msg; /* what is being received */
 };
 
-void vu_msg_close_fds(struct vu_msg *m);
 /* Takes the fd out of a message; -1 where it has no such one. */
 int vu_msg_take_fd(struct vu_msg *m, int i);
 

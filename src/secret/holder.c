@@ -185,11 +185,6 @@ const char *holder_ca_pem(const struct holder *h)
 	return h->ca_pem;
 }
 
-int holder_fd(const struct holder *h)
-{
-	return h->fd;
-}
-
 void holder_lost(struct holder *h)
 {
 	if (!atomic_exchange(&h->lost, true))

@@ -47,8 +47,6 @@ struct holder *holder_start(const struct config *c, struct error *err);
 void holder_stop(struct holder *h);
 /* The CA's certificate, PEM; lives as long as the holder. */
 const char *holder_ca_pem(const struct holder *h);
-/* Fit for poll(2) by the caller's loop: readable when the process has ended. */
-int holder_fd(const struct holder *h);
 
 /*
  * No guest exists yet, and all channels are set up: from now on the holder takes only sources that

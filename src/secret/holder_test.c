@@ -32,7 +32,7 @@ static void starts_tells_its_ca_and_ends(void **state)
 	pid_t pid = r.h->pid;
 	assert_non_null(strstr(holder_ca_pem(r.h), "-----BEGIN CERTIFICATE-----"));
 	assert_int_equal(holder_secrets(r.ch)->count, 0);
-	struct pollfd p = {.fd = holder_fd(r.h), .events = POLLIN};
+	struct pollfd p = {.fd = r.h->fd, .events = POLLIN};
 	assert_int_equal(poll(&p, 1, 0), 0);
 	holder_channel_free(r.ch);
 	r.ch = NULL;
@@ -104,7 +104,7 @@ static void its_death_fails_each_question_once(void **state)
 		holder_ask_value(r.ch, holder_secrets(r.ch), 0, rig_on_value, &a[0]);
 	holder_ask_cancel(cancelled);
 	kill(r.h->pid, SIGKILL);
-	struct pollfd p = {.fd = holder_fd(r.h), .events = POLLIN};
+	struct pollfd p = {.fd = r.h->fd, .events = POLLIN};
 	assert_int_equal(poll(&p, 1, 5000), 1);
 	assert_true(rig_run(&r, &a[2].done));
 	rig_run_ms(&r, 20);
