@@ -70,6 +70,23 @@ static void must_start(void)
 		fail_msg("%s", err.msg);
 }
 
+/* Port 80 of the guest at a port of loopback, and port 53. */
+static uint16_t published_tcp(void)
+{
+	uint16_t port = free_port(SOCK_STREAM);
+	publish(NULL, port, 80, 1, false);
+	must_start();
+	return port;
+}
+
+static uint16_t published_udp(void)
+{
+	uint16_t port = free_port(SOCK_DGRAM);
+	publish(NULL, port, 53, 1, true);
+	must_start();
+	return port;
+}
+
 /* A connected socket; its own port comes back. */
 static int client_from(const char *from, const char *to, uint16_t port, int type,
 		       uint16_t *ret_port)
@@ -121,9 +138,7 @@ static void expect_reset(int fd)
 
 static void loopback_clients_come_from_the_gateway(void **state)
 {
-	uint16_t port = free_port(SOCK_STREAM), own4, own6;
-	publish(NULL, port, 80, 1, false);
-	must_start();
+	uint16_t port = published_tcp(), own4, own6;
 	int c4 = client_from(NULL, "127.0.0.1", port, SOCK_STREAM, &own4);
 	assert_true(kit_run(1));
 	expect_way(&kit.rec[0], KIT_OPEN, "10.0.0.1", "10.0.0.2", 80);
@@ -141,9 +156,7 @@ static void loopback_clients_come_from_the_gateway(void **state)
 
 static void both_families_refused_resets_the_client(void **state)
 {
-	uint16_t port = free_port(SOCK_STREAM);
-	publish(NULL, port, 80, 1, false);
-	must_start();
+	uint16_t port = published_tcp();
 	int c = client_from(NULL, "::1", port, SOCK_STREAM, NULL);
 	assert_true(kit_run(1));
 	kit.rec[0].end->ops->reset(kit.rec[0].end);
@@ -159,9 +172,7 @@ static void both_families_refused_resets_the_client(void **state)
 /* Once the guest has accepted, a reset is not a reason to try the other family. */
 static void reset_of_a_connection_stays_a_reset(void **state)
 {
-	uint16_t port = free_port(SOCK_STREAM);
-	publish(NULL, port, 80, 1, false);
-	must_start();
+	uint16_t port = published_tcp();
 	int c = client_from(NULL, "127.0.0.1", port, SOCK_STREAM, NULL);
 	assert_true(kit_run(1));
 	struct flow_end *end = kit.rec[0].end;
@@ -180,9 +191,7 @@ static void reset_of_a_connection_stays_a_reset(void **state)
 /* The set may go while a second attempt waits. */
 static void second_attempt_does_not_outlive_the_set(void **state)
 {
-	uint16_t port = free_port(SOCK_STREAM);
-	publish(NULL, port, 80, 1, false);
-	must_start();
+	uint16_t port = published_tcp();
 	int a = client_from(NULL, "127.0.0.1", port, SOCK_STREAM, NULL);
 	int b = client_from(NULL, "127.0.0.1", port, SOCK_STREAM, NULL);
 	assert_true(kit_run(2));
@@ -200,9 +209,7 @@ static void second_attempt_does_not_outlive_the_set(void **state)
 
 static void denied_client_is_reset(void **state)
 {
-	uint16_t port = free_port(SOCK_STREAM);
-	publish(NULL, port, 80, 1, false);
-	must_start();
+	uint16_t port = published_tcp();
 	kit.deny = true;
 	int c = client_from(NULL, "127.0.0.1", port, SOCK_STREAM, NULL);
 	kit_run_ms(20);
@@ -214,9 +221,7 @@ static void denied_client_is_reset(void **state)
 /* A port of the gateway's that is in use is passed over; a full table is a refusal. */
 static void source_ports_are_tried_until_one_is_free(void **state)
 {
-	uint16_t port = free_port(SOCK_STREAM), own;
-	publish(NULL, port, 80, 1, false);
-	must_start();
+	uint16_t port = published_tcp(), own;
 	kit.refuse_opens = 3;
 	int c = client_from(NULL, "127.0.0.1", port, SOCK_STREAM, &own);
 	assert_true(kit_run(1));
@@ -234,9 +239,7 @@ static void source_ports_are_tried_until_one_is_free(void **state)
 /* A crowd waits in the backlog while many connections are half-open, and is served afterwards. */
 static void crowd_waits_in_the_backlog(void **state)
 {
-	uint16_t port = free_port(SOCK_STREAM);
-	publish(NULL, port, 80, 1, false);
-	must_start();
+	uint16_t port = published_tcp();
 	int c[200];
 	kit.half_open = 768;
 	for (int i = 0; i < 200; i++)
@@ -253,9 +256,7 @@ static void crowd_waits_in_the_backlog(void **state)
 
 static void without_descriptors_the_listener_pauses(void **state)
 {
-	uint16_t port = free_port(SOCK_STREAM);
-	publish(NULL, port, 80, 1, false);
-	must_start();
+	uint16_t port = published_tcp();
 	int c = client_from(NULL, "127.0.0.1", port, SOCK_STREAM, NULL);
 	struct rlimit old, none;
 	getrlimit(RLIMIT_NOFILE, &old);
@@ -414,9 +415,7 @@ static void udp_clients_have_one_guest_side_port_each(void **state)
 	enum {
 		N = 300
 	};
-	uint16_t port = free_port(SOCK_DGRAM);
-	publish(NULL, port, 53, 1, true);
-	must_start();
+	uint16_t port = published_udp();
 	int c[N];
 	char buf[64];
 	for (int round = 0; round < 2; round++) {
@@ -454,9 +453,7 @@ static void udp_clients_have_one_guest_side_port_each(void **state)
 /* What the guest sends elsewhere is not ours. */
 static void other_datagrams_are_left_to_the_relay(void **state)
 {
-	uint16_t port = free_port(SOCK_DGRAM);
-	publish(NULL, port, 53, 1, true);
-	must_start();
+	uint16_t port = published_udp();
 	int c = client_from(NULL, "127.0.0.1", port, SOCK_DGRAM, NULL);
 	assert_int_equal(send(c, "q", 1, 0), 1);
 	assert_true(kit_run(1));
@@ -476,9 +473,7 @@ static void other_datagrams_are_left_to_the_relay(void **state)
 /* Two clients with the same port are two to the guest. */
 static void udp_clients_with_one_port_are_kept_apart(void **state)
 {
-	uint16_t port = free_port(SOCK_DGRAM), own;
-	publish(NULL, port, 53, 1, true);
-	must_start();
+	uint16_t port = published_udp(), own;
 	int c1 = client_from("127.0.0.1", "127.0.0.1", port, SOCK_DGRAM, &own);
 	int c2 = socket(AF_INET, SOCK_DGRAM, 0);
 	struct ipaddr a = kit_addr("127.0.0.2"), to = kit_addr("127.0.0.1");
@@ -504,9 +499,7 @@ static void udp_clients_with_one_port_are_kept_apart(void **state)
 
 static void udp_denied_reaches_nobody(void **state)
 {
-	uint16_t port = free_port(SOCK_DGRAM);
-	publish(NULL, port, 53, 1, true);
-	must_start();
+	uint16_t port = published_udp();
 	kit.deny = true;
 	int c = client_from(NULL, "127.0.0.1", port, SOCK_DGRAM, NULL);
 	assert_int_equal(send(c, "q", 1, 0), 1);
@@ -518,9 +511,7 @@ static void udp_denied_reaches_nobody(void **state)
 
 static void udp_clients_are_forgotten_after_a_minute(void **state)
 {
-	uint16_t port = free_port(SOCK_DGRAM);
-	publish(NULL, port, 53, 1, true);
-	must_start();
+	uint16_t port = published_udp();
 	int c = client_from(NULL, "127.0.0.1", port, SOCK_DGRAM, NULL);
 	assert_int_equal(send(c, "q", 1, 0), 1);
 	assert_true(kit_run(1));
@@ -588,9 +579,7 @@ static struct packet unreachable4(uint8_t b[64], const struct kit_record *r, cha
 
 static void udp_client_moves_to_the_family_that_listens(void **state)
 {
-	uint16_t port = free_port(SOCK_DGRAM);
-	publish(NULL, port, 53, 1, true);
-	must_start();
+	uint16_t port = published_udp();
 	int c = client_from(NULL, "::1", port, SOCK_DGRAM, NULL);
 	assert_int_equal(send(c, "q", 1, 0), 1);
 	assert_true(kit_run(1));
@@ -620,9 +609,7 @@ static void udp_client_moves_to_the_family_that_listens(void **state)
 
 static void udp_client_moves_from_ipv4_too(void **state)
 {
-	uint16_t port = free_port(SOCK_DGRAM);
-	publish(NULL, port, 53, 1, true);
-	must_start();
+	uint16_t port = published_udp();
 	int c = client_from(NULL, "127.0.0.1", port, SOCK_DGRAM, NULL);
 	assert_int_equal(send(c, "q", 1, 0), 1);
 	assert_true(kit_run(1));
@@ -638,9 +625,7 @@ static void udp_client_moves_from_ipv4_too(void **state)
 /* A client that has gone: the guest hears that its answer was refused. */
 static void udp_closed_client_is_told_to_the_guest(void **state)
 {
-	uint16_t port = free_port(SOCK_DGRAM);
-	publish(NULL, port, 53, 1, true);
-	must_start();
+	uint16_t port = published_udp();
 	int c = client_from(NULL, "127.0.0.1", port, SOCK_DGRAM, NULL);
 	assert_int_equal(send(c, "q", 1, 0), 1);
 	assert_true(kit_run(1));

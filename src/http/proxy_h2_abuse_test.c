@@ -55,10 +55,8 @@ static void a_slow_reader_of_one_stream_stops_no_other(void **state)
 
 static void many_streams_that_stand_still_stop_no_other(void **state)
 {
-	struct rig *r = rig_fresh();
+	struct rig *r = rig_silent();
 
-	r->when = RIG_NEVER;
-	rig_begin(r, NULL, 0, NULL, 0, NULL);
 	r->server.pauses = true;
 	for (int i = 0; i < 100; i++)
 		/* Some of them have been sent whole. */
@@ -114,10 +112,7 @@ static void a_window_of_the_connection_is_the_senders(void **state)
 
 static void a_slow_server_stops_the_upload_at_the_guest(void **state)
 {
-	struct rig *r = rig_fresh();
-
-	r->when = RIG_NEVER;
-	rig_begin(r, NULL, 0, NULL, 0, NULL);
+	struct rig *r = rig_silent();
 	struct rig_stream *a = rig_request(r, RIG_POST, 1, NULL);
 	a->endless = true;
 	rig_run(r);

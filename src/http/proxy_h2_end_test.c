@@ -7,10 +7,7 @@
 
 static void resets_go_through_both_ways(void **state)
 {
-	struct rig *r = rig_fresh();
-
-	r->when = RIG_NEVER;
-	rig_begin(r, NULL, 0, NULL, 0, NULL);
+	struct rig *r = rig_silent();
 	struct rig_stream *a = rig_get(r, "/"), *b = rig_get(r, "/"), *c = rig_get(r, "/");
 	rig_run(r);
 	nghttp2_submit_rst_stream(r->client.session, 0, a->id, NGHTTP2_CANCEL);
@@ -35,10 +32,7 @@ static void resets_go_through_both_ways(void **state)
 
 static void an_early_answer_ends_the_upload(void **state)
 {
-	struct rig *r = rig_fresh();
-
-	r->when = RIG_NEVER;
-	rig_begin(r, NULL, 0, NULL, 0, NULL);
+	struct rig *r = rig_silent();
 	struct rig_stream *s = rig_request(r, RIG_POST, 1, NULL);
 	s->endless = true;
 	rig_run(r);
@@ -55,10 +49,7 @@ static void an_early_answer_ends_the_upload(void **state)
 
 static void the_upstreams_goodbye_reaches_the_guest(void **state)
 {
-	struct rig *r = rig_fresh();
-
-	r->when = RIG_NEVER;
-	rig_begin(r, NULL, 0, NULL, 0, NULL);
+	struct rig *r = rig_silent();
 	struct rig_stream *a = rig_get(r, "/"), *b = rig_get(r, "/"), *c = rig_get(r, "/");
 	rig_run(r);
 	/* Over, and so served. */
@@ -102,10 +93,7 @@ static void a_request_that_was_held_when_the_upstream_said_goodbye_can_be_tried_
 
 static void the_guests_goodbye_ends_both_when_all_is_answered(void **state)
 {
-	struct rig *r = rig_fresh();
-
-	r->when = RIG_NEVER;
-	rig_begin(r, NULL, 0, NULL, 0, NULL);
+	struct rig *r = rig_silent();
 	struct rig_stream *a = rig_get(r, "/");
 	rig_run(r);
 	nghttp2_submit_goaway(r->client.session, 0, 0, NGHTTP2_NO_ERROR, NULL, 0);
@@ -122,10 +110,7 @@ static void the_guests_goodbye_ends_both_when_all_is_answered(void **state)
 
 static void an_upstream_that_ends_is_502_or_a_cut(void **state)
 {
-	struct rig *r = rig_fresh();
-
-	r->when = RIG_NEVER;
-	rig_begin(r, NULL, 0, NULL, 0, NULL);
+	struct rig *r = rig_silent();
 	struct rig_stream *a = rig_get(r, "/"), *b = rig_get(r, "/");
 	rig_run(r);
 	rig_answer(r, rig_served(r, 1), ":status: 200\n", 50, NULL);
@@ -145,10 +130,7 @@ static void an_upstream_that_ends_is_502_or_a_cut(void **state)
 
 static void a_guest_that_ends_gets_what_it_asked_for_in_full(void **state)
 {
-	struct rig *r = rig_fresh();
-
-	r->when = RIG_NEVER;
-	rig_begin(r, NULL, 0, NULL, 0, NULL);
+	struct rig *r = rig_silent();
 	struct rig_stream *a = rig_get(r, "/"), *b = rig_request(r, RIG_POST, 10, NULL);
 	b->endless = true;
 	rig_run(r);

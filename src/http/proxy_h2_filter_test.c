@@ -228,19 +228,26 @@ static void each_hook_can_refuse_and_others_go_on(void **state)
 	}
 }
 
+/* A request that the filter refuses, of whose body nothing has come yet. */
+static struct rig_stream *refused_upload(struct rig *r)
+{
+	r->hook[0].refuse = true;
+	rig_begin(r, NULL, 0, NULL, 0, NULL);
+	rig_run(r);
+	struct rig_stream *s = rig_request(r, RIG_POST, 1, NULL);
+	s->left = 0;
+	s->endless = true;
+	rig_run(r);
+	return s;
+}
+
 /* The guest may learn of it before its first byte of the body. */
 static void a_refusal_waits_for_a_short_body(void **state)
 {
 	for (int is_long = 0; is_long < 2; is_long++) {
 		struct rig *r = rig_fresh();
+		struct rig_stream *s = refused_upload(r);
 
-		r->hook[0].refuse = true;
-		rig_begin(r, NULL, 0, NULL, 0, NULL);
-		rig_run(r);
-		struct rig_stream *s = rig_request(r, RIG_POST, 1, NULL);
-		s->left = 0;
-		s->endless = true;
-		rig_run(r);
 		rig_check_has(s, ":status: 403\n");
 		assert_true(s->end);
 		assert_false(s->closed);
@@ -261,14 +268,8 @@ static void a_refusal_waits_for_a_short_body(void **state)
 static void a_refusal_waits_for_nobody_at_the_end(void **state)
 {
 	struct rig *r = rig_fresh();
+	struct rig_stream *s = refused_upload(r);
 
-	r->hook[0].refuse = true;
-	rig_begin(r, NULL, 0, NULL, 0, NULL);
-	rig_run(r);
-	struct rig_stream *s = rig_request(r, RIG_POST, 1, NULL);
-	s->left = 0;
-	s->endless = true;
-	rig_run(r);
 	assert_false(s->closed);
 	nghttp2_submit_goaway(r->server.session, 0, 0, NGHTTP2_NO_ERROR, NULL, 0);
 	rig_run(r);

@@ -556,6 +556,15 @@ struct rig *rig_plain(void)
 	return r;
 }
 
+struct rig *rig_silent(void)
+{
+	struct rig *r = rig_fresh();
+
+	r->when = RIG_NEVER;
+	rig_begin(r, NULL, 0, NULL, 0, NULL);
+	return r;
+}
+
 void rig_check_has(const struct rig_stream *s, const char *line)
 {
 	if (!strstr(s->head, line))

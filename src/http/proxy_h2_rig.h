@@ -110,8 +110,10 @@ struct rig {
 
 /* The one rig of the program, as new: to be set up before it begins... */
 struct rig *rig_fresh(void);
-/* ...or begun with nothing set. */
+/* ...or begun with nothing set... */
 struct rig *rig_plain(void);
+/* ...but that the server answers nothing by itself. */
+struct rig *rig_silent(void);
 /* Settings of both ends: NULL, 0 for none. */
 void rig_begin(struct rig *r, const nghttp2_settings_entry *client, size_t client_count,
 	       const nghttp2_settings_entry *server, size_t server_count,

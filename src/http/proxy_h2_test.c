@@ -51,10 +51,7 @@ static void bodies_and_trailers_come_through_both_ways(void **state)
 
 static void interim_answers_come_through_in_order(void **state)
 {
-	struct rig *r = rig_fresh();
-
-	r->when = RIG_NEVER;
-	rig_begin(r, NULL, 0, NULL, 0, NULL);
+	struct rig *r = rig_silent();
 	struct rig_stream *s = rig_request(r, RIG_POST "expect: 100-continue\n", 10, NULL);
 	rig_run(r);
 	rig_interim(r, rig_served(r, 0), ":status: 100\n");
@@ -122,10 +119,7 @@ static void a_hundred_streams_at_once_in_any_pieces(void **state)
 
 static void a_stream_goes_both_ways_at_once(void **state)
 {
-	struct rig *r = rig_fresh();
-
-	r->when = RIG_NEVER;
-	rig_begin(r, NULL, 0, NULL, 0, NULL);
+	struct rig *r = rig_silent();
 	struct rig_stream *c = rig_request(r, RIG_POST, 1, NULL);
 	c->endless = true;
 	rig_run(r);
