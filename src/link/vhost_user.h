@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The vhost-user link: a virtio-net device for a guest whose VMM shares its memory with us. Frames
- * are copied between the guest's buffers and ours, without a system call for each.
+ * are copied between the guest's buffers and ours, without a system call for each; only the payload
+ * of long TCP segments may stay in the guest's memory for the length of a burst (link.h).
  *
  * A listening link waits for its VMM, and for the next one where that leaves; a connecting one
  * (QEMU's chardev with server=on) needs the VMM to be there, and goes on trying once it was lost.

@@ -9,10 +9,12 @@
  * is enabled. Rings come in pairs: an even one takes frames for the guest, the odd one behind it
  * has those that the guest sends.
  *
- * Every frame is copied, once, between guest memory and ours: the guest may change its memory at
- * any time, so nothing is checked in one place and used in another, and its buffers go back to it
- * within the call. Nothing in here keeps a pointer into guest memory from one call to the next but
- * those to the rings, which are worked out again whenever the memory changes.
+ * The guest may change its memory at any time, so nothing is checked in one place and used in
+ * another: every frame is copied, once, between guest memory and ours, and its buffers go back to
+ * the guest within the call. Of long TCP segments that is true of the headers alone; their payload,
+ * at which nobody looks, may stay where it is until the burst is over (vhost_user_tail.c). Messages
+ * are read between bursts, so no pointer into guest memory outlives the memory that it points to;
+ * those to the rings are worked out again whenever it changes.
  *
  * Two kinds of wrong. A ring that no driver would make, or memory that was cut short: the device
  * stops with one logged error, the rings rest until the front end has stopped them all, and a
@@ -20,7 +22,7 @@
  * the connection is closed with an error, which ends the device; what comes next is a new one.
  *
  * A weir that was ended in the middle, and one that takes its place: a split ring says itself up to
- * where buffers were given back. As we give them back in order and within the call, all that were
+ * where buffers were given back. As we give them back in order, and within the burst, all that were
  * not are taken again. A packed ring does not say so; there the in-flight area does, which the
  * front end keeps for us. (Where it does not, as QEMU, and where a burst was half written at that
  * moment, a packed ring rests until its driver is started again.)
@@ -30,6 +32,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/frame.h"
@@ -105,7 +108,7 @@ struct vu_dev {
 	int dry;                  /* the ring that had too few buffers for a frame, or -1 */
 	struct virtq_mark dry_at; /* ... up to where there were some */
 
-	uint8_t *arena;                  /* received frames, VU_ARENA bytes, mapped on demand */
+	uint8_t *arena;                  /* received frames (vhost_user_net.c), mapped on demand */
 	unsigned pairs;                  /* that the driver wants to use; 0: it did not say */
 	unsigned turn;                   /* ring pair that is looked at first */
 	uint64_t rx_dropped, tx_dropped; /* since they were last asked for */
@@ -135,6 +138,8 @@ int vu_dev_init(struct vu_dev *d, const char *name, struct error *err);
 void vu_dev_done(struct vu_dev *d);
 /* The connection is gone: everything that it brought is given back. */
 void vu_dev_reset(struct vu_dev *d);
+
+/* ---- messages (vhost_user_msg.c) ---- */
 
 /* What to send back, if anything. */
 struct vu_reply {
@@ -180,6 +185,27 @@ bool vu_tail_keep(struct vu_dev *d, const struct virtq_chain *c, const uint8_t *
 struct vu_ring *vu_tail_send(struct vu_dev *d, const struct frame *f);
 
 /* ---- between the files of the device ---- */
+
+static inline void vu_fd_close(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/* Its kicks are no longer waited for. */
+void vu_ring_unwatch(struct vu_dev *d, struct vu_ring *r);
+/* From where it is to begin, or where the in-flight area says that it was. 0, or -1 and err. */
+int vu_ring_start(struct vu_dev *d, unsigned i, struct error *err);
+/* The place that it has come to is kept. */
+void vu_ring_stop(struct vu_dev *d, struct vu_ring *r);
+/* As if nothing had ever been said of it. */
+void vu_ring_reset(struct vu_dev *d, struct vu_ring *r);
+/* The ring's areas as pointers, in the memory as it is now. False where they are not in it. */
+bool vu_ring_resolve(struct vu_dev *d, struct vu_ring *r);
+/* Memory or the in-flight area changed: rings that run go on in the new one. */
+void vu_rings_resolve(struct vu_dev *d);
+bool vu_rings_running(const struct vu_dev *d);
 
 /* The ring that carries a frame to the guest, or NULL. */
 struct vu_ring *vu_ring_for(struct vu_dev *d, const struct frame *f);

@@ -7,7 +7,8 @@
  * Trust: regions come from the VMM and addresses from the guest, and both may be hostile. A region
  * is mapped only where its file is as long as it says; an address is turned into a pointer only
  * together with a length, and only where all of it lies in a region. Pointers are good until the
- * next message of the front end: nobody keeps one longer than a call.
+ * next message of the front end, which is read between two bursts: nobody but the rings keeps one
+ * longer than a burst.
  */
 #ifndef WEIR_LINK_VHOST_USER_MEM_H
 #define WEIR_LINK_VHOST_USER_MEM_H

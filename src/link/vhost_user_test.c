@@ -13,7 +13,6 @@
 
 #include "link/vhost_pair.h"
 #include "link/virtq.h"
-#include "link/vnet.h"
 
 static uint8_t scratch[16 + 70000], seen[70000];
 
