@@ -307,14 +307,30 @@ static void whole_stream(struct bed *b)
 
 /* ---- those who break it ---- */
 
+/* One buffer more, so that the device has something to take, however far it has come. Nobody writes
+ * into it: its memory may be gone. */
+static void offer_buffer(struct bed *b)
+{
+	struct rig_ring *r = &b->g.rig.ring[1];
+	uint16_t entry;
+	uint32_t n;
+
+	while (rig_ring_used(r, &entry, &n))
+		r->free[r->free_n++] = entry;
+	if (r->free_n)
+		rig_ring_add(r, r->free[--r->free_n], 60);
+}
+
 static void cut_memory(struct bed *b)
 {
 	if (ftruncate(b->g.rig.mem_fd, (off_t)b->g.rig.len0) < 0)
 		fail("cannot cut memory short");
+	offer_buffer(b);
 }
 
 static void spoil_descriptors(struct bed *b)
 {
+	offer_buffer(b);
 	for (unsigned i = 0; i < 2; i++) {
 		const struct rig_ring *r = &b->g.rig.ring[i];
 
