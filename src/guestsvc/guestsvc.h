@@ -8,7 +8,7 @@
  * each answer follows from the request and the configuration alone, and nothing that a guest sends
  * makes anything grow. The only state is the advertisement timer and the counters.
  *
- * May use: base/, stack/ (output). Files: arp.c, ndp.c, ra.c, dhcp4.c, dhcp6.c; out.c builds
+ * May use: stack/ (output). Files: arp.c, ndp.c, ra.c, dhcp4.c, dhcp6.c; out.c builds
  * frames. RFCs: 826, 5227, 4861, 4862, 6980, 8106 (RDNSS, DNSSL), 2131, 2132, 3397, 3442, 4039,
  * 4702, 6842, 8415.
  */

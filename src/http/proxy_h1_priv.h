@@ -13,7 +13,7 @@
  * What ends the connection early is never done on the spot, but in its place: a refused exchange
  * stays in the queue until it is the oldest one, so that the answers before it reach the guest;
  * nothing of the guest's is read meanwhile. proxy_h1.c sees to that, and to the streams' ends, at
- * the end of each call (proxy_h1_settle()).
+ * the end of each call (settle()).
  *
  * Trust: both sides are hostile. An upstream that answers before a byte of the request has been
  * sent to it, or without one, is cut off; so is one whose answer cannot be read in one way.

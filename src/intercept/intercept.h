@@ -22,7 +22,7 @@
  * DNS over TLS ends in dns/ (dot.c). CONNECT through a proxy becomes a connection in a connection.
  * QUIC is refused where TLS would be intercepted, so that clients fall back.
  *
- * What is intercepted: every connection to a port of tls.ports where that is asked for, and
+ * What is intercepted: every connection to a port of intercepted_ports where tls.enabled, and
  * whatever the port, those for which a secret or an HTTP rule needs it. tls.bypass goes before
  * all but HTTP rules.
  *
@@ -31,7 +31,7 @@
  * less where all connections together hold much; what http/proxy.h holds; INTERCEPT_HANDSHAKE_US
  * for each handshake.
  *
- * May use: base/, loop/, stack/, flow/, policy/, tls/, http/, secret/, observe/, conf/, dns/.
+ * May use: base/, flow/, dns/, tls/, http/, secret/, observe/, conf/.
  */
 #ifndef WEIR_INTERCEPT_INTERCEPT_H
 #define WEIR_INTERCEPT_INTERCEPT_H

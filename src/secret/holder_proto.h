@@ -85,11 +85,11 @@ void holder_frame_head(uint8_t out[HOLDER_HEADER], uint8_t kind, uint32_t id, si
 
 /* ---- bodies: each reader is false where the body is not exactly what it has to be ---- */
 
-/* Parts of bodies, for writers. Without memory they note it in the queue's owner: the caller asks
- * put_ok() at the end. */
+/* A body in the making. */
 struct holder_put {
 	struct buf *to;
-	bool failed;
+	bool failed; /* there was no memory: what is in `to` is no body. Looked at once, at the end
+		      */
 };
 void holder_put_u8(struct holder_put *p, uint8_t v);
 void holder_put_be16(struct holder_put *p, uint16_t v);

@@ -41,8 +41,8 @@ bool quic_keys_client(struct quic_crypto *c, uint32_t version, struct view dcid,
 bool quic_header_mask(struct quic_crypto *c, const struct quic_keys *k,
 		      const uint8_t sample[QUIC_SAMPLE], uint8_t ret[QUIC_MASK]);
 /*
- * Opens a payload, tag included, under a header that is already bare (in two pieces, as a packet
- * number stands in a copy). `plain` has room for sealed.len - QUIC_TAG bytes, and is spoilt where
+ * Opens a payload, tag included, under a header that is already bare (in pieces, as its first byte
+ * and the packet number stand in copies; empty ones are passed over). `plain` has room for sealed.len - QUIC_TAG bytes, and is spoilt where
  * the answer is false.
  */
 bool quic_open(struct quic_crypto *c, const struct quic_keys *k, uint64_t number,

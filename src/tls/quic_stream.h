@@ -15,10 +15,9 @@
 
 struct quic_stream {
 	uint8_t *bytes; /* owned; NULL: none yet */
-	uint8_t *
-		have; /* owned: a bit for each byte; NULL: those up to `got` are there, no others */
-	size_t got;   /* bytes from the first one on without a gap */
-	size_t end;   /* behind the last byte that is there */
+	uint8_t *have;  /* owned: a bit for each byte; NULL: those before `got`, no others */
+	size_t got;     /* bytes from the first one on without a gap */
+	size_t end;     /* behind the last byte that is there */
 };
 
 /* False: too far behind, another value than before, or no memory. */
