@@ -12,7 +12,6 @@
 #include <cmocka.h>
 
 #include "http/h1_answer.h"
-#include "http/text.h"
 
 #define LOG_MAX 4000
 

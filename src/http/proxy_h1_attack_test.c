@@ -14,7 +14,6 @@
 
 #include "http/proxy_h1_attacks.h"
 #include "http/proxy_h1_rig.h"
-#include "http/text.h"
 
 #define GOOD "GET /good HTTP/1.1\r\nHost: a.example\r\n\r\n"
 #define OK   "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

@@ -17,7 +17,6 @@
 #include <stdlib.h>
 
 #include "flow/budget.h"
-#include "flow/first_flight.h"
 #include "observe/events.h"
 #include "tls/alert.h"
 

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 
 #include "http/spelling.h"
-#include "http/text.h"
 #include "intercept/filter_priv.h"
 
 #define NAME_LEN 32 /* longer names are none of those that are looked for */

@@ -20,9 +20,7 @@ The host's default route leads to r1, and r1 has none: nothing has a route to th
 ones. Port 9 of every server refuses. The origin's addresses are such that names may have them (special-purpose, but
 globally reachable); its servers record what reaches them (services.py), and its name server is a hostile one (zones.py).
 """
-import grp
 import os
-import pwd
 import shutil
 import signal
 import socket
@@ -443,10 +441,6 @@ git clone -q --bare . %(b)s; git -C %(b)s config http.receivepack true; rm -rf %
             checks += [(ORIGIN4, 53), (ORIGIN6, 7098), (ORIGIN4, 7099), (WEB4, 873), (WEB4, 7000), (WEB6, 7005), (NARROW4, 7000), (API6, 7098), (API4, 8443)]
         self.wait(checks)
         os.environ.update(HOME=ROOT + "/home", TMPDIR=ROOT + "/tmp")  # what programs leave there goes with the lab
-
-
-def user_ids():
-    return pwd.getpwnam(USER).pw_uid, grp.getgrnam(USER).gr_gid
 
 
 def main():

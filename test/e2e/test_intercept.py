@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """TLS ended on both sides: what the guest and the upstream see of each other through it, in order and out of order."""
-import hashlib
 import json
 import os
 import time
