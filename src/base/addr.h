@@ -16,6 +16,12 @@ struct ipaddr {
 	uint8_t b[16];  /* network order; IPv4 in b[0..3] */
 };
 
+/* A network; bits beyond its length are zero. */
+struct ipnet {
+	struct ipaddr net;
+	uint8_t bits;
+};
+
 /* Longest text: an IPv6 address in brackets, a colon and a port. */
 #define IPADDR_STRLEN 56
 

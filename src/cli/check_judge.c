@@ -53,7 +53,10 @@ int check_env_init(struct check_env *e, const struct config *c, struct error *er
 		e->env.gw6 = sc.gw6;
 		e->gw6_ll = sc.gw6_ll;
 	}
-	e->host_addrs = host_addrs_new(NULL, &e->env.host, &e->env.host_count, err);
+	e->host_addrs = host_addrs_new(NULL,
+				       (struct host_addrs_ret){&e->env.host, &e->env.host_count,
+							       &e->env.nets, &e->env.net_count},
+				       err);
 	if (!e->host_addrs)
 		return -1;
 	e->local = dns_local_new(&e->env.gw4, &e->env.gw6);
@@ -180,10 +183,8 @@ static bool is_host(const struct policy_env *env, const struct ipaddr *a)
 {
 	struct ipaddr inner;
 
-	for (size_t i = 0; i < env->host_count; i++)
-		if (ipaddr_eq(a, &env->host[i]))
-			return true;
-	return policy_embedded_v4(a, &inner) && is_host(env, &inner);
+	return policy_env_has(env, a) ||
+	       (policy_embedded_v4(a, &inner) && policy_env_has(env, &inner));
 }
 
 /* Whether rebind protection lets an answer with this address through. */

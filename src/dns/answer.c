@@ -125,10 +125,8 @@ void dns_answer_refused(struct dns_proxy *d, const struct dns_ask *ask, enum pol
 static bool is_host(const struct sandbox *sb, const struct ipaddr *a)
 {
 	struct ipaddr inner;
-	for (size_t i = 0; i < sb->env.host_count; i++)
-		if (ipaddr_eq(a, &sb->env.host[i]))
-			return true;
-	return policy_embedded_v4(a, &inner) && is_host(sb, &inner);
+	return policy_env_has(&sb->env, a) ||
+	       (policy_embedded_v4(a, &inner) && policy_env_has(&sb->env, &inner));
 }
 
 /* Rebind protection: may a name have this address? */

@@ -64,8 +64,8 @@ enum dns_filter_result dns_filter(uint8_t *msg, size_t len, const struct dns_que
 
 /*
  * The addresses that no public name has: private, loopback, link-local, documentation, translation
- * prefixes and the like (rebind.c), with IPv4 inside mapped, compatible, NAT64 and 6to4 addresses
- * looked at, too.
+ * prefixes and the like (rebind.c), with the IPv4 address inside an IPv6 one looked at, too
+ * (policy_embedded_v4()).
  */
 bool dns_rebind_range(const struct ipaddr *a);
 

@@ -3,6 +3,7 @@
  * The addresses that no public name has (IANA special-purpose address registries, RFC 6890).
  */
 #include "dns/filter.h"
+#include "policy/policy.h"
 
 static const struct {
 	uint8_t net[4];
@@ -43,17 +44,6 @@ static const struct range v6[] = {
 	{20, {0x3f, 0xff}},                         /* documentation */
 };
 
-/* Where an IPv6 address carries an IPv4 one. */
-static const struct {
-	struct range range;
-	uint8_t at;
-} carriers[] = {
-	{{96, {[10] = 0xff, [11] = 0xff}}, 12}, /* mapped */
-	{{96, {0}}, 12},                        /* compatible */
-	{{96, {0x00, 0x64, 0xff, 0x9b}}, 12},   /* NAT64 */
-	{{16, {0x20, 0x02}}, 2},                /* 6to4 */
-};
-
 static bool in_range(const struct ipaddr *a, const struct range *r)
 {
 	struct ipaddr net = {.family = a->family};
@@ -73,6 +63,8 @@ static bool in_v4(const uint8_t b[4])
 
 bool dns_rebind_range(const struct ipaddr *a)
 {
+	struct ipaddr inner;
+
 	if (a->family == 4)
 		return in_v4(a->b);
 	if (a->family != 6)
@@ -80,8 +72,5 @@ bool dns_rebind_range(const struct ipaddr *a)
 	for (size_t i = 0; i < sizeof(v6) / sizeof(v6[0]); i++)
 		if (in_range(a, &v6[i]))
 			return true;
-	for (size_t i = 0; i < sizeof(carriers) / sizeof(carriers[0]); i++)
-		if (in_range(a, &carriers[i].range) && in_v4(a->b + carriers[i].at))
-			return true;
-	return false;
+	return policy_embedded_v4(a, &inner) && in_v4(inner.b);
 }

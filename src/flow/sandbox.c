@@ -360,7 +360,10 @@ static int sandbox_start(struct sandbox *sb, const struct config *c, struct erro
 {
 	if (c->pcap_path && !(sb->pcap = pcap_open(c->pcap_path, err)))
 		return -1;
-	if (!(sb->host_addrs = host_addrs_new(sb->loop, &sb->env.host, &sb->env.host_count, err)))
+	struct policy_env *env = &sb->env;
+	const struct host_addrs_ret ret = {&env->host, &env->host_count, &env->nets,
+					   &env->net_count};
+	if (!(sb->host_addrs = host_addrs_new(sb->loop, ret, err)))
 		return -1;
 	sb->bindings = bindings_new(BINDINGS_MAX);
 	sb->ech = ech_names_new();

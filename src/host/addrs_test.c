@@ -70,6 +70,26 @@ static int change_addr(uint16_t type, const char *text, unsigned prefix)
 	return request(nlh);
 }
 
+/* A route to the host itself. */
+static int change_local_route(uint16_t type, const char *text, unsigned bits)
+{
+	char buf[256];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct rtmsg *rt = mnl_nlmsg_put_extra_header(nlh, sizeof(*rt));
+	struct ipaddr a = addr(text);
+
+	nlh->nlmsg_type = type;
+	nlh->nlmsg_flags = type == RTM_NEWROUTE ? NLM_F_CREATE : 0;
+	rt->rtm_family = a.family == 4 ? AF_INET : AF_INET6;
+	rt->rtm_dst_len = (uint8_t)bits;
+	rt->rtm_table = RT_TABLE_LOCAL;
+	rt->rtm_type = RTN_LOCAL;
+	rt->rtm_scope = a.family == 4 ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE;
+	mnl_attr_put(nlh, RTA_DST, ipaddr_len(&a), a.b);
+	mnl_attr_put_u32(nlh, RTA_OIF, 1);
+	return request(nlh);
+}
+
 static int lo_up(void)
 {
 	char buf[256];
@@ -96,6 +116,16 @@ static int default_route(uint8_t family)
 	rt->rtm_scope = family == 4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
 	mnl_attr_put_u32(nlh, RTA_OIF, 1);
 	return request(nlh);
+}
+
+static bool has_net(const struct ipnet *v, size_t n, const char *text, unsigned bits)
+{
+	struct ipaddr a = addr(text);
+
+	for (size_t i = 0; i < n; i++)
+		if (ipaddr_eq(&v[i].net, &a) && v[i].bits == bits)
+			return true;
+	return false;
 }
 
 static bool has(const struct ipaddr *v, size_t n, const char *text)
@@ -144,7 +174,8 @@ static int follows(void)
 	struct loop l;
 	struct error err = {0};
 	const struct ipaddr *list;
-	size_t n;
+	const struct ipnet *nets;
+	size_t n, net_n;
 	struct host_addrs *h;
 	int rc = enter();
 
@@ -153,7 +184,7 @@ static int follows(void)
 	CHECK(loop_init(&l, &err) == 0);
 	CHECK(change_addr(RTM_NEWADDR, "192.0.2.7", 24) == 0);
 	CHECK(change_addr(RTM_NEWADDR, "2001:db8::7", 64) == 0);
-	h = host_addrs_new(&l, &list, &n, &err);
+	h = host_addrs_new(&l, (struct host_addrs_ret){&list, &n, &nets, &net_n}, &err);
 	CHECK(h);
 	/* 127.0.0.1 and ::1 are there, too, and are left out. */
 	CHECK(n == 2 && has(list, n, "192.0.2.7") && has(list, n, "2001:db8::7"));
@@ -179,7 +210,59 @@ static int follows(void)
 	CHECK(n == 2 && has(list, n, "10.9.8.7"));
 
 	host_addrs_free(h);
-	CHECK(!list && n == 0);
+	CHECK(!list && n == 0 && !nets && net_n == 0);
+	loop_done(&l);
+	return 0;
+}
+
+static int forwarding_on(void)
+{
+	FILE *f = fopen("/proc/sys/net/ipv6/conf/all/forwarding", "w");
+
+	if (!f)
+		return -1;
+	fputs("1\n", f);
+	return fclose(f);
+}
+
+/* What the table of local routes says, whoever put it there. */
+static int follows_local_routes(void)
+{
+	struct loop l;
+	struct error err = {0};
+	const struct ipaddr *list;
+	const struct ipnet *nets;
+	size_t n, net_n;
+	int rc = enter();
+
+	if (rc)
+		return rc;
+	CHECK(loop_init(&l, &err) == 0);
+	CHECK(change_local_route(RTM_NEWROUTE, "198.51.100.0", 24) == 0);
+	struct host_addrs *h =
+		host_addrs_new(&l, (struct host_addrs_ret){&list, &n, &nets, &net_n}, &err);
+	CHECK(h && n == 0 && net_n == 1 && has_net(nets, net_n, "198.51.100.0", 24));
+	CHECK(change_local_route(RTM_NEWROUTE, "2001:db8:1::", 64) == 0);
+	CHECK(change_local_route(RTM_NEWROUTE, "203.0.113.9", 32) == 0);
+	turn(&l);
+	CHECK(n == 1 && has(list, n, "203.0.113.9"));
+	CHECK(net_n == 2 && has_net(nets, net_n, "2001:db8:1::", 64));
+	/* An address of the loopback interface brings its network along. */
+	CHECK(change_addr(RTM_NEWADDR, "192.0.2.7", 24) == 0);
+	turn(&l);
+	CHECK(n == 2 && net_n == 3 && has_net(nets, net_n, "192.0.2.0", 24));
+	CHECK(change_local_route(RTM_DELROUTE, "198.51.100.0", 24) == 0);
+	CHECK(change_local_route(RTM_DELROUTE, "203.0.113.9", 32) == 0);
+	turn(&l);
+	CHECK(n == 1 && net_n == 2 && !has_net(nets, net_n, "198.51.100.0", 24));
+	/* A forwarding host answers to the address of all routers of a subnet. */
+	if (forwarding_on() == 0 && system("ip link add d0 type veth peer name d1 && "
+					   "ip link set d0 up && ip link set d1 up && "
+					   "ip addr add 2001:db8:2::7/64 dev d0 nodad") == 0) {
+		turn(&l);
+		CHECK(has(list, n, "2001:db8:2::7") && has(list, n, "2001:db8:2::"));
+	}
+	host_addrs_free(h);
 	loop_done(&l);
 	return 0;
 }
@@ -190,14 +273,16 @@ static int survives_a_flood(void)
 	struct loop l;
 	struct error err = {0};
 	const struct ipaddr *list;
-	size_t n;
+	const struct ipnet *nets;
+	size_t n, net_n;
 	char text[32];
 	int rc = enter();
 
 	if (rc)
 		return rc;
 	CHECK(loop_init(&l, &err) == 0);
-	struct host_addrs *h = host_addrs_new(&l, &list, &n, &err);
+	struct host_addrs *h =
+		host_addrs_new(&l, (struct host_addrs_ret){&list, &n, &nets, &net_n}, &err);
 	CHECK(h && n == 0);
 	for (int i = 0; i < 1000; i++) {
 		snprintf(text, sizeof(text), "10.0.%d.%d", i / 250, i % 250 + 1);
@@ -212,7 +297,7 @@ static int survives_a_flood(void)
 	loop_done(&l);
 
 	/* Without a loop: read once. */
-	h = host_addrs_new(NULL, &list, &n, &err);
+	h = host_addrs_new(NULL, (struct host_addrs_ret){&list, &n, &nets, &net_n}, &err);
 	CHECK(h && n == 1000);
 	host_addrs_free(h);
 	return 0;
@@ -258,6 +343,11 @@ static void addrs_follow_what_comes_and_goes(void **state)
 	in_child(follows);
 }
 
+static void networks_that_are_local_are_followed(void **state)
+{
+	in_child(follows_local_routes);
+}
+
 static void addrs_survive_lost_messages(void **state)
 {
 	in_child(survives_a_flood);
@@ -272,6 +362,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(addrs_follow_what_comes_and_goes),
+		cmocka_unit_test(networks_that_are_local_are_followed),
 		cmocka_unit_test(addrs_survive_lost_messages),
 		cmocka_unit_test(routes_are_told_by_family),
 	};

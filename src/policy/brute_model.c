@@ -70,6 +70,9 @@ static const char *group_of(const struct policy_env *env, const struct ipaddr *a
 	for (size_t i = 0; i < env->host_count; i++)
 		if (ipaddr_eq(a, &env->host[i]))
 			return "host";
+	for (size_t i = 0; i < env->net_count; i++)
+		if (in_net(a, &env->nets[i].net, env->nets[i].bits))
+			return "host";
 	for (size_t i = 0; i < COUNT(ranges); i++)
 		if (in_net(a, range_net(i), ranges[i].bits))
 			return ranges[i].group;

@@ -63,16 +63,19 @@ bool group_is_gateway(const struct policy_env *env, const struct ipaddr *a)
 	return env && a->family && (ipaddr_eq(a, &env->gw4) || ipaddr_eq(a, &env->gw6));
 }
 
-static bool is_host(const struct policy_env *env, const struct ipaddr *a, const struct addr_key *k)
+bool policy_env_has(const struct policy_env *env, const struct ipaddr *a)
 {
-	if (group_is_gateway(env, a))
-		return true;
-	for (size_t i = 0; env && i < env->host_count; i++) {
+	struct addr_key k = addr_key(a);
+
+	for (size_t i = 0; i < env->host_count; i++) {
 		struct addr_key h = addr_key(&env->host[i]);
 
-		if (h.hi == k->hi && h.lo == k->lo && h.family == k->family)
+		if (h.hi == k.hi && h.lo == k.lo && h.family == k.family)
 			return true;
 	}
+	for (size_t i = 0; i < env->net_count; i++)
+		if (ipaddr_in_prefix(a, &env->nets[i].net, env->nets[i].bits))
+			return true;
 	return false;
 }
 
@@ -97,7 +100,7 @@ enum policy_group policy_group_of(const struct policy_env *env, const struct ipa
 
 	if (is_nowhere(a))
 		return GROUP_NONE;
-	if (is_host(env, a, &k))
+	if (env && (group_is_gateway(env, a) || policy_env_has(env, a)))
 		return GROUP_HOST;
 	return group_by_range(r, n, &k);
 }
@@ -131,32 +134,61 @@ uint8_t group_touched_by(const struct ipaddr *net, unsigned bits)
 	return touches & GROUPS_GUARDED;
 }
 
-bool policy_embedded_v4(const struct ipaddr *a, struct ipaddr *ret)
+static bool begins(const struct ipaddr *a, const uint8_t *bytes, size_t n)
 {
-	static const uint8_t zero[12];
+	return memcmp(a->b, bytes, n) == 0;
+}
+
+static bool is_zero(const uint8_t *p, size_t n)
+{
+	while (n && *p == 0)
+		p++, n--;
+	return n == 0;
+}
+
+/* The last 32 bits are the IPv4 address. */
+static bool ends_in_v4(const struct ipaddr *a)
+{
 	static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 	static const uint8_t translated[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0};
 	static const uint8_t nat64[12] = {0x00, 0x64, 0xff, 0x9b};
-	static const uint8_t one[4] = {0, 0, 0, 1};
+	static const uint8_t local_nat64[6] = {0x00, 0x64, 0xff, 0x9b, 0x00, 0x01};
+	static const uint8_t isatap[3] = {0x00, 0x5e, 0xfe};
+
+	/* RFC 4291 2.5.5.2, RFC 2765 2.1, RFC 6052 2.1. */
+	if (begins(a, mapped, 12) || begins(a, translated, 12) || begins(a, nat64, 12))
+		return true;
+	/* RFC 4291 2.5.5.1; :: and ::1 lie in the same range and are no such addresses. */
+	if (is_zero(a->b, 12))
+		return !is_zero(a->b + 12, 3) || a->b[15] > 1;
+	/* RFC 8215, a translator's prefix of 96 bits; shorter ones end in zeros (RFC 6052 2.2). */
+	if (begins(a, local_nat64, 6))
+		return !is_zero(a->b + 12, 4);
+	/* ISATAP, RFC 5214 6.1: the interface identifier, with or without its universal bit. */
+	return (a->b[8] & ~2) == 0 && memcmp(a->b + 9, isatap, 3) == 0;
+}
+
+bool policy_embedded_v4(const struct ipaddr *a, struct ipaddr *ret)
+{
+	static const uint8_t teredo[4] = {0x20, 0x01, 0x00, 0x00};
+	uint8_t client[4];
 
 	if (a->family != 6)
 		return false;
-	/* RFC 4291 2.5.5.2, RFC 2765 2.1, RFC 6052 2.1: the last 32 bits. */
-	if (memcmp(a->b, mapped, 12) == 0 || memcmp(a->b, translated, 12) == 0 ||
-	    memcmp(a->b, nat64, 12) == 0) {
-		*ret = ipaddr_v4(a->b + 12);
-		return true;
-	}
-	/* RFC 4291 2.5.5.1; :: and ::1 lie in the same range and are no such addresses. */
-	if (memcmp(a->b, zero, 12) == 0 && memcmp(a->b + 12, zero, 4) != 0 &&
-	    memcmp(a->b + 12, one, 4) != 0) {
-		*ret = ipaddr_v4(a->b + 12);
-		return true;
-	}
 	/* 6to4, RFC 3056 2: bits 16 to 47. */
 	if (a->b[0] == 0x20 && a->b[1] == 0x02) {
 		*ret = ipaddr_v4(a->b + 2);
 		return true;
 	}
-	return false;
+	/* RFC 4380 4: the client's address, each bit inverted. */
+	if (begins(a, teredo, 4)) {
+		for (size_t i = 0; i < sizeof(client); i++)
+			client[i] = (uint8_t)~a->b[12 + i];
+		*ret = ipaddr_v4(client);
+		return true;
+	}
+	if (!ends_in_v4(a))
+		return false;
+	*ret = ipaddr_v4(a->b + 12);
+	return true;
 }

@@ -88,12 +88,17 @@ enum policy_reason {
 };
 const char *policy_reason_name(enum policy_reason r);
 
-/* The addresses that stand for the host: the gateway's own and those of the host's interfaces. */
+/* The addresses that stand for the host: the gateway's own and those that the host takes for its
+ * own. */
 struct policy_env {
 	struct ipaddr gw4, gw6;    /* family 0: none */
 	const struct ipaddr *host; /* the host's non-loopback addresses */
 	size_t host_count;
+	const struct ipnet *nets; /* networks of which it takes every address for its own */
+	size_t net_count;
 };
+/* One of the host's own; the gateway's are not among them. */
+bool policy_env_has(const struct policy_env *env, const struct ipaddr *a);
 
 /*
  * What the bytes of a flow have shown so far.
@@ -206,8 +211,9 @@ bool policy_has_names(const struct policy *p);
 /* The group of an address, before any look inside it. */
 enum policy_group policy_group_of(const struct policy_env *env, const struct ipaddr *a);
 /*
- * The IPv4 address inside a mapped, compatible, NAT64 (64:ff9b::/96) or 6to4 address; false where
- * there is none. policy_decide() judges such an address by both and the stricter answer wins.
+ * The IPv4 address that packets to a mapped, compatible, NAT64, 6to4, Teredo or ISATAP address may
+ * come out at; false where there is none. policy_decide() judges such an address by both and the
+ * stricter answer wins.
  */
 bool policy_embedded_v4(const struct ipaddr *a, struct ipaddr *ret);
 

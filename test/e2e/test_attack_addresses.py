@@ -2,6 +2,7 @@
 """The rows of addresses of the attack table: each is judged by what it reaches, at every way in."""
 import ipaddress
 import json
+import socket
 
 import lab
 from attack import Canary, Site, refused
@@ -12,10 +13,13 @@ WIDE = ["--rule", "allow@any"], ["--rule", "allow@0.0.0.0/0", "--rule", "allow@[
 
 
 def embeddings(address):
-    """An IPv4 address as IPv6 knows it: mapped, compatible, NAT64, 6to4 (with and without an interface)."""
+    """An IPv4 address as IPv6 knows it: mapped, compatible, NAT64, 6to4 (with and without an interface), Teredo, ISATAP."""
     x = ipaddress.ip_address(address).packed
     return [str(ipaddress.IPv6Address(b)) for b in (bytes(10) + b"\xff\xff" + x, bytes(12) + x, bytes.fromhex("0064ff9b") + bytes(8) + x,
-                                                    b"\x20\x02" + x + bytes(10), b"\x20\x02" + x + bytes(9) + b"\1")]
+                                                    b"\x20\x02" + x + bytes(10), b"\x20\x02" + x + bytes(9) + b"\1",
+                                                    bytes.fromhex("0064ff9b0001") + bytes(6) + x,
+                                                    bytes.fromhex("200100004136e378800063bf") + bytes(b ^ 0xff for b in x),
+                                                    bytes.fromhex("26064700") + bytes(4) + b"\0\0\x5e\xfe" + x)]
 
 
 # What became of a TCP connection, a datagram and an echo request to each address; in threads, for pings are slow to give up.
@@ -128,6 +132,46 @@ print(json.dumps(every(%r, port)), flush=True)
     finally:
         lab.ip("addr", "del", a4 + "/32", "dev", "lo")
         lab.ip("addr", "del", a6 + "/128", "dev", "lo")
+
+
+@test(smoke=True)
+def test_networks_that_are_local_to_the_host_are_its_own(t):
+    """A route of the table `local`, the network of an address on lo, and the address of all routers of a subnet, where the host is one."""
+    s = Site(t)
+    local4, local6, lo, lan = "198.51.%d.0" % (128 + s.n), "2620:fe:%x::" % (s.n + 1), "203.0.%d.0" % (128 + s.n), "2620:fe:%x::" % (0x100 + s.n)
+    link = "any%d" % s.n
+    def own(*cmd):
+        lab.sh(["ip"] + list(cmd))
+    own("route", "add", "local", local4 + "/24", "dev", "lo")
+    own("-6", "route", "add", "local", local6 + "/64", "dev", "lo")
+    own("addr", "add", lo[:-1] + "1/24", "dev", "lo")
+    own("link", "add", link, "type", "veth", "peer", "name", link + "p")
+    lab.sysctl(None, **{"net__ipv6__conf__%s__forwarding" % link: 1})
+    own("addr", "add", lan + "7/64", "dev", link, "nodad")
+    own("link", "set", link, "up")
+    own("link", "set", link + "p", "up")
+    try:
+        # No address of such a network can be bound without more ado; what is bound to none has them all.
+        targets, port = [local4[:-1] + "9", local6 + "9", lo[:-1] + "9", lan, lan + "7"], t.port()
+        with socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True) as tcp, socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as udp:
+            udp.bind(("::", port))
+            for x in (tcp, udp):
+                x.setblocking(False)
+            for opts in WIDE:
+                got, r = every(s, targets + [e for e in embeddings(targets[0]) if not e.startswith("::ffff:")], port, *opts)
+                assert not_refused(got) == {}, (opts, got)
+                for come in (tcp.accept, lambda: udp.recvfrom(100)):
+                    try:
+                        raise AssertionError((opts, come()))
+                    except BlockingIOError:
+                        pass
+            got, r = every(s, targets[:3], port, "--net", "public,host")
+            assert all(x[0][0] == "ok" for x in got.values()), got
+    finally:
+        own("link", "del", link)
+        own("addr", "del", lo[:-1] + "1/24", "dev", "lo")
+        own("route", "del", "local", local4 + "/24", "dev", "lo")
+        own("-6", "route", "del", "local", local6 + "/64", "dev", "lo")
 
 
 @test(smoke=True)
