@@ -504,7 +504,8 @@ static int run_main(struct run *r)
 	struct error err = {0};
 	int signo, e;
 
-	cli_raise_file_limit(); /* the command keeps the caller's */
+	cli_raise_file_limit();   /* the command keeps the caller's */
+	signal(SIGXFSZ, SIG_IGN); /* a limit of the file size is an error like a full disk */
 	keys_guard_process(&r->keys);
 	if (open_events(r, &err) < 0)
 		return cli_fail(&err);

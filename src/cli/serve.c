@@ -376,6 +376,7 @@ static int watch_signals(struct serve *s, struct error *err)
 	sigaddset(&mask, SIGHUP);
 	/* A reader of events may go at any time. */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a limit of the file size is an error like a full disk */
 	sigprocmask(SIG_BLOCK, &mask, NULL);
 	s->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 	return s->signal_fd < 0 ? error_set_errno(err, errno, "cannot watch signals") : 0;

@@ -128,12 +128,13 @@ static void sandbox_trim(struct timer *t)
 	uint64_t quiet = sb->loop->now_us - sb->active_us;
 
 	/* Here also while frames pass, so that who watches the file is never far behind. */
-	if (sb->pcap)
-		pcap_flush(sb->pcap);
+	bool written = !sb->pcap || pcap_flush(sb->pcap);
 	if (quiet < QUIET_US) {
 		timer_set(&sb->loop->wheel, t, sb->active_us + QUIET_US);
 		return;
 	}
+	if (!written)
+		timer_set(&sb->loop->wheel, t, sb->loop->now_us + QUIET_US);
 	stack_trim(&sb->stack);
 	/* Queues of slow flows leave holes in the heap. */
 	malloc_trim(0);

@@ -237,6 +237,19 @@ static void pcap_gives_up_on_a_full_disk_with_a_whole_block(void **state)
 	free(f.p);
 }
 
+static void pcap_that_cannot_be_written_is_an_error_at_once(void **state)
+{
+	struct error err = {0};
+
+	assert_null(pcap_open("/dev/full", &err));
+	assert_string_equal(err.msg,
+			    "cannot write the capture to /dev/full: No space left on device");
+	unlink(path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_null(pcap_open(path, &err));
+	assert_non_null(strstr(err.msg, "nobody reads from it"));
+}
+
 static void pcap_never_waits_for_a_slow_pipe(void **state)
 {
 	struct frame frame = {.data = bytes, .len = FRAME_MAX};
@@ -255,6 +268,8 @@ static void pcap_never_waits_for_a_slow_pipe(void **state)
 	alarm(20); /* a writer that waits ends the test */
 	for (int i = 0; i < 200; i++)
 		pcap_frame(p, PCAP_TO_GUEST, &frame);
+	bool emptied = pcap_flush(p);
+	assert_false(emptied);
 
 	/* What was kept comes out whole, and says how much was left out. */
 	FILE *kept = tmpfile();
@@ -264,8 +279,9 @@ static void pcap_never_waits_for_a_slow_pipe(void **state)
 
 		if (n > 0)
 			fwrite(drain, 1, (size_t)n, kept);
-		pcap_flush(p);
+		emptied |= pcap_flush(p);
 	}
+	assert_true(emptied);
 	pcap_close(p);
 	for (ssize_t n; (n = read(rd, drain, sizeof(drain))) > 0;)
 		fwrite(drain, 1, (size_t)n, kept);
@@ -445,6 +461,7 @@ int main(void)
 		cmocka_unit_test(pcap_holds_every_frame_whole),
 		cmocka_unit_test(pcap_flush_makes_the_file_complete),
 		cmocka_unit_test(pcap_gives_up_on_a_full_disk_with_a_whole_block),
+		cmocka_unit_test(pcap_that_cannot_be_written_is_an_error_at_once),
 		cmocka_unit_test(pcap_never_waits_for_a_slow_pipe),
 		cmocka_unit_test(pcap_survives_a_reader_that_leaves),
 		cmocka_unit_test(pcap_opens_in_tshark),

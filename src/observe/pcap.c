@@ -180,9 +180,8 @@ static uint64_t realtime_us(void)
 	return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
 }
 
-static void give_up(struct pcap *p, int err)
+static void give_up(struct pcap *p)
 {
-	log_warning("pcap %s: %s; the capture ends here", p->path, strerror(err));
 	/* Only a file can be cut; where it cannot, its last block stays incomplete. */
 	int rc = ftruncate(p->fd, (off_t)p->whole);
 	(void)rc;
@@ -190,7 +189,8 @@ static void give_up(struct pcap *p, int err)
 	p->fd = -1;
 }
 
-void pcap_flush(struct pcap *p)
+/* 0: nothing waits; -EAGAIN: a pipe does not take it now; else -errno, and it was given up. */
+static int write_out(struct pcap *p)
 {
 	while (p->fd >= 0 && p->off < p->buf.len) {
 		ssize_t n = write(p->fd, p->mem + p->off, p->buf.len - p->off);
@@ -198,16 +198,28 @@ void pcap_flush(struct pcap *p)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
-			return;
+			return -EAGAIN;
 		if (n < 0) {
-			give_up(p, errno);
-			return;
+			int err = -errno;
+
+			give_up(p);
+			return err;
 		}
 		p->off += (size_t)n;
 		p->written += (uint64_t)n;
 	}
 	p->whole = p->written;
 	p->buf.len = p->off = 0;
+	return 0;
+}
+
+bool pcap_flush(struct pcap *p)
+{
+	int err = write_out(p);
+
+	if (err < 0 && err != -EAGAIN)
+		log_warning("pcap %s: %s; the capture ends here", p->path, strerror(-err));
+	return err != -EAGAIN;
 }
 
 /* Room for n bytes, by writing what waits; false where the file does not take enough of it. */
@@ -241,9 +253,18 @@ void pcap_frame(struct pcap *p, enum pcap_dir dir, const struct frame *f)
 	pcap_frame_at(p, realtime_us(), dir, f);
 }
 
+static void pcap_free(struct pcap *p)
+{
+	if (p->fd >= 0)
+		close(p->fd);
+	free(p->path);
+	free(p);
+}
+
 struct pcap *pcap_open(const char *path, struct error *err)
 {
 	struct pcap *p = calloc(1, sizeof(*p));
+	int rc;
 
 	if (!p || !(p->path = strdup(path))) {
 		free(p);
@@ -253,15 +274,24 @@ struct pcap *pcap_open(const char *path, struct error *err)
 	/* A capture holds what the guest says, so it is the user's alone. */
 	p->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600);
 	if (p->fd < 0) {
-		error_set_errno(err, errno, "cannot open %s for the capture", path);
-		free(p->path);
-		free(p);
+		if (errno == ENXIO)
+			error_set(err, "cannot open %s for the capture: nobody reads from it",
+				  path);
+		else
+			error_set_errno(err, errno, "cannot open %s for the capture", path);
+		pcap_free(p);
 		return NULL;
 	}
 	p->buf = wbuf_make(p->mem, sizeof(p->mem));
 	put_section(&p->buf);
 	put_interface(&p->buf);
-	pcap_flush(p); /* so that a full disk shows at once, and a reader of a pipe starts */
+	/* At once, so that a full disk is an error here, and the reader of a pipe starts. */
+	rc = write_out(p);
+	if (rc < 0 && rc != -EAGAIN) {
+		error_set_errno(err, rc, "cannot write the capture to %s", path);
+		pcap_free(p);
+		return NULL;
+	}
 	return p;
 }
 
@@ -278,8 +308,5 @@ void pcap_close(struct pcap *p)
 		while (p->fd >= 0 && p->off < p->buf.len && poll(&pfd, 1, CLOSE_WAIT_MS) > 0)
 			pcap_flush(p);
 	}
-	if (p->fd >= 0)
-		close(p->fd);
-	free(p->path);
-	free(p);
+	pcap_free(p);
 }

@@ -13,6 +13,7 @@
 #ifndef WEIR_OBSERVE_PCAP_H
 #define WEIR_OBSERVE_PCAP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -35,8 +36,9 @@ struct pcap *pcap_open(const char *path, struct error *err);
 void pcap_frame(struct pcap *p, enum pcap_dir dir, const struct frame *f);
 /* The same at a time in microseconds since 1970. */
 void pcap_frame_at(struct pcap *p, uint64_t time_us, enum pcap_dir dir, const struct frame *f);
-/* Writes what waits; called when traffic pauses. */
-void pcap_flush(struct pcap *p);
+/* Writes what waits; called when traffic pauses. False where a slow pipe has not taken all of it:
+ * again later. */
+bool pcap_flush(struct pcap *p);
 /* Writes what waits (a pipe gets a second for it), the counts, and closes. NULL is fine. */
 void pcap_close(struct pcap *p);
 

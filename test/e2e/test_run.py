@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import select
+import shlex
 import signal
 import struct
 import subprocess
@@ -425,6 +426,21 @@ def test_pcap_opens_in_tshark_without_complaint(t):
     assert "cut short" not in r.err and "damaged" not in r.err, r
     r = t.host(["tshark", "-r", f, "-Y", "_ws.malformed"], timeout=60)
     assert r.out.strip() == "", r
+
+
+@test(smoke=True)
+def test_a_pcap_that_cannot_be_written_stops_nothing_half_way(t):
+    os.mkfifo(t.dir + "/fifo")
+    for path, said in (("/dev/full", "No space left"), (t.dir, "Is a directory"), (t.dir + "/fifo", "nobody reads from it")):
+        r = t.run("--pcap", path, sh="echo ran", rc=125)
+        assert said in r.err and r.out == "" and r.err.count("\n") == 1, r
+    # A limit of the file size that is met on the way ends the capture, and nothing else; what is there opens.
+    f = t.dir + "/x.pcapng"
+    weir = shlex.join(t.argv(["--pcap", f], ["sh", "-c", "curl -sS http://%s/one-mib | wc -c" % lab.WEB4]))
+    r = t.host(["bash", "-c", "ulimit -f 600; " + weir])
+    assert r.out.split() == [str(1 << 20)] and "the capture ends here" in r.err, r
+    r = t.host(["tshark", "-r", f, "-T", "fields", "-e", "frame.len"])
+    assert len(r.out.split()) > 5 and "cut short" not in r.err, r
 
 
 @test()
