@@ -36,8 +36,8 @@ static struct ipaddr loopback(uint8_t family)
 	return ipaddr_v6((const uint8_t[16]){[15] = 1});
 }
 
-static void log_refusal(const struct policy_facts *f, const struct ipaddr *guest,
-			uint16_t guest_port, const struct policy_verdict *v)
+static void log_refusal(const struct policy_facts *f, const struct ipaddr *guest, uint16_t src_port,
+			const struct policy_verdict *v)
 {
 	char g[IPADDR_STRLEN], r[IPADDR_STRLEN];
 	const char *rule = v->rule_text ? v->rule_text : "no rule";
@@ -46,16 +46,17 @@ static void log_refusal(const struct policy_facts *f, const struct ipaddr *guest
 		return;
 	if (f->dir == POLICY_EGRESS)
 		log_limited(LOG_INFO, "refused %s -> %s: %s, %s",
-			    ipaddr_port_str(guest, guest_port, g),
+			    ipaddr_port_str(guest, src_port, g),
 			    ipaddr_port_str(&f->remote, f->port, r), policy_reason_name(v->reason),
 			    rule);
 	else
-		log_limited(LOG_INFO, "refused %s -> port %u: %s, %s", ipaddr_str(&f->remote, r),
-			    f->port, policy_reason_name(v->reason), rule);
+		log_limited(LOG_INFO, "refused %s -> port %u: %s, %s",
+			    ipaddr_port_str(&f->remote, src_port, r), f->port,
+			    policy_reason_name(v->reason), rule);
 }
 
 static void emit_refusal(struct sandbox *sb, const struct policy_facts *f,
-			 const struct ipaddr *guest, int guest_port, uint64_t flow,
+			 const struct ipaddr *guest, int src_port, uint64_t flow,
 			 const struct policy_verdict *v, enum event_kind kind)
 {
 	struct event e = event_make(kind);
@@ -68,7 +69,7 @@ static void emit_refusal(struct sandbox *sb, const struct policy_facts *f,
 	e.src = out ? *guest : f->remote;
 	e.dst = out ? f->remote : *guest;
 	if (has_ports) {
-		e.sport = out ? guest_port : -1;
+		e.sport = src_port;
 		e.dport = f->port;
 	}
 	if (f->name) {
@@ -83,13 +84,13 @@ static void emit_refusal(struct sandbox *sb, const struct policy_facts *f,
 }
 
 void flow_note_refusal(struct sandbox *sb, const struct policy_facts *f, const struct ipaddr *guest,
-		       uint16_t guest_port, uint64_t flow, const struct policy_verdict *v)
+		       uint16_t src_port, uint64_t flow, const struct policy_verdict *v)
 {
 	sb->cnt.denied[v->reason]++;
 	denials_note(sb->denials, f, v->reason, v->rule_text);
-	log_refusal(f, guest, guest_port, v);
+	log_refusal(f, guest, src_port, v);
 	if (sb->events)
-		emit_refusal(sb, f, guest, guest_port, flow, v, EVENT_DENY);
+		emit_refusal(sb, f, guest, src_port, flow, v, EVENT_DENY);
 }
 
 struct policy_verdict flow_decide(struct sandbox *sb, const struct policy_facts *f)
@@ -109,7 +110,7 @@ struct policy_verdict flow_decide(struct sandbox *sb, const struct policy_facts 
  * is refused. */
 static bool admit_look(struct sandbox *sb, const struct policy_facts *f,
 		       const struct policy_facts *asked, const struct ipaddr *guest,
-		       uint16_t guest_port, struct policy_verdict *v)
+		       uint16_t src_port, struct policy_verdict *v)
 {
 	switch (sb->taker ? sb->taker->begin(sb, asked, v) : TAKER_LEAVE) {
 	case TAKER_LEAVE:
@@ -120,7 +121,7 @@ static bool admit_look(struct sandbox *sb, const struct policy_facts *f,
 		break;
 	}
 	*v = (struct policy_verdict){POLICY_DENY, REASON_QUIC, -1, "built in", false};
-	flow_note_refusal(sb, f, guest, guest_port, 0, v);
+	flow_note_refusal(sb, f, guest, src_port, 0, v);
 	return false;
 }
 
@@ -143,7 +144,7 @@ static bool within_budget(const struct sandbox *sb, const struct policy_facts *f
 }
 
 struct admission flow_admit(struct sandbox *sb, const struct policy_facts *f,
-			    const struct ipaddr *guest, uint16_t guest_port)
+			    const struct ipaddr *guest, uint16_t src_port)
 {
 	struct policy_facts asked = *f;
 	struct admission a = {0};
@@ -151,19 +152,19 @@ struct admission flow_admit(struct sandbox *sb, const struct policy_facts *f,
 	asked.remote = flow_reduce(sb, &f->remote);
 	a.verdict = flow_decide(sb, &asked);
 	if (a.verdict.answer == POLICY_DENY) {
-		flow_note_refusal(sb, f, guest, guest_port, 0, &a.verdict);
+		flow_note_refusal(sb, f, guest, src_port, 0, &a.verdict);
 		return a;
 	}
 	a.hold = a.verdict.answer == POLICY_NEED_NAME ||
 		 (a.verdict.by_name && f->seen == POLICY_NAME_UNSEEN) || may_be_proxy(sb, f);
 	if (f->dir != POLICY_EGRESS)
 		return a;
-	a.look = admit_look(sb, f, &asked, guest, guest_port, &a.verdict);
+	a.look = admit_look(sb, f, &asked, guest, src_port, &a.verdict);
 	if (a.verdict.answer == POLICY_DENY)
 		return a;
 	if (!within_budget(sb, &asked, &a)) {
 		a.verdict = flow_budget_verdict();
-		flow_note_refusal(sb, f, guest, guest_port, 0, &a.verdict);
+		flow_note_refusal(sb, f, guest, src_port, 0, &a.verdict);
 		return a;
 	}
 	a.dial = asked.remote;

@@ -185,6 +185,6 @@ void flow_over_budget(struct sandbox *sb, struct flow *f)
 
 	if (f->forbidden)
 		return;
-	f->forbidden = true;
+	f->forbidden = REASON_BUDGET;
 	flow_refuse(sb, f, &v);
 }

@@ -37,10 +37,8 @@ static struct event flow_event(const struct flow *f, enum event_kind kind)
 	e.proto = flow_proto_word((enum policy_proto)f->proto);
 	e.src = f->dir == POLICY_EGRESS ? f->guest : f->remote;
 	e.dst = f->dir == POLICY_EGRESS ? f->remote : f->guest;
-	if (has_ports && f->dir == POLICY_EGRESS) {
-		e.sport = f->guest_port;
-		e.dport = f->port;
-	} else if (has_ports) {
+	if (has_ports) {
+		e.sport = f->src_port;
 		e.dport = f->port;
 	}
 	if (f->name) {
@@ -78,12 +76,12 @@ static struct policy_facts flow_facts(const struct flow *f)
 }
 
 void flow_open(struct sandbox *sb, struct flow *f, const struct policy_facts *facts,
-	       const struct ipaddr *guest, uint16_t guest_port, const struct policy_verdict *v)
+	       const struct ipaddr *guest, uint16_t src_port, const struct policy_verdict *v)
 {
 	f->id = ++sb->flow_ids;
 	f->opened_us = sb->loop->now_us;
 	f->guest = *guest;
-	f->guest_port = guest_port;
+	f->src_port = src_port;
 	f->remote = flow_reduce(sb, &facts->remote);
 	f->port = facts->port;
 	f->dir = (uint8_t)facts->dir;
@@ -108,6 +106,7 @@ void flow_close(struct sandbox *sb, struct flow *f, const struct flow_result *r)
 	if (sb->events) {
 		struct event e = flow_event(f, EVENT_FLOW_CLOSE);
 		e.end = f->forbidden ? "policy" : r->end;
+		e.reason = (enum policy_reason)f->forbidden;
 		e.bytes_in = r->bytes_in;
 		e.bytes_out = r->bytes_out;
 		e.rtt_us = r->rtt_us;
@@ -126,7 +125,7 @@ void flow_refuse(struct sandbox *sb, const struct flow *f, const struct policy_v
 {
 	struct policy_facts facts = flow_facts(f);
 
-	flow_note_refusal(sb, &facts, &f->guest, f->guest_port, f->id, v);
+	flow_note_refusal(sb, &facts, &f->guest, f->src_port, f->id, v);
 }
 
 static bool flow_has_budget(const struct sandbox *sb, const struct flow *f)
@@ -222,7 +221,7 @@ void flows_judge(struct sandbox *sb)
 			flow_target_refuse(sb, f, &f->target->at, &v);
 		else
 			flow_refuse(sb, f, &v);
-		f->forbidden = true;
+		f->forbidden = REASON_POLICY_CHANGED;
 		f->forbid(sb, f);
 	}
 }

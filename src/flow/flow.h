@@ -30,12 +30,13 @@ struct flow {
 	struct flow_target
 		*target; /* whom a proxy was asked for last (target.h); owned; NULL: none */
 	struct ipaddr guest, remote; /* remote: as the policy judges it */
-	uint16_t guest_port, port;
-	uint8_t dir, proto; /* enum policy_dir, enum policy_proto */
-	uint8_t seen;       /* enum policy_seen */
-	bool undecided;     /* its first bytes are still held back, and judged by themselves */
-	bool forbidden;     /* by a new policy, or a budget: it is being ended */
-	bool pinned;        /* keeps what is bound to `remote` */
+	uint16_t src_port;           /* of who opened it: the guest's, or a client's */
+	uint16_t port;               /* as the policy judges it */
+	uint8_t dir, proto;          /* enum policy_dir, enum policy_proto */
+	uint8_t seen;                /* enum policy_seen */
+	bool undecided;    /* its first bytes are still held back, and judged by themselves */
+	uint8_t forbidden; /* enum policy_reason: it is being ended, by a new policy or a budget */
+	bool pinned;       /* keeps what is bound to `remote` */
 };
 
 /* How a flow ended, for events. */
@@ -47,7 +48,7 @@ struct flow_result {
 
 /* An admitted flow begins; the caller has set `forbid`. */
 void flow_open(struct sandbox *sb, struct flow *f, const struct policy_facts *facts,
-	       const struct ipaddr *guest, uint16_t guest_port, const struct policy_verdict *v);
+	       const struct ipaddr *guest, uint16_t src_port, const struct policy_verdict *v);
 void flow_close(struct sandbox *sb, struct flow *f, const struct flow_result *r);
 static inline bool flow_is_open(const struct flow *f)
 {

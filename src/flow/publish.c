@@ -54,15 +54,14 @@ uint16_t publish_port_try(unsigned attempt, uint16_t client_port)
 	return (uint16_t)(32768 + r % 28232); /* the usual ephemeral range, 32768..60999 */
 }
 
-bool publish_admit(struct publish_port *pp, const struct ipaddr *client)
+bool publish_admit(struct publish_port *pp, const struct ipaddr *client, uint16_t client_port)
 {
 	struct policy_facts facts = {.dir = POLICY_INGRESS,
 				     .proto = pp->udp ? POLICY_UDP : POLICY_TCP,
 				     .remote = *client,
 				     .port = pp->guest_port};
 	struct ipaddr guest = publish_guest_any(pp->set->sb, client->family);
-	return flow_admit(pp->set->sb, &facts, &guest, pp->guest_port).verdict.answer ==
-	       POLICY_ALLOW;
+	return flow_admit(pp->set->sb, &facts, &guest, client_port).verdict.answer == POLICY_ALLOW;
 }
 
 /* ---- binding ---- */
@@ -106,8 +105,14 @@ static int bind_failed(const struct config_publish *cp, const struct ipaddr *bin
 		       int errnum, struct error *err)
 {
 	char addr[IPADDR_STRLEN];
-	return error_set_errno(err, errnum, "cannot publish '%s': cannot bind %s", cp->text,
-			       ipaddr_port_str(bind, port, addr));
+	ipaddr_port_str(bind, port, addr);
+	if (errnum == EACCES && port && port < 1024)
+		return error_set(err,
+				 "cannot publish '%s': cannot bind %s: ports below the sysctl "
+				 "net.ipv4.ip_unprivileged_port_start are not for ordinary users; "
+				 "take a higher one",
+				 cp->text, addr);
+	return error_set_errno(err, errnum, "cannot publish '%s': cannot bind %s", cp->text, addr);
 }
 
 /* A port that nobody asked for by number has to be told. */

@@ -117,7 +117,7 @@ static void dial(struct publish_end *pe, const struct ipaddr *guest)
 	}
 	pe->inner->conn = c; /* the inner end's upcalls go straight to the connection */
 	look_for_end(pe);
-	tcp_relay_follow(sb, c, &pe->facts); /* last: it may end the connection */
+	tcp_relay_follow(sb, c, &pe->facts, pe->client_port); /* last: it may end it */
 }
 
 static void retry_fire(struct timer *t)

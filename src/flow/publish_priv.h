@@ -64,7 +64,7 @@ bool publish_keeps(const struct sandbox *sb, const struct ipaddr *client);
 struct ipaddr publish_guest_any(const struct sandbox *sb, uint8_t family);
 /* Source ports to try at the gateway's address: the client's own, then random ones. */
 uint16_t publish_port_try(unsigned attempt, uint16_t client_port);
-bool publish_admit(struct publish_port *pp, const struct ipaddr *client);
+bool publish_admit(struct publish_port *pp, const struct ipaddr *client, uint16_t client_port);
 
 /* ---- publish_tcp.c ---- */
 /* A socket in the loop for pp->bind:pp->host_port (filled in where it was 0); 0 or -errno. */

@@ -58,6 +58,9 @@ static void serve(struct publish_port *pp, int fd, const struct ipaddr *client,
 	struct tcp_conn *c;
 	if (publish_keeps(sb, client)) {
 		c = tcp_conn_open(&sb->stack, client, client_port, &guest, pp->guest_port, end);
+		/* It has a connection from this port already, by another published port. */
+		if (!c)
+			c = publish_tcp_dial(sb, &guest, pp->guest_port, client_port, end);
 	} else if (other.family) {
 		publish_end_dial(pp->set, end, fd, &guest, &other, &facts, client_port);
 		return;
@@ -65,7 +68,7 @@ static void serve(struct publish_port *pp, int fd, const struct ipaddr *client,
 		c = publish_tcp_dial(sb, &guest, pp->guest_port, client_port, end);
 	}
 	if (c) {
-		tcp_relay_follow(sb, c, &facts);
+		tcp_relay_follow(sb, c, &facts, client_port);
 	} else {
 		flow_count_refusal(sb, REASON_LIMIT_CONNECTIONS, &facts);
 		end->ops->reset(end);
@@ -104,7 +107,7 @@ static int accept_one(struct publish_port *pp)
 	if (fd < 0)
 		return -errno;
 	if (ipaddr_from_sockaddr((struct sockaddr *)&sa, &client, &port) &&
-	    publish_admit(pp, &client))
+	    publish_admit(pp, &client, port))
 		serve(pp, fd, &client, port);
 	else
 		refuse_client(fd);

@@ -303,6 +303,22 @@ static void routable_clients_keep_their_address(void **state)
 	close(cg);
 }
 
+/* A client may use one port of its own towards two published ports that lead to the same one. */
+static void one_client_port_towards_two_published_ports_is_two_connections(void **state)
+{
+	if (!own_net || system("ip addr replace 192.0.2.1/24 dev lo"))
+		skip();
+	uint16_t port = free_port(SOCK_STREAM);
+	publish("0.0.0.0", port, 80, 1, false);
+	must_start();
+	kit.refuse_opens = 1;
+	int c = client_from("192.0.2.1", "192.0.2.1", port, SOCK_STREAM, NULL);
+	assert_true(kit_run(1));
+	expect_way(&kit.rec[0], KIT_OPEN, "10.0.0.1", "10.0.0.2", 80);
+	kit.rec[0].end->ops->close(kit.rec[0].end);
+	close(c);
+}
+
 static void a_guest_of_one_family_is_reached_by_both(void **state)
 {
 	uint16_t port = free_port(SOCK_STREAM);
@@ -666,6 +682,7 @@ int main(void)
 		T(udp_client_moves_to_the_family_that_listens),
 		T(udp_closed_client_is_told_to_the_guest),
 		T(routable_clients_keep_their_address),
+		T(one_client_port_towards_two_published_ports_is_two_connections),
 	};
 	own_net = kit_own_net();
 	return cmocka_run_group_tests_name("publish", tests, NULL, NULL);

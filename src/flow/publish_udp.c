@@ -206,7 +206,7 @@ static struct publish_client *client_new(struct publish_port *pp, const struct u
 	}
 	list_add_head(&set->clients, &pc->by_use);
 	struct policy_verdict v = flow_decide(set->sb, &facts);
-	flow_open(set->sb, &pc->flow, &facts, &pc->guest, pp->guest_port, &v);
+	flow_open(set->sb, &pc->flow, &facts, &pc->guest, in->port, &v);
 	timer_set(&set->sb->loop->wheel, &pc->idle, set->sb->loop->now_us + CLIENT_IDLE_US);
 	return pc;
 }
@@ -217,7 +217,7 @@ static void port_datagram(struct udp_sock *us, const struct udp_in *in)
 	struct publish_port *pp = container_of(us, struct publish_port, sock);
 	struct sandbox *sb = pp->set->sb;
 	struct publish_client *pc = find_client(pp, &in->from, in->port);
-	if (!pc && publish_admit(pp, &in->from))
+	if (!pc && publish_admit(pp, &in->from, in->port))
 		pc = client_new(pp, in);
 	if (!pc) {
 		sb->cnt.udp_dropped++;

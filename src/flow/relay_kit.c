@@ -294,7 +294,8 @@ struct ipaddr flow_reduce(const struct sandbox *sb, const struct ipaddr *a)
 	return *a;
 }
 
-void tcp_relay_follow(struct sandbox *sb, struct tcp_conn *c, const struct policy_facts *facts)
+void tcp_relay_follow(struct sandbox *sb, struct tcp_conn *c, const struct policy_facts *facts,
+		      uint16_t client_port)
 {
 	kit.followed++;
 	kit.facts = *facts;

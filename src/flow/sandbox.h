@@ -133,7 +133,7 @@ static inline bool sandbox_may_open(struct sandbox *sb)
 
 /* ---- admit.c: the one place where flows are let in ---- */
 /* Asks the policy and counts. For egress, also says where to dial: the gateway's address becomes
- * the host's loopback of that family. */
+ * the host's loopback of that family. src_port: of who opens it, the guest or a client. */
 struct admission {
 	struct policy_verdict verdict;
 	struct ipaddr dial;    /* where the host socket goes */
@@ -142,7 +142,7 @@ struct admission {
 	bool look; /* they are to be shown to the taker (taker.h); TCP: the first flight does it */
 };
 struct admission flow_admit(struct sandbox *sb, const struct policy_facts *f,
-			    const struct ipaddr *guest, uint16_t guest_port);
+			    const struct ipaddr *guest, uint16_t src_port);
 /*
  * A DNS question of the guest's, and its verdict. Where it is refused, that is counted and told
  * here: the caller only answers it. A name of the CNAME chain is asked with `of_chain`: only a rule
@@ -166,7 +166,7 @@ void flow_refuse_question(struct sandbox *sb, const struct flow_question *q,
 struct policy_verdict flow_decide(struct sandbox *sb, const struct policy_facts *f);
 /* Counts and tells a refusal: summary, log, event. flow: its number, 0 where it never was one. */
 void flow_note_refusal(struct sandbox *sb, const struct policy_facts *f, const struct ipaddr *guest,
-		       uint16_t guest_port, uint64_t flow, const struct policy_verdict *v);
+		       uint16_t src_port, uint64_t flow, const struct policy_verdict *v);
 /* The address as the policy knows it. */
 struct ipaddr flow_reduce(const struct sandbox *sb, const struct ipaddr *a);
 /* Counts a refusal that is not the policy's (a limit). */
@@ -179,7 +179,8 @@ void tcp_relay_open(struct sandbox *sb, struct tcp_conn *c);
 void tcp_relay_waiting(struct timer *timer);
 void tcp_relay_gone(struct sandbox *sb, struct tcp_conn *c, enum tcp_ending how);
 /* A connection toward the guest was opened for an admitted client: its life is followed, too. */
-void tcp_relay_follow(struct sandbox *sb, struct tcp_conn *c, const struct policy_facts *facts);
+void tcp_relay_follow(struct sandbox *sb, struct tcp_conn *c, const struct policy_facts *facts,
+		      uint16_t client_port);
 
 /* UDP (udp_relay.c): sessions keyed by the guest's address and port. */
 struct udp_relay *udp_relay_new(struct sandbox *sb, uint32_t max_sessions);

@@ -58,7 +58,7 @@ void flow_target_refuse(struct sandbox *sb, const struct flow *f, const struct h
 		shown.seen = POLICY_NAME_SEEN;
 		shown.name = &to->name;
 	}
-	flow_note_refusal(sb, &shown, &f->guest, f->guest_port, f->id, v);
+	flow_note_refusal(sb, &shown, &f->guest, f->src_port, f->id, v);
 }
 
 static bool keep(struct flow *f, const struct http_authority *to, enum policy_seen seen,

@@ -188,7 +188,8 @@ void tcp_relay_gone(struct sandbox *sb, struct tcp_conn *c, enum tcp_ending how)
 	free(r);
 }
 
-void tcp_relay_follow(struct sandbox *sb, struct tcp_conn *c, const struct policy_facts *facts)
+void tcp_relay_follow(struct sandbox *sb, struct tcp_conn *c, const struct policy_facts *facts,
+		      uint16_t client_port)
 {
 	struct relay *r = relay_new(c);
 	struct tcp_facts t;
@@ -200,11 +201,11 @@ void tcp_relay_follow(struct sandbox *sb, struct tcp_conn *c, const struct polic
 	tcp_conn_facts(c, &t);
 	struct policy_verdict v = flow_decide(sb, facts);
 	if (v.answer == POLICY_DENY) { /* the policy changed between two attempts */
-		flow_note_refusal(sb, facts, &t.guest, t.guest_port, 0, &v);
+		flow_note_refusal(sb, facts, &t.guest, client_port, 0, &v);
 		tcp_conn_abort(&sb->stack, c);
 		return;
 	}
-	flow_open(sb, &r->flow, facts, &t.guest, t.guest_port, &v);
+	flow_open(sb, &r->flow, facts, &t.guest, client_port, &v);
 }
 
 static void relay_dial(struct sandbox *sb, struct tcp_conn *c, const struct admission *adm,

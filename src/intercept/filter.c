@@ -73,7 +73,7 @@ struct event filter_event(const struct filter_conn *c, enum event_kind kind)
 
 	ev.flow = f->id;
 	ev.src = f->guest;
-	ev.sport = f->guest_port;
+	ev.sport = f->src_port;
 	ev.dst = f->remote;
 	ev.dport = f->port;
 	return ev;

@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import signal
+import socket
 import subprocess
 
 import lab
@@ -132,3 +133,61 @@ def test_limits_are_told(t):
         out(attempt(WEB4, 7000))
     """))
     assert pick(got, event="limit", reason="limit-connections", proto="tcp"), got
+
+
+@test(smoke=True)
+def test_a_client_of_a_published_port_is_told_with_its_port(t):
+    path, n, m = t.dir + "/events", t.port(), t.port()
+    p = t.spawn_py("""
+        s = socket.create_server(("", 8000))
+        u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        u.bind((my_address(4), 8000))
+        print("ready", flush=True)
+        s.accept()[0].close()
+        u.sendto(*u.recvfrom(10))
+    """, "--quiet", "--events", path, "-p", "%d:8000" % n, "-p", "%d:8000/udp" % n, "-p", "%s:%d:8000" % (lab.HOST4, m), "--rule", "deny:ingress@" + lab.HOST4)
+    p.wait_for("ready")
+    ends = []
+    for addr, port, kind in ((lab.HOST4, m, socket.SOCK_STREAM), ("127.0.0.1", n, socket.SOCK_STREAM), ("127.0.0.1", n, socket.SOCK_DGRAM)):
+        with socket.socket(socket.AF_INET, kind) as s:
+            s.settimeout(5)
+            s.bind((addr, 0))
+            ends.append("%s:%d" % s.getsockname())
+            try:
+                s.connect((addr, port))
+                s.send(b"x")
+                s.recv(10)
+            except (ConnectionResetError, BrokenPipeError):
+                pass
+    p.wait()
+    with open(path) as f:
+        got = checked(t, f.read())
+    ingress = [(e["event"], e["proto"], e["src"]) for e in got if e.get("dir") == "ingress"]
+    assert sorted(ingress) == sorted([("deny", "tcp", ends[0])] + [(k, p, e) for k in ("flow-open", "flow-close") for p, e in (("tcp", ends[1]), ("udp", ends[2]))]), (ingress, ends)
+
+
+@test(smoke=True)
+def test_flows_that_a_new_policy_ends_say_so(t):
+    conf, path = t.dir + "/c.yaml", t.dir + "/events"
+    with open(conf, "w") as f:
+        f.write("policy: {rules: [allow@any]}\n")
+    p = t.spawn_py("""
+        s, u = connect(WEB4, 7000), udp_socket(WEB4)
+        s.sendall(b"hold a\\n")
+        s.recv(5)
+        udp_ask(WEB4, 7000, b"x", sock=u)
+        print("ready", flush=True)
+        try:
+            print(s.recv(1))
+        except OSError as e:
+            print(err_name(e))
+    """, "--quiet", "--events", path, "--config", conf)
+    p.wait_for("ready")
+    with open(conf, "w") as f:
+        f.write("policy: {rules: [deny@%s, allow@any]}\n" % lab.WEB4)
+    p.p.send_signal(signal.SIGHUP)
+    assert "ECONNRESET" in p.wait().out
+    with open(path) as f:
+        got = checked(t, f.read())
+    ends = {(e["proto"], e["end"], e.get("reason")) for e in got if e["event"] == "flow-close"}
+    assert ends == {("tcp", "policy", "policy-changed"), ("udp", "policy", "policy-changed")}, got

@@ -118,6 +118,27 @@ def test_the_clients_address_is_kept_where_it_can_be_routed(t):
 
 
 @test(smoke=True)
+def test_one_client_port_towards_two_published_ports_is_two_connections(t):
+    """As kernels choose them where the ports differ; the guest could not tell the two apart by the client's address."""
+    n, m = t.port(), t.port()
+    serve(t, "%s:%d:8000" % (lab.HOST4, n), "%s:%d:8000" % (lab.HOST4, m))
+    got = t.host_py("""
+        r, keep = [], []
+        for port in (%d, %d):
+            s = socket.socket()
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.bind((WEB4, %d))
+            s.settimeout(5)
+            s.connect((HOST4, port))
+            keep.append(s)
+            s.sendall(b"peer\\n")
+            r.append(recv_line(s).decode().split()[0])
+        out(r)
+    """ % (n, m, n), ns="internet")
+    assert got[0] == lab.WEB4 and got[1] != lab.WEB4, got
+
+
+@test(smoke=True)
 def test_a_loopback_client_appears_as_the_gateway(t):
     n = t.port()
     serve(t, "%d:8000" % n)
@@ -174,6 +195,12 @@ def test_port_0_picks_one_and_says_which(t):
     m = re.search(r"127\.0\.0\.1[: ](?:port )?(\d+)", p.err) or re.search(r"port (\d+)", p.err)
     assert m, p.err
     assert talk("127.0.0.1", int(m.group(1)), "source 10") == pattern(10)
+
+
+@test(smoke=True)
+def test_an_ordinary_user_is_told_why_a_low_port_cannot_be_had(t):
+    r = t.run("-p", "80:80", cmd=["true"], rc=125, user=True)
+    assert "cannot bind 127.0.0.1:80" in r.err and "ip_unprivileged_port_start" in r.err and r.err.count("\n") == 1, r
 
 
 @test(smoke=True)
