@@ -96,6 +96,9 @@ int read_protocol(struct reader *rd, struct span item)
 {
 	int i = word_index(item, proto_words);
 
+	if (i < 0 && item.n && strspn(item.p, "0123456789") >= item.n)
+		return reader_fault(rd, PART_PROTOCOL, &item,
+				    "ports stand behind a protocol: tcp:%.*s", (int)item.n, item.p);
 	if (i < 0)
 		return word_fault(rd, PART_PROTOCOL, item, "tcp, udp, icmpv4 or icmpv6",
 				  proto_words);

@@ -126,7 +126,7 @@ static void bad_tokens_name_part_expectation_and_nearest_word(void **state)
 		{"allow@any:tpc", "protocol \"tpc\": expected tcp, udp, icmpv4 or icmpv6",
 		 "the nearest is \"tcp\""},
 		{"allow@any:tcp,", "protocol \"tcp,\": an item of the list is empty", NULL},
-		{"allow@any:443", "protocol \"443\"", NULL},
+		{"allow@any:443", "protocol \"443\": ports stand behind a protocol: tcp:443", NULL},
 		{"allow@any:tcp:", "ports: nothing behind the colon", NULL},
 		{"allow@any:tcp:0", "ports \"0\": expected a port from 1 to 65535", NULL},
 		{"allow@any:tcp:65536", "expected a port", NULL},
