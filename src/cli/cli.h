@@ -35,6 +35,8 @@ int cmd_keyholder(int argc, char **argv); /* keyholder.c */
 
 /* Prints "weir: MESSAGE" to stderr; returns CLI_EXIT_FAILURE. */
 int cli_fail(const struct error *err);
+/* Complains about the first word beyond `n` of a command that takes no more. 0, or -1. */
+int cli_no_more(const char *command, int argc, char **argv, int n);
 /* Complains that there is no such command, with the nearest one; returns CLI_EXIT_FAILURE. */
 int cli_unknown_command(const char *name);
 

@@ -249,6 +249,8 @@ int cmd_help(int argc, char **argv)
 {
 	struct error err;
 
+	if (argc > 2 && argv[1][0] != '-' && cli_no_more("help", argc, argv, 2) < 0)
+		return CLI_EXIT_FAILURE;
 	if (argc < 2 || strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0)
 		help_main(stdout);
 	else if (strcmp(argv[1], "run") == 0)

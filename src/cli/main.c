@@ -4,6 +4,7 @@
  */
 #include "cli/cli.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -53,10 +54,28 @@ static const char *const later_commands[] = {
 	"ps", "flows", "events", "policy", "ports", "secrets", "metrics", NULL,
 };
 
+/* One line, whatever somebody has put into a name or a value that it repeats. */
 int cli_fail(const struct error *err)
 {
-	fprintf(stderr, "weir: %s\n", err->msg);
+	char line[sizeof(err->msg)];
+	size_t n = 0;
+
+	for (const char *p = err->msg; *p; p++)
+		line[n++] = iscntrl((unsigned char)*p) ? '?' : *p;
+	line[n] = '\0';
+	fprintf(stderr, "weir: %s\n", line);
 	return CLI_EXIT_FAILURE;
+}
+
+int cli_no_more(const char *command, int argc, char **argv, int n)
+{
+	struct error err;
+
+	if (argc <= n)
+		return 0;
+	error_set(&err, "%s: '%.200s': expected nothing here", command, argv[n]);
+	cli_fail(&err);
+	return -1;
 }
 
 int cli_unknown_command(const char *name)
@@ -75,10 +94,17 @@ int cli_unknown_command(const char *name)
 		names[n++] = c->name;
 	names[n] = NULL;
 	const char *near = config_nearest(name, names);
-	if (near)
-		error_set(&err, "'%s': no such command; did you mean '%s'?", name, near);
+	if (name[0] == '-')
+		error_set(&err,
+			  "'%.200s': expected a command before options, such as: weir run %.200s",
+			  name, name);
+	else if (near)
+		error_set(&err, "'%.200s': no such command; did you mean '%s'?", name, near);
 	else
-		error_set(&err, "'%s': no such command; 'weir help' lists them", name);
+		error_set(&err,
+			  "'%.200s': no such command; 'weir help' lists them, and 'weir run -- "
+			  "%.200s' runs a program",
+			  name, name);
 	return cli_fail(&err);
 }
 
@@ -104,6 +130,18 @@ void cli_raise_file_limit(void)
 		log_debug("cannot raise the limit of open files: %s", strerror(errno));
 }
 
+/* What could not be written was not said. */
+static int said(int status)
+{
+	struct error err;
+
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	error_set_errno(&err, errno, "cannot write to standard output");
+	cli_fail(&err);
+	return status ? status : CLI_EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
@@ -118,7 +156,7 @@ int main(int argc, char **argv)
 		name = "version";
 	for (const struct cli_command *c = cli_commands; c->name; c++) {
 		if (strcmp(name, c->name) == 0)
-			return c->fn(argc - 1, argv + 1);
+			return said(c->fn(argc - 1, argv + 1));
 	}
 	for (const struct cli_command *c = hidden_commands; c->name; c++) {
 		if (strcmp(name, c->name) == 0)

@@ -26,6 +26,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -47,7 +48,6 @@
 #define LINGER_STALL_US  30000000u
 #define LINGER_CHECK_US  1000000u
 #define DENIAL_ROWS      10
-#define INHERITED_MAX    256
 #define TABLE_BYTES      32768
 #define MALLOC_THRESHOLD (128 * 1024) /* as it was */
 #define ALIASES_MAX      32           /* names in the hosts file; DNS knows those beyond, too */
@@ -70,12 +70,14 @@ struct run {
 	int signal_fd, target_fd; /* target: pidfd of --pid without a command; -1 */
 	int status;
 	bool exited;       /* the command is over; status is its own */
+	bool lost;         /* the keeper was killed: what it watched over is ours to end */
 	bool lingering;    /* everything inside is over */
+	bool had_children; /* before there was a keeper */
 	uint64_t moved;    /* what had gone through when last looked at */
 	uint64_t moved_us; /* and since when it is so */
 	struct timer linger_timer;
-	int inherited[INHERITED_MAX]; /* fds of the caller's beyond 2: the command's, not ours */
-	unsigned inherited_n;
+	int *inherited; /* fds of the caller's beyond 2: the command's, not ours */
+	size_t inherited_n;
 };
 
 /* ---- before the loop ------------------------------------------------------------------------- */
@@ -109,15 +111,32 @@ static int run_parse(struct run *r, int argc, char **argv, int *ret_status)
 	return p;
 }
 
+/* A process keeps its children when it executes weir; they are none of ours. */
+static bool has_children(void)
+{
+	siginfo_t si;
+
+	return waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
 static void note_inherited(struct run *r)
 {
 	DIR *d = opendir("/proc/self/fd");
 	struct dirent *e;
+	size_t cap = 0;
 
-	while (d && (e = readdir(d)) && r->inherited_n < INHERITED_MAX) {
+	while (d && (e = readdir(d))) {
 		int fd = atoi(e->d_name);
-		if (fd > 2 && fd != dirfd(d))
-			r->inherited[r->inherited_n++] = fd;
+		if (fd <= 2 || fd == dirfd(d))
+			continue;
+		if (r->inherited_n == cap) {
+			int *more = realloc(r->inherited, (cap + 64) * sizeof(int));
+			if (!more)
+				break;
+			r->inherited = more;
+			cap += 64;
+		}
+		r->inherited[r->inherited_n++] = fd;
 	}
 	if (d)
 		closedir(d);
@@ -161,7 +180,7 @@ static void drop_inherited(struct run *r)
 		if (null > 2)
 			close(null);
 	}
-	for (unsigned i = 0; i < r->inherited_n; i++)
+	for (size_t i = 0; i < r->inherited_n; i++)
 		close(r->inherited[i]);
 }
 
@@ -319,6 +338,14 @@ static void linger(struct run *r)
 	timer_set(&r->loop.wheel, &r->linger_timer, r->loop.now_us + LINGER_CHECK_US);
 }
 
+static void exec_failed(const char *name, int errnum)
+{
+	struct error err;
+
+	error_set(&err, "cannot execute '%.300s': %s", name, strerror(errnum));
+	cli_fail(&err);
+}
+
 static void on_keeper(struct loop_source *src, uint32_t events)
 {
 	struct run *r = container_of(src, struct run, keeper_src);
@@ -333,8 +360,7 @@ static void on_keeper(struct loop_source *src, uint32_t events)
 			stop_too(r);
 			break;
 		case KEEPER_EXEC_FAILED:
-			fprintf(stderr, "weir: cannot execute '%s': %s\n", r->command[0],
-				strerror(ev.value));
+			exec_failed(r->command[0], ev.value);
 			break;
 		case KEEPER_EXITED:
 			r->exited = true;
@@ -345,6 +371,7 @@ static void on_keeper(struct loop_source *src, uint32_t events)
 			break;
 		case KEEPER_LOST:
 			loop_del(&r->loop, src);
+			r->lost = true;
 			if (!r->exited) {
 				fprintf(stderr,
 					"weir: the process that watches over the command was "
@@ -370,7 +397,8 @@ static void on_signal(struct loop_source *src, uint32_t events)
 	while (read(r->signal_fd, &si, sizeof(si)) == sizeof(si)) {
 		int signo = (int)si.ssi_signo;
 
-		if (signo == SIGCHLD || signo == SIGPIPE)
+		/* A write of our own into a closed pipe is no word from anybody. */
+		if (signo == SIGCHLD || (signo == SIGPIPE && si.ssi_pid == (uint32_t)getpid()))
 			continue;
 		/* With a file it says that the file has changed, unless the terminal has gone. */
 		if (signo == SIGHUP && r->conf.path && si.ssi_code != SI_KERNEL) {
@@ -509,11 +537,11 @@ static int run_main(struct run *r)
 	keys_guard_process(&r->keys);
 	if (open_events(r, &err) < 0)
 		return cli_fail(&err);
-	drop_inherited(r);
 	if (!r->command)
 		keeper_done(&r->keeper);
 	if (run_gateway(r, &err) < 0)
 		return cli_fail(&err);
+	drop_inherited(r); /* behind all that may open one of them, as /dev/stdout or /dev/fd/N */
 	run_warn(r);
 	tell_policy(r);
 	if ((signo = early_signal()))
@@ -545,6 +573,7 @@ int cmd_run(int argc, char **argv)
 	r->signal_fd = r->target_fd = r->loop.epoll_fd = -1;
 	r->argc = argc;
 	r->argv = argv;
+	r->had_children = has_children();
 	config_init(&r->conf);
 	if (run_parse(r, argc, argv, &status) != 0)
 		goto out;
@@ -579,8 +608,11 @@ int cmd_run(int argc, char **argv)
 		keeper_done(&r->keeper);
 out:
 	keys_done(&r->keys);
+	if (r->lost && !r->had_children)
+		keeper_kill_descendants();
 	loop_done(&r->loop);
 	config_done(&r->conf);
+	free(r->inherited);
 	free(r);
 	return status;
 }

@@ -62,6 +62,10 @@ int cmd_version(int argc, char **argv)
 {
 	struct utsname u;
 
+	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
+		return cmd_help(2, (char *[]){"help", "version", NULL});
+	if (cli_no_more("version", argc, argv, 1) < 0)
+		return CLI_EXIT_FAILURE;
 	printf("weir %s\n", WEIR_VERSION);
 	if (uname(&u) == 0)
 		printf("  kernel          %s %s %s\n", u.sysname, u.release, u.machine);

@@ -345,17 +345,18 @@ static int await_name(struct error *err)
 
 int guestif_create(const struct guestif_config *c, enum guestif_kind *ret_kind, struct error *err)
 {
-	enum guestif_kind kind = c->kind;
-	int fd;
+	enum guestif_kind kind = c->kind == GUESTIF_PACKET ? GUESTIF_PACKET : GUESTIF_TAP;
+	int fd = -1;
 
 	if (!c->fresh && await_name(err) < 0)
 		return -1;
-	if (kind == GUESTIF_AUTO)
-		kind = tun_usable() ? GUESTIF_TAP : GUESTIF_PACKET;
-	if (kind == GUESTIF_PACKET)
-		fd = pair_open(c, err);
-	else
+	if (kind == GUESTIF_TAP && (c->kind == GUESTIF_TAP || tun_usable()))
 		fd = c->may_vanish ? tap_open_far(err) : tap_open(err);
+	/* Also where a tap can be opened, and a container's rules let nobody make one of it. */
+	if (fd < 0 && c->kind != GUESTIF_TAP) {
+		kind = GUESTIF_PACKET;
+		fd = pair_open(c, err);
+	}
 	if (fd < 0)
 		return -1;
 	if (kind == GUESTIF_PACKET)

@@ -4,12 +4,14 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fdpass.h"
 #include "host/idmap.h"
+#include "host/ns.h"
 
 int keeper_msg_send(int sock, const struct keeper_msg *m, int fd)
 {
@@ -58,7 +60,7 @@ void keeper_signals_take(struct keeper_signals *s)
 		sigdelset(&s->passed, faults[i]);
 	sigemptyset(&s->ignored);
 	sigprocmask(SIG_BLOCK, &s->passed, &s->mask);
-	for (int i = 1; i < SIGRTMAX; i++) {
+	for (int i = 1; i <= SIGRTMAX; i++) {
 		struct sigaction now, dfl = {.sa_handler = SIG_DFL};
 
 		/* An ignored signal would vanish here; the command may want it all the same. */
@@ -108,8 +110,13 @@ int keeper_start(struct keeper *k, const struct keeper_config *c, struct error *
 	int pair[2];
 
 	*k = (struct keeper){.fd = -1, .link_fd = -1};
+	if (ns_check_proc(err) < 0)
+		return -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_set_errno(err, errno, "cannot make a socket pair");
+	/* What the keeper would see to is ours where somebody kills the keeper. */
+	if (c->argv)
+		prctl(PR_SET_CHILD_SUBREAPER, 1);
 	k->pid = fork();
 	if (k->pid == 0) {
 		close(pair[0]);

@@ -12,7 +12,8 @@
  *
  * The keeper is a subreaper: whatever the command starts comes to it when its parent ends. When the
  * command is over, or the gateway is gone in whatever way (the socket pair says so), it kills all
- * that is left, and ends; with it go the namespaces.
+ * that is left, and ends; with it go the namespaces. Where somebody kills the keeper instead, all
+ * of it comes to the gateway, which does the same.
  *
  * Signals: gateway, keeper and command are one process group, and all but the command block every
  * signal that can be passed on. What a terminal or kill(2) sends to the group reaches the command
@@ -77,6 +78,9 @@ int keeper_go(struct keeper *k);
 void keeper_signal(struct keeper *k, int signo, bool by_kernel);
 /* Closes the socket pair, upon which everything inside ends, and waits for that. */
 void keeper_done(struct keeper *k);
+/* Kills whatever descends from this process, and reaps it. The keeper does so at its end; where it
+ * was lost, what it had to watch over is the gateway's. (keeper_reap.c) */
+void keeper_kill_descendants(void);
 
 enum keeper_event_type {
 	KEEPER_NONE,        /* nothing more now */

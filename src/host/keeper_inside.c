@@ -17,7 +17,8 @@
 struct inside {
 	const struct keeper_config *c;
 	int sock;
-	int child_fd;  /* signalfd of SIGCHLD */
+	int child_fd; /* signalfd of SIGCHLD */
+	pid_t self;
 	pid_t command; /* 0: not started, or over */
 };
 
@@ -38,7 +39,9 @@ static void __attribute__((noreturn)) become_command(struct inside *in)
 
 	/* Should somebody kill the keeper, the command goes with it. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (int i = 1; i < SIGRTMAX; i++)
+	if (getppid() != in->self)
+		_exit(125);
+	for (int i = 1; i <= SIGRTMAX; i++)
 		if (sigismember(&s->ignored, i) == 1)
 			sigaction(i, &ignore, NULL);
 	sigprocmask(SIG_SETMASK, &s->mask, NULL);
@@ -118,7 +121,7 @@ static bool take_pending(int signo)
 
 static void pass_signal(struct inside *in, int signo, bool by_kernel)
 {
-	if (signo <= 0 || signo >= SIGRTMAX || signo == SIGCHLD)
+	if (signo <= 0 || signo > SIGRTMAX || signo == SIGCHLD)
 		return;
 	bool to_group = take_pending(signo);
 
@@ -198,7 +201,7 @@ static void __attribute__((noreturn)) watch(struct inside *in)
 
 void keeper_inside(const struct keeper_config *c, int sock)
 {
-	struct inside in = {.c = c, .sock = sock, .child_fd = -1};
+	struct inside in = {.c = c, .sock = sock, .child_fd = -1, .self = getpid()};
 	struct keeper_msg m = {.type = MSG_LINK};
 	struct error err = {0};
 	enum guestif_kind kind = GUESTIF_TAP;
@@ -218,6 +221,8 @@ void keeper_inside(const struct keeper_config *c, int sock)
 	if (!c->argv)
 		_exit(0);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	/* So that who kills "weir" by its name kills the gateway, and this one cleans up. */
+	prctl(PR_SET_NAME, "weir: keeper");
 	/* The command may run under our uid: it shall not read or trace what sets up its cage. */
 	prctl(PR_SET_DUMPABLE, 0);
 	watch(&in);

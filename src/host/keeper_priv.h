@@ -49,7 +49,5 @@ struct keeper_missing {
  * (keeper_setup.c) */
 int keeper_set_up(const struct keeper_config *c, int sock, enum guestif_kind *ret_kind,
 		  struct keeper_missing *ret_missing, struct error *err);
-/* Kills whatever descends from the caller, and reaps it. (keeper_reap.c) */
-void keeper_kill_descendants(void);
 
 #endif

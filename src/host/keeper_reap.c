@@ -63,7 +63,7 @@ void keeper_kill_descendants(void)
 {
 	pid_t self = getpid();
 
-	for (;;) {
+	while (waitpid(-1, NULL, WNOHANG) >= 0 || errno != ECHILD) {
 		if (!kill_listed(self))
 			kill_scanned(self);
 		/* Each one that is reaped may have left children to us: look again. */

@@ -65,10 +65,10 @@ const char *ns_obstacle(int errnum)
 {
 	if (errnum == ENOSPC || errnum == EUSERS)
 		return exhausted_limit();
-	if (errnum == EINVAL || errnum == ENOSYS)
+	if (errnum == EINVAL || (errnum == ENOSYS && !under_seccomp()))
 		return "this kernel has no user or network namespaces (CONFIG_USER_NS, "
 		       "CONFIG_NET_NS)";
-	if (errnum != EPERM && errnum != EACCES)
+	if (errnum != EPERM && errnum != EACCES && errnum != ENOSYS)
 		return NULL;
 	if (read_number("/proc/sys/kernel/unprivileged_userns_clone") == 0 && geteuid() != 0)
 		return "kernel.unprivileged_userns_clone is 0; as root: sysctl -w "
@@ -85,6 +85,22 @@ const char *ns_obstacle(int errnum)
 	return "the system forbids user namespaces here (a security module, or a chroot)";
 }
 
+int ns_check_proc(struct error *err)
+{
+	char self[32];
+	ssize_t n = readlink("/proc/self", self, sizeof(self) - 1);
+
+	if (n < 0)
+		return error_set(err, "/proc is not mounted, and namespaces are made through it; "
+				      "as root: mount -t proc proc /proc");
+	self[n] = '\0';
+	if (atoi(self) != getpid())
+		return error_set(err,
+				 "/proc shows another PID namespace than this one (unshare --pid "
+				 "without --mount-proc?); as root: mount -t proc proc /proc");
+	return 0;
+}
+
 int ns_unshare(int flags, struct error *err)
 {
 	if (unshare(flags) == 0)
@@ -97,43 +113,59 @@ int ns_unshare(int flags, struct error *err)
 	return error_set_errno(err, errnum, "cannot make a user and network namespace");
 }
 
-int ns_open_path(const char *path, struct error *err)
-{
-	struct statfs fs;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-
-	if (fd < 0)
-		return error_set_errno(err, errno, "--netns %s", path);
-	if (fstatfs(fd, &fs) < 0 || fs.f_type != NSFS_MAGIC ||
-	    ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET) {
-		close(fd);
-		return error_set(err,
-				 "--netns %s is no network namespace: expected a path such as "
-				 "/run/netns/NAME or /proc/PID/ns/net",
-				 path);
-	}
-	return fd;
-}
-
-int ns_open_pid(int pid, struct error *err)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT)
-		return error_set(err, "--pid %d: no such process", pid);
-	if (fd < 0)
-		return error_set_errno(err, errno, "--pid %d: cannot open %s", pid, path);
-	return fd;
-}
-
 static bool same_file(int fd, const char *path)
 {
 	struct stat a, b;
 
 	return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_ino == b.st_ino &&
 	       a.st_dev == b.st_dev;
+}
+
+/* Serving the network that weir itself uses would lead its own packets back to it. */
+static int refuse_own(int fd, const char *option, const char *value, struct error *err)
+{
+	if (!same_file(fd, "/proc/self/ns/net"))
+		return fd;
+	close(fd);
+	return error_set(err,
+			 "%s: '%s' is the network that weir itself runs in: expected another "
+			 "namespace, such as one of ip netns add",
+			 option, value);
+}
+
+int ns_open_path(const char *path, struct error *err)
+{
+	struct statfs fs;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return error_set_errno(err, errno,
+				       "--netns: '%s': expected a path such as /run/netns/NAME or "
+				       "/proc/PID/ns/net",
+				       path);
+	if (fstatfs(fd, &fs) < 0 || fs.f_type != NSFS_MAGIC ||
+	    ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET) {
+		close(fd);
+		return error_set(err,
+				 "--netns: '%s' is no network namespace: expected a path such as "
+				 "/run/netns/NAME or /proc/PID/ns/net",
+				 path);
+	}
+	return refuse_own(fd, "--netns", path, err);
+}
+
+int ns_open_pid(int pid, struct error *err)
+{
+	char path[64], value[16];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return error_set(err, "--pid: '%d': there is no such process", pid);
+	if (fd < 0)
+		return error_set_errno(err, errno, "--pid: '%d': cannot open %s", pid, path);
+	snprintf(value, sizeof(value), "%d", pid);
+	return refuse_own(fd, "--pid", value, err);
 }
 
 int ns_join(int netns_fd, bool *ret_user_joined, struct error *err)

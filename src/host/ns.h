@@ -10,6 +10,9 @@
 
 #include "base/error.h"
 
+/* Whether /proc is there, and this process's own. 0, or -1 with err. */
+int ns_check_proc(struct error *err);
+
 /* unshare(2) of user, mount and network namespaces; `flags` are CLONE_NEW*. 0, or -1 with err. */
 int ns_unshare(int flags, struct error *err);
 

@@ -138,12 +138,22 @@ static char *slurp(const char *path)
 
 typedef bool text_fn(const struct resolvbind *c, const char *host, char *ret, size_t cap);
 
+/* More than what is added to the host's text takes. */
+static size_t added_max(const struct resolvbind *c)
+{
+	size_t n = 1024;
+
+	for (const char *const *a = c->aliases; a && *a; a++)
+		n += 2 * (strlen(*a) + 1); /* a line for each family */
+	return n;
+}
+
 /* Makes a file from the host's text and binds it over `target`. */
 static int bind_text(const struct resolvbind *c, const struct bindover *b, const char *name,
 		     const char *target, text_fn *make)
 {
 	char *host = slurp(target);
-	size_t cap = host ? strlen(host) + 1024 : 0;
+	size_t cap = host ? strlen(host) + added_max(c) : 0;
 	char *text = host ? malloc(cap) : NULL;
 	int r = -ENOMEM;
 
