@@ -11,7 +11,9 @@
 
 #include <ctype.h>
 #include <getopt.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "conf/reload.h"
 
@@ -94,6 +96,18 @@ static const char *printable(const char *text, char *buf, size_t size)
 	return buf;
 }
 
+/* "-x", or a long option with one dash. */
+static int unknown_letter(const char *word, int letter, const char *command, struct error *err)
+{
+	char two[64];
+
+	snprintf(two, sizeof(two), "-%.*s", (int)strcspn(word, "="), word);
+	if (word[0] == '-' && def_by_name(two + 2))
+		return error_set(err, "%s: no such option; did you mean %s?", two + 1, two);
+	return error_set(err, "-%c: no such option; 'weir %s --help' lists them",
+			 isprint(letter) ? letter : '?', command);
+}
+
 static int unknown_option(enum option_command cmd, const char *word, int letter, struct error *err)
 {
 	const char *names[TABLE_MAX], *command = option_command_name(cmd);
@@ -104,8 +118,7 @@ static int unknown_option(enum option_command cmd, const char *word, int letter,
 		if (strncmp(word, "--", 2) == 0)
 			return error_set(err, "%s: no such option; 'weir %s --help' lists them",
 					 printable(word, shown, sizeof(shown)), command);
-		return error_set(err, "-%c: no such option; 'weir %s --help' lists them",
-				 isprint(letter) ? letter : '?', command);
+		return unknown_letter(word, letter, command, err);
 	}
 	if (def_by_name(name))
 		return error_set(err, "--%s: not an option of 'weir %s', whose --help lists them",
@@ -242,8 +255,12 @@ int options_parse(enum option_command cmd, int argc, char **argv, struct config 
 	int first;
 	int rc = options_each(cmd, argc, argv, find_file, c, &first, err);
 
-	if (rc == 0 && c->path)
+	if (rc == 0 && c->path) {
 		rc = config_load(c, err);
+		/* What is wrong in the file is told by its name and line. */
+		if (rc < 0 && access(c->path, R_OK) < 0)
+			error_prefix(err, "--config");
+	}
 	if (rc == 0)
 		rc = parse_over_file(cmd, argc, argv, c, &first, err);
 	if (rc == 0)

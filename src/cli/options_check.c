@@ -48,8 +48,10 @@ static int family_check(const struct config *c, struct error *err)
 	if (c->no_ipv6 && c->ipv6.family)
 		return error_set(err, "--no-ipv6 with an IPv6 address: give one of them");
 	if (!c->no_ipv6 && c->mtu < 1280)
-		return error_set(err, "MTU %u: IPv6 needs at least 1280; add --no-ipv6 for less",
-				 c->mtu);
+		return error_set(
+			err,
+			"--mtu (interface.mtu): '%u': IPv6 needs at least 1280; add --no-ipv6 for less",
+			c->mtu);
 	return 0;
 }
 

@@ -397,7 +397,13 @@ static void contradictions_are_refused(void **state)
 		"10.0.0.2");
 	REFUSED("--no-ipv6 with an IPv6 address: give one of them", "--ipv6", "fd00::2",
 		"--no-ipv6");
-	REFUSED("MTU 1279: IPv6 needs at least 1280; add --no-ipv6 for less", "--mtu", "1279");
+	REFUSED("-net: no such option; did you mean --net?", "-net", "public");
+	REFUSED("-mtu: no such option; did you mean --mtu?", "-mtu=1400");
+	REFUSED("--ipv6: '::ffff:192.0.2.1': expected an IPv6 address that a host can have on a "
+		"network, for example fd42:6d73:62::2",
+		"--ipv6", "::ffff:192.0.2.1");
+	REFUSED("--mtu (interface.mtu): '1279': IPv6 needs at least 1280; add --no-ipv6 for less",
+		"--mtu", "1279");
 	REFUSED("published ports: '8080-8090:80-90' and '8085:443' take the same host port", "-p",
 		"8080-8090:80-90", "-p", "8085:443");
 	REFUSED("published ports: '192.0.2.1:80:80' and '192.0.2.1:80:81' take the same host port",

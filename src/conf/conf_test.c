@@ -57,10 +57,24 @@ static void time_takes_units(void **state)
 		assert_int_equal(config_parse_time_us(good[i].text, 1000, &us, &err), 0);
 		assert_true(us == good[i].us);
 	}
-	static const char *const bad[] = {"",    "s",    "5 s",         "5S", "5min",
-					  "-5s", "1.5s", "5124095577h", "5ss"};
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_int_equal(config_parse_time_us(bad[i], 1000, &us, &err), -1);
+	static const struct {
+		const char *text, *end; /* how the message ends */
+	} bad[] = {
+		{"", "ms, s, m or h"},     {"s", "ms, s, m or h"},
+		{"5 s", "ms, s, m or h"},  {"-5s", "ms, s, m or h"},
+		{"1.5s", "ms, s, m or h"}, {"5d", "ms, s, m or h"},
+		{"5S", "nearest is 5s"},   {"5min", "nearest is 5m"},
+		{"5ss", "nearest is 5s"},  {"5msec", "nearest is 5ms"},
+		{"5USEC", "is 5us"},       {"5124095577h", "a shorter time"},
+	};
+	us = 7;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(config_parse_time_us(bad[i].text, 1000, &us, &err), -1);
+		size_t n = strlen(err.msg), m = strlen(bad[i].end);
+		assert_true(n >= m);
+		assert_string_equal(err.msg + n - m, bad[i].end);
+		assert_int_equal(us, 7);
+	}
 }
 
 static void size_takes_units(void **state)
@@ -79,13 +93,25 @@ static void size_takes_units(void **state)
 		assert_int_equal(config_parse_size(good[i].text, &n, &err), 0);
 		assert_true(n == good[i].bytes);
 	}
-	static const char *const bad[] = {"",   "k",  "4 M",  "4MB",         "4m",
-					  "4K", "-1", "1.5M", "17179869184G"};
+	static const struct {
+		const char *text, *msg;
+	} bad[] = {
+		{"", "expected a size: a number and k, M or G"},
+		{"k", "expected a size: a number and k, M or G"},
+		{"4 M", "expected a size: a number and k, M or G"},
+		{"4T", "expected a size: a number and k, M or G"},
+		{"4MB", "expected a size: a number and k, M or G; the nearest is 4M"},
+		{"4m", "expected a size: a number and k, M or G; the nearest is 4M"},
+		{"4K", "expected a size: a number and k, M or G; the nearest is 4k"},
+		{"-1", "expected a size: a number and k, M or G"},
+		{"1.5M", "expected a size: a number and k, M or G"},
+		{"17179869184G", "expected a smaller size"},
+	};
 	n = 7;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		if (config_parse_size(bad[i], &n, &err) == 0)
-			fail_msg("'%s' was taken", bad[i]);
-		assert_string_equal(err.msg, "expected a size: a number and k, M or G");
+		if (config_parse_size(bad[i].text, &n, &err) == 0)
+			fail_msg("'%s' was taken", bad[i].text);
+		assert_string_equal(err.msg, bad[i].msg);
 		assert_int_equal(n, 7);
 	}
 }

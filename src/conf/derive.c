@@ -50,7 +50,7 @@ static int explicit_v4(const struct ipaddr *guest, struct stack_config *sc, stru
 	if (guest->b[0] == 0 || ipaddr_is_loopback(guest) || ipaddr_is_multicast(guest) || !bits)
 		return error_set(
 			err,
-			"IPv4 address %s cannot be the guest's: expected a unicast "
+			"--ipv4 (interface.ipv4_address): '%s': expected a unicast "
 			"address with room for the gateway just before it, such as 10.0.0.2",
 			ipaddr_str(guest, text));
 	sc->guest4 = *guest;
@@ -69,13 +69,14 @@ static int explicit_v6(const struct ipaddr *guest, struct stack_config *sc, stru
 	if (ipaddr_is_unspecified(guest) || ipaddr_is_loopback(guest) ||
 	    ipaddr_is_multicast(guest) || ipaddr_is_link_local(guest))
 		return error_set(err,
-				 "IPv6 address %s cannot be the guest's: expected a global "
+				 "--ipv6 (interface.ipv6_address): '%s': expected a global "
 				 "unicast address, such as fd00::2",
 				 ipaddr_str(guest, text));
 	if (ipaddr_eq(&gw, guest))
 		return error_set(
 			err,
-			"IPv6 address %s is the gateway's address in its /64; take another one",
+			"--ipv6 (interface.ipv6_address): '%s' is the gateway's address in its /64; take "
+			"another one",
 			ipaddr_str(guest, text));
 	sc->guest6 = *guest;
 	sc->gw6 = gw;

@@ -417,7 +417,7 @@ static void bad_values_say_what_was_expected(void **state)
 	refused("dns: {cache_bytes: 63k}\n",
 		"f:1: dns.cache_bytes: expected a size from 64k to 1024M, found '63k'");
 	refused("dns: {cache_bytes: 4MB}\n",
-		"f:1: dns.cache_bytes: expected a size: a number and k, M or G, found '4MB'");
+		"f:1: dns.cache_bytes: expected a size: a number and k, M or G, found '4MB'; the nearest is 4M");
 	refused("dns: {rate: 5/m}\n",
 		"f:1: dns.rate: expected a rate from 0 to 1000000, such as 100/s, found '5/m'");
 	refused("dns: {records: [{name: a b, address: 10.0.0.1}]}\n",

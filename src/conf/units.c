@@ -9,6 +9,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <strings.h>
 
 /* Reads decimal digits at *text and moves it behind them. False without a digit or beyond 64 bits.
  */
@@ -40,6 +41,11 @@ int config_parse_uint(const char *text, uint64_t min, uint64_t max, uint64_t *re
 	return 0;
 }
 
+static bool begins_with(const char *text, const char *beginning)
+{
+	return strncasecmp(text, beginning, strlen(beginning)) == 0;
+}
+
 int config_parse_time_us(const char *text, uint64_t bare_unit_us, uint64_t *ret, struct error *err)
 {
 	static const struct {
@@ -52,6 +58,7 @@ int config_parse_time_us(const char *text, uint64_t bare_unit_us, uint64_t *ret,
 		{"m", 60ULL * 1000 * 1000},
 		{"h", 3600ULL * 1000 * 1000},
 	};
+	const char *near = NULL; /* "sec" and "S" mean "s" */
 	uint64_t n, unit = 0;
 
 	if (!digits_read(&text, &n))
@@ -61,9 +68,18 @@ int config_parse_time_us(const char *text, uint64_t bare_unit_us, uint64_t *ret,
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
 		if (strcmp(text, units[i].suffix) == 0)
 			unit = units[i].us;
+		if (!near && begins_with(text, units[i].suffix))
+			near = units[i].suffix;
 	}
-	if (!unit || __builtin_mul_overflow(n, unit, &n))
+	if (!unit && near)
+		return error_set(err,
+				 "expected a time: a number and us, ms, s, m or h; the nearest is "
+				 "%" PRIu64 "%s",
+				 n, near);
+	if (!unit)
 		goto bad;
+	if (__builtin_mul_overflow(n, unit, &n))
+		return error_set(err, "expected a shorter time");
 	*ret = n;
 	return 0;
 bad:
@@ -84,17 +100,29 @@ int config_parse_dns_timeout(const char *text, uint32_t *ret_ms, struct error *e
 
 int config_parse_size(const char *text, uint64_t *ret, struct error *err)
 {
-	static const char units[] = "kMG";
-	uint64_t n;
+	static const char *const units[] = {"k", "M", "G"};
+	const char *near = NULL; /* "MB" and "m" mean "M" */
+	uint64_t n, unit = 0;
 
 	if (!digits_read(&text, &n))
 		goto bad;
-	if (*text) {
-		const char *unit = strchr(units, *text);
-		if (!unit || text[1] ||
-		    __builtin_mul_overflow(n, 1ULL << 10 * (unit - units + 1), &n))
-			goto bad;
+	if (!*text)
+		unit = 1;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strcmp(text, units[i]) == 0)
+			unit = 1ULL << 10 * (i + 1);
+		if (!near && begins_with(text, units[i]))
+			near = units[i];
 	}
+	if (!unit && near)
+		return error_set(err,
+				 "expected a size: a number and k, M or G; the nearest is %" PRIu64
+				 "%s",
+				 n, near);
+	if (!unit)
+		goto bad;
+	if (__builtin_mul_overflow(n, unit, &n))
+		return error_set(err, "expected a smaller size");
 	*ret = n;
 	return 0;
 bad:

@@ -43,6 +43,14 @@ int config_parse_mac(const char *text, uint8_t ret[6], struct error *err)
 	return 0;
 }
 
+/* ::ffff:0:0/96 stands for IPv4 in programs; no interface has it. */
+static bool is_v4_mapped(const struct ipaddr *a)
+{
+	static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
+
+	return a->family == 6 && memcmp(a->b, prefix, sizeof(prefix)) == 0;
+}
+
 int config_parse_guest_addr(const char *text, unsigned family, struct ipaddr *ret,
 			    struct error *err)
 {
@@ -51,7 +59,7 @@ int config_parse_guest_addr(const char *text, unsigned family, struct ipaddr *re
 	if (!ipaddr_parse(text, &a) || a.family != family)
 		return error_set(err, "expected an IPv%u address", family);
 	if (ipaddr_is_unspecified(&a) || ipaddr_is_loopback(&a) || ipaddr_is_multicast(&a) ||
-	    ipaddr_is_link_local(&a))
+	    ipaddr_is_link_local(&a) || is_v4_mapped(&a))
 		return error_set(err, "expected an IPv%u address that a host can have on a network",
 				 family);
 	*ret = a;

@@ -121,7 +121,7 @@ def test_a_wrong_file_starts_nothing(t):
     r = t.run("-c", f, cmd=["touch", mark], rc=125)
     assert r.err.startswith("weir: %s:1:2: no JSON: " % f), r
     r = t.run("-c", t.dir + "/none.yaml", cmd=["touch", mark], rc=125)
-    assert r.err == "weir: %s/none.yaml: No such file or directory\n" % t.dir, r
+    assert r.err == "weir: --config: %s/none.yaml: No such file or directory\n" % t.dir, r
     assert not os.path.exists(mark)
 
 
