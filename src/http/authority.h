@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What an HTTP message says about whom it is for: "example.com:8080", "[2001:db8::1]", "127.0.0.1".
+ * What an HTTP message says about whom it is for: "example.com:8080", "[2001:db8::1]", "127.0.0.1"
+ * (RFC 3986 3.2, RFC 9110 7.2).
  *
  * One reading or none. A text that a server could take for another host than weir does is refused:
  * user information, percent signs, zones, backslashes, number signs, a NUL, an empty host or port,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Writing heads of HTTP/1 from what was understood of them.
+ * Writing heads of HTTP/1 (RFC 9112 2 to 6) from what was understood of them.
  *
  * Fields go out in their order and with their names as they came. What frames the body is written
  * anew, in the place where it stood; Connection is as http/proxy_h1_hop.c left it, or "close".

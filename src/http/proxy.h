@@ -3,9 +3,10 @@
  * One HTTP connection of the guest's and the one upstream that it is carried over: two byte streams
  * on each side, the same version of HTTP on both. Sans-IO.
  *
- * proxy_h1*.c is HTTP/1 (h1.h reads requests, h1_answer.h answers; both are written anew from what
- * was understood), proxy_h2*.c is HTTP/2 (nghttp2 on both sides, stream by stream, flow control end
- * to end). Which of the two it is the caller knows from ALPN, or from the first bytes (guess.h).
+ * proxy_h1*.c is HTTP/1, RFC 9112 (h1.h reads requests, h1_answer.h answers; both are written anew
+ * from what was understood), proxy_h2*.c is HTTP/2, RFC 9113 (nghttp2 on both sides, stream by
+ * stream, flow control end to end). Which of the two it is the caller knows from ALPN, or from the
+ * first bytes (guess.h).
  *
  * The owner moves bytes: what has come from a side goes to http_proxy_input(), what is to go to a
  * side lies in http_proxy_output(). The proxy never buffers more than HTTP_PROXY_HIGH bytes a side

@@ -2,10 +2,10 @@
 /*
  * The authority that interception signs with: made, stored, read, and asked for leaves.
  *
- * ECDSA P-256, CA:true, pathlen 0, keyCertSign and cRLSign. Stored in $XDG_STATE_HOME/weir/tls
- * (~/.local/state/weir/tls) as ca.crt and ca.key (0600), each written beside and renamed, under a
- * lock, so that two that start at once end with one CA. Only the key holder and `weir ca` read the
- * key.
+ * ECDSA P-256, CA:true, pathlen 0, keyCertSign and cRLSign (RFC 5280 4.2.1). Stored in
+ * $XDG_STATE_HOME/weir/tls (~/.local/state/weir/tls) as ca.crt and ca.key (0600), each written
+ * beside and renamed, under a lock, so that two that start at once end with one CA. Only the key
+ * holder and `weir ca` read the key.
  *
  * May use: base/, libcrypto.
  */
