@@ -5,7 +5,7 @@
  *
  * Keyed by name, type, class, DO and CD. TTLs count down in what is handed out; a message is gone
  * when its smallest TTL is over. The OPT record speaks of one hop alone and is not kept: see
- * dns_answer_finish(). Not kept: what is truncated, SERVFAIL and other errors, answers with a TTL
+ * restore.h. Not kept: what is truncated, SERVFAIL and other errors, answers with a TTL
  * of 0, negative ones without a SOA, and answers to questions that did not want recursion or had an
  * EDNS option of their own (a client subnet).
  *

@@ -50,7 +50,7 @@ struct dns_attempt {
 	uint16_t id;
 	bool case_lost;             /* over TCP because an answer had another case */
 	struct upstream_sock *sock; /* over UDP */
-	struct dns_attempt *chain;  /* another one of the same socket with the same ID_BUCKET */
+	struct dns_attempt *chain;  /* another one of the same socket, in the same slot by id */
 	struct list unsent;         /* in the socket's list until it was sent */
 	struct upstream_conn *conn; /* over TCP */
 };

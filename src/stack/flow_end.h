@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The far end of a guest's TCP connection, as the stack sees it: a host socket (flow/tcp_host.c)
- * or something inside this process (the DNS listener, later TLS interception).
+ * or something inside this process (the DNS listener, TLS interception).
  *
  * Calls go down from the stack to the end; the end calls up with tcp_end_readable(),
  * tcp_end_writable() and tcp_end_failed() (tcp.h). An end must not call up from inside a call down.

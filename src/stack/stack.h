@@ -121,8 +121,8 @@ struct stack_ops {
 	void (*udp)(void *ctx, const struct udp_datagram *d);
 	/* An echo request to an address other than the gateway's. */
 	void (*echo)(void *ctx, const struct icmp_echo *e);
-	/* A guest's SYN: the owner must call tcp_conn_accept(), tcp_conn_refuse() or
-	 * tcp_conn_drop() on it, now or later. */
+	/* A guest's SYN: the owner must call tcp_conn_accept() or tcp_conn_refuse() on it, now or
+	 * later. */
 	void (*tcp_open)(void *ctx, struct tcp_conn *c);
 	/* An ICMP error from the guest about something that we sent to it (port unreachable for a
 	 * published UDP port, ...). */
