@@ -166,7 +166,7 @@ void upsock_flush(struct sock *k);
 bool upsock_drained(const struct sock *k);
 void upsock_done(struct sock *k, bool reset); /* harmless where it is closed already */
 
-/* ---- conn.c, pump.c ---- */
+/* ---- conn.c ---- */
 
 enum conn_state {
 	CONN_UPSTREAM, /* the upstream's handshake; the guest's bytes wait in the stack */
@@ -250,6 +250,7 @@ void tunnel_begin(struct conn *x);
 /* CONN_FIRST in a tunnel: takes a hello. True where it is none, and it is another protocol's. */
 bool tunnel_is_clear(struct conn *x);
 
+/* ---- pump.c ---- */
 /* The guest's handshake is over, or there is none. */
 void pump_begin(struct conn *x);
 void pump_begin_http(struct conn *x, bool h2);

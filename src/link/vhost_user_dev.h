@@ -138,6 +138,8 @@ int vu_dev_init(struct vu_dev *d, const char *name, struct error *err);
 void vu_dev_done(struct vu_dev *d);
 /* The connection is gone: everything that it brought is given back. */
 void vu_dev_reset(struct vu_dev *d);
+/* enum link_caps of what the guest can take now. */
+uint32_t vu_dev_caps(const struct vu_dev *d);
 
 /* ---- messages (vhost_user_msg.c) ---- */
 
@@ -152,9 +154,6 @@ struct vu_reply {
  * Fds that are kept are taken out of the message.
  */
 int vu_dev_message(struct vu_dev *d, struct vu_msg *m, struct vu_reply *reply, struct error *err);
-
-/* enum link_caps of what the guest can take now. */
-uint32_t vu_dev_caps(const struct vu_dev *d);
 
 /* ---- data path (vhost_user_net.c) ---- */
 

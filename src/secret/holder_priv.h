@@ -75,6 +75,9 @@ struct holder_ask *ask_take(struct holder_channel *ch, uint32_t id);
 void ask_answer(struct holder_ask *a, struct view body); /* and frees it */
 void ask_fail(struct holder_ask *a, const char *why);    /* the same */
 void ask_drop_all(struct holder_channel *ch);            /* without a word */
+
+/* ---- the channel itself (holder_channel.c) ---- */
+
 /* A channel over its socket, which it owns also where this fails; nothing is asked yet. */
 struct holder_channel *channel_over(int fd, struct error *err);
 /* The holder has gone, or makes no sense. */
