@@ -145,7 +145,10 @@ static void conn_frame_tail(struct tcp_conn *c, uint8_t *frame, uint32_t seq, ui
 
 	if (c->ecn_on && !syn && c->ece)
 		flags |= TCP_ECE;
-	if (c->ecn_on && c->cwr && len && seq == c->snd_nxt) {
+	/* What is sent again, or into a shut window, says nothing of congestion (RFC 3168 6.1.5,
+	 * 6.1.6). */
+	bool fresh = c->ecn_on && len && seq == c->snd_nxt && c->snd_wnd;
+	if (fresh && c->cwr) {
 		flags |= TCP_CWR;
 		c->cwr = false;
 	}
@@ -163,7 +166,7 @@ static void conn_frame_tail(struct tcp_conn *c, uint8_t *frame, uint32_t seq, ui
 	size_t header = w.len;
 	frame[l4_at + 12] = (uint8_t)(header / 4 << 4);
 
-	uint8_t tos = c->ecn_on && len ? TOS_ECT0 : 0;
+	uint8_t tos = fresh ? TOS_ECT0 : 0;
 	ip_put_headers(s, frame, &c->key.remote, &c->key.guest, 6, header + len, OUT_TTL, tos);
 	put_checksum(s, frame, l4_at, header + len, &c->key.remote, &c->key.guest, &meta);
 	if (len > c->mss) {

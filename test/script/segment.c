@@ -361,6 +361,8 @@ static const char *check_option(const struct seen *s, const struct world_conn *c
 		return s->sack_n ? "SACK blocks" : NULL;
 	if (strcmp(word, "ect") == 0)
 		return (s->tos & 3) == 2 ? NULL : "not ECT(0)";
+	if (strcmp(word, "no ect") == 0)
+		return s->tos & 3 ? "ECT" : NULL;
 	if (strncmp(word, "sack ", 5) == 0) {
 		unsigned i = 0;
 		for (word += 5; sscanf(word, " %lld:%lld%n", &from, &to, &used) == 2;
