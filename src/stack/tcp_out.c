@@ -569,7 +569,10 @@ void tcp_output(struct tcp_conn *c)
 	if (c->state < TCP_ESTABLISHED)
 		return;
 	uint32_t pending = c->rcv_nxt - c->rcv_acked;
-	if (c->ack_now || pending >= 2u * c->rcv_mss || tcp_rcv_wants_update(c))
+	/* The guest's full segments are as long as ours: both know the smaller MSS, and the
+	 * options.
+	 */
+	if (c->ack_now || pending >= 2u * c->mss || tcp_rcv_wants_update(c))
 		tcp_send_ack(c);
 	else if (pending)
 		tcp_ack_delay(c);
