@@ -118,9 +118,23 @@ static bool seg_acceptable(const struct tcp_conn *c, const struct tcp_seg *seg)
 
 	if (len == 0)
 		return window ? first < window || seg->seq == c->rcv_nxt : seg->seq == c->rcv_nxt;
-	if (window == 0)
-		return false;
+	if (window == 0) /* a bare FIN needs no room */
+		return seg->flags & TCP_FIN && len == 1 && seg->seq == c->rcv_nxt;
 	return first < window || seg->seq + len - 1 - c->rcv_nxt < window;
+}
+
+/*
+ * No data is acceptable while the window is shut, but what such a segment says of ours counts (RFC
+ * 9293 3.10.7.4): a guest that risks a byte, and goes on behind it, would otherwise be taken for
+ * one that takes nothing.
+ */
+static bool seg_probes_shut_window(const struct tcp_conn *c, const struct tcp_seg *seg)
+{
+	bool shut = !seq_lt(c->rcv_nxt, c->rcv_adv);
+	bool next = seg->seq == c->rcv_nxt + 1 && seg_len(seg) == 0;
+
+	return shut && (seg->seq == c->rcv_nxt || next) && c->state >= TCP_ESTABLISHED &&
+	       (seg->flags & (TCP_ACK | TCP_SYN | TCP_RST)) == TCP_ACK;
 }
 
 /* A segment outside the window is answered, so that the other side finds the way back. */
@@ -444,7 +458,10 @@ static void in_conn(struct tcp_conn *c, const struct packet *p, const struct tcp
 	}
 	if (c->state == TCP_SYN_RCVD && in_restart(c, seg))
 		return;
-	if (paws_reject(c, seg) || !seg_acceptable(c, seg)) {
+	bool old = paws_reject(c, seg);
+	if (old || !seg_acceptable(c, seg)) {
+		if (!old && seg_probes_shut_window(c, seg) && !in_ack(c, seg))
+			return;
 		in_unacceptable(c, seg);
 		return;
 	}

@@ -596,6 +596,6 @@ bool tcp_rcv_wants_update(const struct tcp_conn *c)
 	uint32_t gain = rcv_right_edge(c) - c->rcv_adv;
 
 	/* Worth an ACK of its own where the guest may be waiting, or two segments' room came at
-	 * once. */
-	return gain && (left < 2u * c->rcv_mss || gain >= c->rcv_cap / 2);
+	 * once. Behind its FIN it waits for nothing. */
+	return gain && !c->fin_taken && (left < 2u * c->rcv_mss || gain >= c->rcv_cap / 2);
 }
