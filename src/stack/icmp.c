@@ -16,9 +16,11 @@
 enum {
 	ICMP4_ECHO_REPLY = 0,
 	ICMP4_UNREACH = 3,
+	ICMP4_TOO_BIG_CODE = 4, /* of "unreachable" */
 	ICMP4_ECHO = 8,
 	ICMP4_TIME_EXCEEDED = 11,
 	ICMP4_PARAM = 12,
+	ICMP6_TOO_BIG = 2,
 	ICMP6_ERRORS_LAST = 4, /* 1 unreachable, 2 too big, 3 time exceeded, 4 parameter problem */
 	ICMP6_ECHO = 128,
 	ICMP6_ECHO_REPLY = 129,
@@ -62,6 +64,25 @@ static void icmp_echo_input(struct stack *s, const struct packet *p)
 		stack_drop(s, DROP_PROTOCOL);
 }
 
+/* Whether the error says that a TCP segment of ours is too big; where its header begins is known.
+ */
+static void icmp_too_big_input(struct stack *s, const struct packet *p, struct view quoted,
+			       size_t ip_len)
+{
+	const uint8_t *icmp = p->l4.p, *ip = quoted.p;
+
+	if (p->dst.family == 4 && icmp[0] == ICMP4_UNREACH && icmp[1] == ICMP4_TOO_BIG_CODE &&
+	    ip[9] == IPPROTO_TCP_) {
+		struct ipaddr src = ipaddr_v4(ip + 12), dst = ipaddr_v4(ip + 16);
+		view_skip(&quoted, ip_len);
+		tcp_too_big(s, &src, &dst, quoted, get_be16(icmp + 6));
+	} else if (p->dst.family == 6 && icmp[0] == ICMP6_TOO_BIG && ip[6] == IPPROTO_TCP_) {
+		struct ipaddr src = ipaddr_v6(ip + 8), dst = ipaddr_v6(ip + 24);
+		view_skip(&quoted, ip_len);
+		tcp_too_big(s, &src, &dst, quoted, get_be32(icmp + 4));
+	}
+}
+
 /* An error must quote at least the IP header and eight bytes of a packet to the one who reports. */
 static void icmp_error_input(struct stack *s, const struct packet *p)
 {
@@ -73,11 +94,16 @@ static void icmp_error_input(struct stack *s, const struct packet *p)
 		return;
 	}
 	ip_len = p->dst.family == 4 ? (size_t)(v.p[0] & 0x0f) * 4 : IP6_HLEN;
-	if (v.p[0] >> 4 != p->dst.family || ip_len < IP4_HLEN_MIN)
+	if (v.p[0] >> 4 != p->dst.family || ip_len < IP4_HLEN_MIN) {
 		stack_drop(s, DROP_BAD_HEADER);
-	else if (v.len < ip_len + 8)
+		return;
+	}
+	if (v.len < ip_len + 8) {
 		stack_drop(s, DROP_TRUNCATED);
-	else if (s->ops->guest_icmp_error)
+		return;
+	}
+	icmp_too_big_input(s, p, v, ip_len);
+	if (s->ops->guest_icmp_error)
 		s->ops->guest_icmp_error(s->ctx, p);
 	else
 		stack_drop(s, DROP_PROTOCOL);

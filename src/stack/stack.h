@@ -349,6 +349,10 @@ void ip_input(struct stack *s, const struct frame *f, uint16_t ethertype, struct
 void udp_input(struct stack *s, const uint8_t src_mac[6], const struct packet *p);
 void icmp_input(struct stack *s, const uint8_t src_mac[6], const struct packet *p);
 void tcp_input(struct stack *s, const struct packet *p);
+/* The guest's ICMP says that our segment from src to dst, whose TCP header begins with l4, did not
+ * fit an MTU (0: it does not say which). */
+void tcp_too_big(struct stack *s, const struct ipaddr *src, const struct ipaddr *dst,
+		 struct view l4, uint32_t mtu);
 bool tcp_init(struct stack *s);
 void tcp_done(struct stack *s);
 void tcp_burst_end(struct stack *s);

@@ -15,7 +15,8 @@
  *
  * Files: tcp.c (table, life of a connection, calls from above), tcp_in.c (segment arrival),
  * tcp_rcv.c (receive queue and window), tcp_out.c (segments to the guest), tcp_opt.c (options),
- * tcp_sack.c (scoreboard), tcp_cc.c (congestion control and round-trip times), tcp_timer.c.
+ * tcp_sack.c (scoreboard), tcp_cc.c (congestion control and round-trip times), tcp_mtu.c (a narrow
+ * path behind the guest), tcp_timer.c.
  *
  * Bounds: cfg.max_tcp connections (then RST), cfg.max_half_open of them not yet established (then
  * the oldest is reset), cfg.tcp_queue_max bytes of queue a connection and cfg.tcp_queue_total

@@ -34,9 +34,12 @@ static bool fail(struct run *r, const char *what)
 static bool do_send(struct run *r, const char *text)
 {
 	struct script_segment seg;
-	const char *wrong = segment_parse(text, &seg);
+	unsigned mtu, at;
+	const char *wrong;
 
-	if (!wrong)
+	if (sscanf(text, "too-big %u %u", &mtu, &at) == 2)
+		wrong = segment_too_big(&r->w, run_conn(r), mtu, at);
+	else if (!(wrong = segment_parse(text, &seg)))
 		wrong = segment_send(&r->w, run_conn(r), &seg);
 	return wrong ? fail(r, wrong) : true;
 }

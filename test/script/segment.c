@@ -160,11 +160,69 @@ static const char *put_options(struct wbuf *w, struct world_conn *c, const char 
 	return w->overflow ? "too many options" : NULL;
 }
 
+/* Ethernet and IP header of a packet of the guest's. */
+static void put_headers(const struct world *w, uint8_t *frame, uint8_t proto, bool ce, size_t l4)
+{
+	uint8_t *ip = frame + ETH_HLEN;
+	unsigned ip_len = w->family == 4 ? 20 : 40;
+
+	memcpy(frame, w->cfg.gw_mac, 6);
+	memcpy(frame + 6, w->cfg.guest_mac, 6);
+	put_be16(frame + 12, w->family == 4 ? 0x0800 : 0x86dd);
+	memset(ip, 0, ip_len);
+	if (w->family == 4) {
+		ip[0] = 0x45;
+		ip[1] = ce ? 3 : 0;
+		put_be16(ip + 2, (uint16_t)(ip_len + l4));
+		ip[6] = 0x40;
+		ip[8] = 64;
+		ip[9] = proto;
+		memcpy(ip + 12, w->guest.b, 4);
+		memcpy(ip + 16, w->remote.b, 4);
+		put_be16(ip + 10, fold(sum16(0, ip, 20)));
+	} else {
+		ip[0] = 0x60;
+		ip[1] = ce ? 0x30 : 0;
+		put_be16(ip + 4, (uint16_t)l4);
+		ip[6] = proto;
+		ip[7] = 64;
+		memcpy(ip + 8, w->guest.b, 16);
+		memcpy(ip + 24, w->remote.b, 16);
+	}
+}
+
+const char *segment_too_big(struct world *w, struct world_conn *c, unsigned mtu, uint32_t seq)
+{
+	static uint8_t frame[200];
+	bool v4 = w->family == 4;
+	unsigned ip_len = v4 ? 20 : 40;
+	uint8_t *icmp = frame + ETH_HLEN + ip_len, *ip = icmp + 8, *tcp = ip + ip_len;
+	size_t l4 = 8 + ip_len + 8;
+
+	memset(icmp, 0, l4);
+	icmp[0] = v4 ? 3 : 2;
+	icmp[1] = v4 ? 4 : 0;
+	put_be32(icmp + 4, mtu);
+	ip[0] = v4 ? 0x45 : 0x60;
+	ip[v4 ? 9 : 6] = 6;
+	memcpy(ip + (v4 ? 12 : 8), w->remote.b, ipaddr_len(&w->remote));
+	memcpy(ip + (v4 ? 16 : 24), w->guest.b, ipaddr_len(&w->guest));
+	put_be16(tcp, w->remote_port);
+	put_be16(tcp + 2, c->guest_port);
+	put_be32(tcp + 4, c->weir_isn + seq);
+	put_headers(w, frame, v4 ? 1 : 58, false, l4);
+	/* The pseudo-header is that of protocol 6 but for one number. */
+	uint32_t sum = v4 ? 0 : pseudo(&w->guest, &w->remote, l4) + 58 - 6;
+	put_be16(icmp + 2, fold(sum16(sum, icmp, l4)));
+	world_from_guest(w, frame, ETH_HLEN + ip_len + l4, false);
+	return NULL;
+}
+
 const char *segment_send(struct world *w, struct world_conn *c, const struct script_segment *seg)
 {
 	static uint8_t frame[FRAME_MAX];
 	unsigned ip_len = w->family == 4 ? 20 : 40;
-	uint8_t *ip = frame + ETH_HLEN, *tcp = ip + ip_len;
+	uint8_t *tcp = frame + ETH_HLEN + ip_len;
 	struct wbuf opts = wbuf_make(tcp + 20, 40);
 
 	if (seg->flags & 2 && !(seg->flags & 16))
@@ -174,29 +232,7 @@ const char *segment_send(struct world *w, struct world_conn *c, const struct scr
 		return wrong;
 	unsigned header = 20 + (unsigned)opts.len;
 	size_t l4 = header + seg->len;
-	memcpy(frame, w->cfg.gw_mac, 6);
-	memcpy(frame + 6, w->cfg.guest_mac, 6);
-	put_be16(frame + 12, w->family == 4 ? 0x0800 : 0x86dd);
-	memset(ip, 0, ip_len);
-	if (w->family == 4) {
-		ip[0] = 0x45;
-		ip[1] = seg->ce ? 3 : 0;
-		put_be16(ip + 2, (uint16_t)(ip_len + l4));
-		ip[6] = 0x40;
-		ip[8] = 64;
-		ip[9] = 6;
-		memcpy(ip + 12, w->guest.b, 4);
-		memcpy(ip + 16, w->remote.b, 4);
-		put_be16(ip + 10, fold(sum16(0, ip, 20)));
-	} else {
-		ip[0] = 0x60;
-		ip[1] = seg->ce ? 0x30 : 0;
-		put_be16(ip + 4, (uint16_t)l4);
-		ip[6] = 6;
-		ip[7] = 64;
-		memcpy(ip + 8, w->guest.b, 16);
-		memcpy(ip + 24, w->remote.b, 16);
-	}
+	put_headers(w, frame, 6, seg->ce, l4);
 	put_be16(tcp, c->guest_port);
 	put_be16(tcp + 2, w->remote_port);
 	put_be32(tcp + 4, c->guest_isn + seg->seq);

@@ -29,6 +29,8 @@ struct script_segment {
 const char *segment_parse(const char *text, struct script_segment *ret);
 /* Sends it as the guest. NULL, or what is wrong. */
 const char *segment_send(struct world *w, struct world_conn *c, const struct script_segment *seg);
+/* Sends an ICMP error of the guest's: the segment of weir's at seq does not fit `mtu` bytes. */
+const char *segment_too_big(struct world *w, struct world_conn *c, unsigned mtu, uint32_t seq);
 /* Takes weir's next frame and compares. NULL where it is as expected. */
 const char *segment_expect(struct world *w, struct world_conn *c,
 			   const struct script_segment *want);
