@@ -266,6 +266,8 @@ static bool do_check(struct run *r, const char *text)
 		return check_number(r, name, s->cnt.tcp_rto, text);
 	if (strcmp(name, "asked") == 0)
 		return check_number(r, name, run_conn(r)->asked, text);
+	if (strcmp(name, "cwnd") == 0 && run_conn(r)->conn)
+		return check_number(r, name, run_conn(r)->conn->cwnd, text);
 	if (strcmp(name, "full") == 0)
 		return check_number(r, name, r->w.guest_full, text);
 	if (strcmp(name, "lent") == 0)
