@@ -266,6 +266,8 @@ static bool do_check(struct run *r, const char *text)
 		return check_number(r, name, s->cnt.tcp_rto, text);
 	if (strcmp(name, "asked") == 0)
 		return check_number(r, name, run_conn(r)->asked, text);
+	if (strcmp(name, "borrowers") == 0)
+		return check_number(r, name, s->tcp->borrowers, text);
 	if (strcmp(name, "cwnd") == 0 && run_conn(r)->conn)
 		return check_number(r, name, run_conn(r)->conn->cwnd, text);
 	if (strcmp(name, "full") == 0)
@@ -289,6 +291,23 @@ static bool do_flood(struct run *r, const char *text)
 		struct world_conn *c = world_conn(&r->w, (uint16_t)(1024 + i));
 		c->guest_port = (uint16_t)(1024 + i);
 		segment_send(&r->w, c, &seg);
+		while (world_next_frame(&r->w))
+			;
+	}
+	return true;
+}
+
+/* Every other byte, beginning with the third one. */
+static bool do_gaps(struct run *r, const char *text)
+{
+	struct script_segment seg = {.flags = 16, .win = -1, .len = 1, .has_ack = true, .ack = 1};
+	unsigned n;
+
+	if (sscanf(text, "%u", &n) != 1)
+		return fail(r, "expected: gaps N");
+	for (unsigned i = 0; i < n; i++) {
+		seg.seq = 3 + 2 * i;
+		segment_send(&r->w, run_conn(r), &seg);
 		while (world_next_frame(&r->w))
 			;
 	}
@@ -375,6 +394,8 @@ static bool run_line(struct run *r, const char *line)
 	}
 	if (strncmp(line, "syn-flood ", 10) == 0)
 		return do_flood(r, line + 10);
+	if (strncmp(line, "gaps ", 5) == 0)
+		return do_gaps(r, line + 5);
 	if (strcmp(line, "link blocks") == 0) {
 		r->w.link_blocked = true;
 		return true;
