@@ -8,7 +8,9 @@
 #include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <netinet/in.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -107,6 +109,63 @@ static void raw_sockets_do_the_same(void **state)
 	assert_int_equal(kit.n, 8);
 	assert_int_equal(kit.rec[6].sport + kit.rec[7].sport, 8 + 9);
 	assert_true(kit_write(PING_RANGE, "0 0"));
+}
+
+/* The far end's answers come with what its packets had; the request goes with what the guest's had.
+ */
+static void ttl_and_tos_pass_both_ways(void **state)
+{
+	static const uint8_t header[28] = {0x45};
+	struct icmp_echo e = {.src = kit_addr("10.0.0.2"),
+			      .dst = kit_addr("127.0.0.1"),
+			      .id = 5,
+			      .ttl = 64,
+			      .tos = 0xb8,
+			      .payload = view_make(data, 10),
+			      .l3 = view_make(header, sizeof(header))};
+	if (!own_net)
+		skip();
+	assert_true(kit_write("/proc/sys/net/ipv4/ip_default_ttl", "55"));
+	echo_relay_input(relay, &e);
+	expect_reply(0, "127.0.0.1", 5, 0, 10);
+	assert_int_equal(kit.rec[0].ttl, 55);
+	assert_int_equal(kit.rec[0].tos, 0xb8); /* Linux answers as it was asked */
+	e.tos = 0;
+	e.seq = 1;
+	echo_relay_input(relay, &e);
+	expect_reply(1, "127.0.0.1", 5, 1, 10);
+	assert_int_equal(kit.rec[1].tos, 0);
+	assert_true(kit_write("/proc/sys/net/ipv4/ip_default_ttl", "64"));
+}
+
+/* What loopback itself sees of a request: one hop less, and never none. */
+static void a_request_has_one_hop_less(void **state)
+{
+	static const uint8_t ttls[][2] = {{64, 63}, {2, 1}, {255, 254}};
+	uint8_t packet[200];
+	if (!own_net)
+		skip();
+	int raw = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ICMP);
+	assert_true(raw >= 0);
+	for (size_t i = 0; i < 3; i++) {
+		static const uint8_t header[28] = {0x45};
+		struct icmp_echo e = {.src = kit_addr("10.0.0.2"),
+				      .dst = kit_addr("127.0.0.1"),
+				      .id = 5,
+				      .ttl = ttls[i][0],
+				      .payload = view_make(data, 10),
+				      .l3 = view_make(header, sizeof(header))};
+		bool seen = false;
+		echo_relay_input(relay, &e);
+		assert_true(kit_run((unsigned)i + 1));
+		while (recv(raw, packet, sizeof(packet), 0) > 20)
+			if (packet[20] == 8) {
+				assert_int_equal(packet[8], ttls[i][1]);
+				seen = true;
+			}
+		assert_true(seen);
+	}
+	close(raw);
 }
 
 static void set_net_raw(bool on)
@@ -278,6 +337,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(replies_keep_identifier_sequence_and_payload),
 		T(raw_sockets_do_the_same),
+		T(ttl_and_tos_pass_both_ways),
+		T(a_request_has_one_hop_less),
 		T(not_permitted_is_told),
 		T(budget_lets_no_more_go),
 		T(denied_is_told),

@@ -573,6 +573,26 @@ static void sessions_age(void **state)
 	close(fd);
 }
 
+/* A stream that the guest only listens to, as of a camera, does not end after a while. */
+static void a_session_lives_while_only_the_server_speaks(void **state)
+{
+	uint16_t port;
+	int fd = kit_server("127.0.0.1", SOCK_DGRAM, &port);
+	struct sockaddr_storage from;
+	char buf[4];
+	guest_sends(G4, 1000, "10.0.0.1", port, "a", 1);
+	assert_int_equal(server_gets(fd, buf, sizeof(buf), &from), 1);
+	struct ipaddr guest = kit_addr(G4);
+	struct udp_session *us = udp_session_find(relay, &guest, 1000);
+	assert_non_null(us);
+	us->used_us -= 170 * 1000000u;
+	server_sends(fd, "b", 1, &from);
+	assert_true(kit_run(1));
+	assert_int_equal(kit.rec[0].what, KIT_UDP);
+	assert_true(kit.loop.now_us - us->used_us < 10 * 1000000u);
+	close(fd);
+}
+
 static void questions_to_port_53_age_fast(void **state)
 {
 	guest_sends(G4, 1000, "127.0.0.9", 53, "q", 1);
@@ -679,6 +699,7 @@ int main(void)
 		T(df_over_the_mtu_is_told_with_the_mtu),
 		T(no_route_is_told),
 		T(sessions_age),
+		T(a_session_lives_while_only_the_server_speaks),
 		T(questions_to_port_53_age_fast),
 		T(oldest_session_makes_room),
 		T(remotes_are_bounded),

@@ -78,6 +78,8 @@ static void arp_for_others_is_answered_by_proxy_only(void **state)
 	assert_int_equal(rig.out_n, 0);
 	arp_send(1, &any, &other);
 	assert_int_equal(rig.out_n, 0);
+	arp_send(1, &other, &svc_guest4);
+	assert_int_equal(rig.out_n, 0);
 }
 
 static void arp_probes_replies_and_announcements_are_left_alone(void **state)
@@ -253,7 +255,7 @@ static void rs_is_answered_with_everything_a_guest_needs(void **state)
 	assert_int_equal(p.ttl, 255);
 	assert_int_equal(p.l4.p[0], 134);
 	assert_int_equal(p.l4.p[4], 64);
-	assert_true(get_be16(p.l4.p + 6) >= 600);
+	assert_int_equal(get_be16(p.l4.p + 6), 9000);
 	const uint8_t *o = ra_option(&p, 1);
 	assert_non_null(o);
 	assert_memory_equal(o + 2, svc_gw_mac, 6);
@@ -276,6 +278,20 @@ static void rs_is_answered_with_everything_a_guest_needs(void **state)
 	assert_non_null(o);
 	static const char names[] = "\4corp\7example\0\3lab\7example";
 	assert_memory_equal(o + 8, names, sizeof(names));
+}
+
+static void ra_tells_the_mtu(void **state)
+{
+	struct stack_config c = svc_config();
+	struct svc_packet p;
+	svc_rig_done(&rig);
+	c.mtu = 1400;
+	svc_rig_init(&rig, &c);
+	rs_send(&svc_guest_ll, slla, 8);
+	assert_true(svc_rig_out(&rig, 0, &p));
+	const uint8_t *o = ra_option(&p, 5);
+	assert_non_null(o);
+	assert_int_equal(get_be32(o + 4), 1400);
 }
 
 static void rs_that_is_invalid_is_dropped(void **state)
@@ -351,6 +367,7 @@ int main(void)
 		T(ns_of_duplicate_address_detection_is_left_alone),
 		T(ns_that_is_invalid_is_dropped),
 		T(rs_is_answered_with_everything_a_guest_needs),
+		T(ra_tells_the_mtu),
 		T(rs_that_is_invalid_is_dropped),
 		T(rs_flood_is_limited_and_none_is_forgotten),
 		T(ra_is_sent_every_200_seconds),

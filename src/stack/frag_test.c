@@ -171,6 +171,14 @@ static void overlaps_kill_the_set(void **state)
 		send_piece(r, 200, 200, true, 1);
 		send_piece(r, 0, 400, true, 1);
 		assert_int_equal(rig_drops(r, DROP_FRAGMENT), 1);
+		/* One that is a part of one, and another one. */
+		rig_clear(r);
+		rig_advance(r, 20000000);
+		rig_clear(r);
+		send_piece(r, 0, 200, true, 1);
+		send_piece(r, 200, 200, true, 1);
+		send_piece(r, 104, 296, true, 1);
+		assert_int_equal(rig_drops(r, DROP_FRAGMENT), 1);
 		/* The same place with other bytes. */
 		rig_clear(r);
 		rig_advance(r, 20000000);
