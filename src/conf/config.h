@@ -141,6 +141,10 @@ struct config {
 	uint32_t max_half_open;     /* 1024 */
 	uint32_t max_udp_sessions;  /* 1024 */
 	uint32_t max_icmp_sessions; /* 256 */
+	uint32_t max_frag_sets;     /* 64: fragmented packets that are being put together */
+	uint32_t tcp_queue;         /* bytes of one connection that may wait for its peer: 4 MiB */
+	uint32_t tcp_queue_total;   /* of all of them: 64 MiB */
+	uint32_t tcp_keepalive_s;   /* idle time before a guest is asked: 7200 */
 
 	/* upload budgets, in bytes; 0: no limit */
 	uint64_t budget_out, budget_out_each;
@@ -214,9 +218,16 @@ int config_add_record(struct config *c, const struct config_record *r, struct er
 #define CONFIG_TIMEOUT_MAX     60000
 #define CONFIG_CONNECTIONS_MAX 1000000 /* TCP, and half-open ones */
 #define CONFIG_SESSIONS_MAX    65535   /* UDP and ICMP: ports and identifiers have 16 bits */
-#define CONFIG_LIST_MAX        1024    /* ports, prefixes, records, names in one list */
-#define CONFIG_SERVE_MAX       65536   /* links: as many as there are slots */
-#define CONFIG_NAME_MAX        63      /* bytes of a sandbox's name */
+#define CONFIG_FRAG_SETS_MAX   1024
+#define CONFIG_QUEUE_MIN       65536       /* of one connection: a first window */
+#define CONFIG_QUEUE_MAX       (16u << 20) /* the largest window that TCP_RCV_WSCALE can say */
+#define CONFIG_QUEUES_MIN      (1u << 20)
+#define CONFIG_QUEUES_MAX      (1u << 30)
+#define CONFIG_KEEPALIVE_MIN   10 /* s */
+#define CONFIG_KEEPALIVE_MAX   (7 * 86400)
+#define CONFIG_LIST_MAX        1024  /* ports, prefixes, records, names in one list */
+#define CONFIG_SERVE_MAX       65536 /* links: as many as there are slots */
+#define CONFIG_NAME_MAX        63    /* bytes of a sandbox's name */
 #define CONFIG_WORKERS_MAX     1024
 
 /*

@@ -148,6 +148,10 @@ static void copy_limits(const struct config *c, struct stack_config *sc)
 	sc->allow_any_source = c->allow_any_source;
 	sc->max_tcp = c->max_connections;
 	sc->max_half_open = c->max_half_open;
+	sc->max_frag_sets = c->max_frag_sets;
+	sc->tcp_queue_max = c->tcp_queue;
+	sc->tcp_queue_total = c->tcp_queue_total;
+	sc->tcp_keepalive_us = c->tcp_keepalive_s * 1000000ull;
 }
 
 /* RFC 8200, section 5. */

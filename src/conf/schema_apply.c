@@ -75,6 +75,23 @@ int schema_apply_timeout(struct schema_walk *w, const struct schema_key *k,
 	return 0;
 }
 
+int schema_apply_seconds(struct schema_walk *w, const struct schema_key *k,
+			 const struct tree_node *n)
+{
+	struct error why;
+	uint64_t us;
+
+	if (config_parse_time_us(measure(n), 1000 * 1000, &us, &why) < 0)
+		return wrong(w, n, &why);
+	if (us < k->min * 1000000 || us > k->max * 1000000 || us % 1000000) {
+		error_set(&why, "expected a time in whole seconds, from %lus to %luh",
+			  (unsigned long)k->min, (unsigned long)(k->max / 3600));
+		return wrong(w, n, &why);
+	}
+	*(uint32_t *)field_of(w, k) = (uint32_t)(us / 1000000);
+	return 0;
+}
+
 int schema_apply_size(struct schema_walk *w, const struct schema_key *k, const struct tree_node *n)
 {
 	struct error why;

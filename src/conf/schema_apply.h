@@ -29,6 +29,7 @@ schema_apply_fn schema_apply_rate;
 schema_apply_fn schema_apply_rebind_allow;
 schema_apply_fn schema_apply_records;
 schema_apply_fn schema_apply_sandboxes;
+schema_apply_fn schema_apply_seconds;
 schema_apply_fn schema_apply_size;
 schema_apply_fn schema_apply_slot;
 schema_apply_fn schema_apply_special;

@@ -150,6 +150,7 @@ static void every_key_sets_its_field(void **state)
 	      "ports: [\"8080:80\", {host_port: 0, guest_port: 53, protocol: udp},\n"
 	      "        {host_bind: '::1', host_port: 443, guest_port: 8443}]\n"
 	      "limits: {max_connections: 1, udp_sessions: 2, icmp_sessions: 3, half_open: 4,\n"
+	      "         fragment_sets: 5, tcp_queue: 100k, tcp_queue_total: 2M, tcp_keepalive: 90s,\n"
 	      "         budget: {bytes_out: 8G, bytes_out_each: 1000}}\n"
 	      "tls:\n"
 	      "  allow_ech: true\n"
@@ -217,6 +218,10 @@ static void every_key_sets_its_field(void **state)
 	assert_int_equal(c.max_udp_sessions, 2);
 	assert_int_equal(c.max_icmp_sessions, 3);
 	assert_int_equal(c.max_half_open, 4);
+	assert_int_equal(c.max_frag_sets, 5);
+	assert_int_equal(c.tcp_queue, 100 << 10);
+	assert_int_equal(c.tcp_queue_total, 2 << 20);
+	assert_int_equal(c.tcp_keepalive_s, 90);
 	assert_int_equal(c.budget_out, UINT64_C(8) << 30);
 	assert_int_equal(c.budget_out_each, 1000);
 	assert_true(c.allow_ech);
@@ -439,6 +444,13 @@ static void bad_values_say_what_was_expected(void **state)
 		"f:1: ports[0]: expected [BIND:]HOST:GUEST[/tcp|/udp], found '80'");
 	refused("limits: {budget: {bytes_out: -1}}\n",
 		"f:1: limits.budget.bytes_out: expected a size: a number and k, M or G, found -1");
+	refused("limits: {tcp_keepalive: 9}\n", "f:1: limits.tcp_keepalive: expected a time in "
+						"whole seconds, from 10s to 168h, found 9");
+	refused("limits: {tcp_keepalive: 10500ms}\n",
+		"f:1: limits.tcp_keepalive: expected a time in whole seconds, from 10s to 168h, "
+		"found '10500ms'");
+	refused("limits: {tcp_queue: 1M, tcp_queue_total: 1023k}\n",
+		"f:1: limits.tcp_queue_total: expected a size from 1024k to 1024M, found '1023k'");
 	refused("limits: {udp_sessions: 0}\n",
 		"f:1: limits.udp_sessions: expected a number from 1 to 65535, found 0");
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -234,6 +235,25 @@ static void op_tcp_limit(void *ctx, const struct tcp_facts *t, bool half_open)
 	flow_count_refusal(ctx, half_open ? REASON_LIMIT_HALF_OPEN : REASON_LIMIT_CONNECTIONS, &f);
 }
 
+/* A guest could make the stack say so with every frame: told once, counted always. */
+static void op_limit(void *ctx, enum stack_limit what, const struct ipaddr *dst, uint8_t proto)
+{
+	struct sandbox *sb = ctx;
+	enum policy_reason why =
+		what == STACK_LIMIT_FRAGMENTS ? REASON_LIMIT_FRAGMENTS : REASON_LIMIT_QUEUES;
+	struct policy_facts f = {.dir = POLICY_EGRESS,
+				 .proto = proto == IPPROTO_TCP   ? POLICY_TCP
+					  : proto == IPPROTO_UDP ? POLICY_UDP
+					  : dst->family == 4     ? POLICY_ICMPV4
+								 : POLICY_ICMPV6,
+				 .remote = *dst};
+
+	if (sb->cnt.denied[why])
+		sb->cnt.denied[why]++;
+	else
+		flow_count_refusal(sb, why, &f);
+}
+
 static void op_tcp_gone(void *ctx, struct tcp_conn *c, enum tcp_ending how)
 {
 	tcp_relay_gone(ctx, c, how);
@@ -269,6 +289,7 @@ static const struct stack_ops sandbox_ops = {
 	.echo = op_echo,
 	.tcp_open = op_tcp_open,
 	.guest_icmp_error = op_guest_icmp_error,
+	.limit = op_limit,
 	.pending = op_pending,
 	.guest_full = op_guest_full,
 };

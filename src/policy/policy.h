@@ -80,6 +80,8 @@ enum policy_reason {
 	REASON_LIMIT_HALF_OPEN,
 	REASON_LIMIT_UDP,
 	REASON_LIMIT_ICMP,
+	REASON_LIMIT_FRAGMENTS,
+	REASON_LIMIT_QUEUES, /* not refused, but slowed: all receive memory is promised */
 	REASON_BUDGET, /* as much has gone out as may */
 	REASON_SPOOFED_SOURCE,
 	REASON_BAD_FRAGMENT,

@@ -18,14 +18,13 @@
  * done with are kept with their buffers, to be used again while they are in the processor's cache,
  * until the sandbox goes quiet.
  *
- * Bounds: FRAG_SETS sets and FRAG_BYTES bytes of memory a sandbox, all counted, those that are kept
- * among the bytes. At either cap the oldest set makes room.
+ * Bounds: cfg.max_frag_sets sets and FRAG_BYTES bytes of memory a sandbox, all counted, those that
+ * are kept among the bytes. At either cap the oldest set makes room.
  */
 #include <stdlib.h>
 
 #include "stack/ip.h"
 
-#define FRAG_SETS        64
 #define FRAG_SPARES      32 /* no burst of frames makes more of them whole */
 #define FRAG_BUCKETS     64
 #define FRAG_BYTES       (4U << 20)
@@ -158,7 +157,8 @@ void frag_done(struct stack *s)
 
 static bool frag_fits(const struct frag_cache *c, size_t need, bool one_more)
 {
-	return c->bytes + need <= FRAG_BYTES && (!one_more || c->count < FRAG_SETS);
+	return c->bytes + need <= FRAG_BYTES &&
+	       (!one_more || c->count < c->stack->cfg.max_frag_sets);
 }
 
 /* Drops the oldest sets, but not `keep`, until `need` more bytes and, for a new set, one more set
@@ -174,6 +174,7 @@ static bool frag_make_room(struct frag_cache *c, size_t need, const struct frag_
 		if (set == keep)
 			continue;
 		stack_drop(c->stack, DROP_FRAGMENT);
+		stack_limit_hit(c->stack, STACK_LIMIT_FRAGMENTS, &set->dst, set->proto);
 		frag_set_done(set);
 	}
 	if (!frag_fits(c, need, false))

@@ -346,6 +346,7 @@ static void a_flood_is_bounded(void **state)
 			assert_true(r->wheel.count <= 64);
 		}
 		assert_int_equal(rig_drops(r, DROP_FRAGMENT), 1000 - 64);
+		assert_int_equal(r->frag_limit, 1000 - 64);
 		/* The newest live on. */
 		send_piece(r, 200, 800, false, 999);
 		expect_whole(r, 992);
@@ -361,6 +362,22 @@ static void a_flood_is_bounded(void **state)
 		rig_advance(r, 16000000);
 		rig_clear(r);
 	}
+}
+
+static void the_number_of_sets_is_configured(void **state)
+{
+	struct stack_config c = rig_config();
+	c.max_frag_sets = 3;
+	struct rig *r = rig_new_with(&c);
+
+	make_whole(true, 992);
+	for (uint32_t id = 0; id < 3; id++)
+		send_piece(r, 0, 200, true, id);
+	assert_int_equal(r->frag_limit, 0);
+	send_piece(r, 0, 200, true, 3);
+	assert_int_equal(r->wheel.count, 3);
+	assert_int_equal(r->frag_limit, 1);
+	rig_free(r);
 }
 
 /* In the middle of a burst. */
@@ -551,6 +568,7 @@ int main(void)
 		T(sets_do_not_mix),
 		T(time_runs_out),
 		T(a_flood_is_bounded),
+		T(the_number_of_sets_is_configured),
 		T(whole_packets_leave_with_the_burst),
 		T(sets_are_used_again),
 		T(many_sets_are_told_apart),

@@ -83,7 +83,15 @@ static void rig_guest_error(void *ctx, const struct packet *p)
 	r->last_packet = *p;
 }
 
+static void rig_limit(void *ctx, enum stack_limit what, const struct ipaddr *dst, uint8_t proto)
+{
+	struct rig *r = ctx;
+
+	r->frag_limit += what == STACK_LIMIT_FRAGMENTS && proto == 17;
+}
+
 static const struct stack_ops rig_ops = {
+	.limit = rig_limit,
 	.tx = rig_tx,
 	.arp = rig_arp,
 	.ndp = rig_ndp,
@@ -150,6 +158,7 @@ void rig_clear(struct rig *r)
 		free(r->out[i].data);
 	r->out_n = 0;
 	r->arp = r->ndp = r->dhcp = r->udp = r->echo = r->guest_error = 0;
+	r->frag_limit = 0;
 	r->payload_len = 0;
 	memset(&r->stack.cnt, 0, sizeof(r->stack.cnt));
 }

@@ -24,6 +24,7 @@ struct rig {
 	int out_n;
 	/* How often each callback was called. */
 	int arp, ndp, dhcp, udp, echo, guest_error;
+	int frag_limit;               /* of the limit of fragments alone */
 	struct udp_datagram last_udp; /* of udp and dhcp; its payload is in `payload` */
 	struct icmp_echo last_echo;
 	struct packet last_packet; /* of ndp and guest_error */

@@ -102,6 +102,12 @@ struct icmp_echo {
 	struct view l3;
 };
 
+/* Bounds that are the stack's own, and take effect without anybody being asked. */
+enum stack_limit {
+	STACK_LIMIT_FRAGMENTS, /* the oldest fragmented packet made room */
+	STACK_LIMIT_QUEUES,    /* no more receive memory can be promised to a connection */
+};
+
 struct stack_ops {
 	/* Frames for the link. Returns how many were taken; fewer than n means that the link is
 	 * blocked until stack_tx_unblocked(). Never an error: a broken link takes and loses them.
@@ -127,6 +133,8 @@ struct stack_ops {
 	/* An ICMP error from the guest about something that we sent to it (port unreachable for a
 	 * published UDP port, ...). */
 	void (*guest_icmp_error)(void *ctx, const struct packet *p);
+	/* A limit took effect for what goes to dst. For counting only; NULL: nobody counts. */
+	void (*limit)(void *ctx, enum stack_limit what, const struct ipaddr *dst, uint8_t proto);
 	/* There is something for stack_flush() to do. For owners of many stacks; NULL: they flush
 	 * all of them anyway. */
 	void (*pending)(void *ctx);
@@ -148,6 +156,7 @@ struct stack_config {
 	bool allow_any_source;     /* do not drop frames from other source addresses */
 	uint32_t max_tcp;          /* connections, default 4096 */
 	uint32_t max_half_open;    /* default 1024 */
+	uint32_t max_frag_sets;    /* fragmented packets put together at a time, default 64 */
 	uint32_t tcp_queue_max;    /* guest-to-host queue a flow, bytes, default 4 MiB */
 	uint64_t tcp_queue_total;  /* all flows together, default 64 MiB */
 	uint64_t tcp_keepalive_us; /* idle time before a keepalive toward the guest, default 2 h */
@@ -238,6 +247,13 @@ void stack_flush(struct stack *s);
 void stack_tx_unblocked(struct stack *s);
 /* The sandbox went quiet: give burst memory back. */
 void stack_trim(struct stack *s);
+
+static inline void stack_limit_hit(struct stack *s, enum stack_limit what, const struct ipaddr *dst,
+				   uint8_t proto)
+{
+	if (s->ops && s->ops->limit)
+		s->ops->limit(s->ctx, what, dst, proto);
+}
 
 static inline void stack_drop(struct stack *s, enum drop_reason why)
 {

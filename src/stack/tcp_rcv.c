@@ -61,6 +61,8 @@ static void rcv_cap_raise(struct tcp_conn *c, uint32_t want)
 	uint32_t more = want - c->rcv_cap;
 	if (more > left / 2)
 		more = (uint32_t)(left / 2);
+	if (left / 2 < c->rcv_mss)
+		stack_limit_hit(c->s, STACK_LIMIT_QUEUES, &c->key.remote, 6);
 	if (c->rcv_cap == t->rcv_floor && more)
 		t->borrowers++;
 	t->pool_lent += more;

@@ -159,6 +159,8 @@ static void config_defaults(struct stack_config *c)
 		c->max_tcp = 4096;
 	if (!c->max_half_open)
 		c->max_half_open = 1024;
+	if (!c->max_frag_sets)
+		c->max_frag_sets = 64;
 	if (!c->tcp_queue_max)
 		c->tcp_queue_max = 4u << 20;
 	if (!c->tcp_queue_total)

@@ -266,6 +266,8 @@ static bool do_check(struct run *r, const char *text)
 		return check_number(r, name, s->cnt.tcp_rto, text);
 	if (strcmp(name, "asked") == 0)
 		return check_number(r, name, run_conn(r)->asked, text);
+	if (strcmp(name, "queue-limit") == 0)
+		return check_number(r, name, r->w.queue_limit, text);
 	if (strcmp(name, "borrowers") == 0)
 		return check_number(r, name, s->tcp->borrowers, text);
 	if (strcmp(name, "cwnd") == 0 && run_conn(r)->conn)

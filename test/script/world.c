@@ -150,9 +150,15 @@ static void op_guest_full(void *ctx, bool any)
 	w->guest_full = any;
 }
 
-static const struct stack_ops world_ops = {.tx = op_tx,
-					   .tcp_open = op_tcp_open,
-					   .guest_full = op_guest_full};
+static void op_limit(void *ctx, enum stack_limit what, const struct ipaddr *dst, uint8_t proto)
+{
+	struct world *w = ctx;
+
+	w->queue_limit += what == STACK_LIMIT_QUEUES && ipaddr_eq(dst, &w->remote) && proto == 6;
+}
+
+static const struct stack_ops world_ops = {
+	.tx = op_tx, .limit = op_limit, .tcp_open = op_tcp_open, .guest_full = op_guest_full};
 
 /* ---- life ---- */
 

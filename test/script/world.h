@@ -59,7 +59,8 @@ struct world {
 	uint8_t family;
 	struct stack_config cfg;
 	bool started, link_blocked;
-	bool guest_full; /* some guest has shut its window, as the stack's owner hears it */
+	unsigned queue_limit; /* how often the owner was told that no receive memory is left */
+	bool guest_full;      /* some guest has shut its window, as the stack's owner hears it */
 	struct ipaddr guest, remote;
 	uint16_t remote_port;
 	enum upstream_plan plan;
