@@ -22,9 +22,8 @@ struct proxy_h1_attack {
 #define ATTACK_GET      "GET / HTTP/1.1\r\n" ATTACK_HOST
 #define ATTACK_SMUGGLED "GET /smuggled HTTP/1.1\r\n" ATTACK_HOST "\r\n"
 /* A chunked body that ends in front of the smuggled request, and a length that covers it. */
-#define ATTACK_END  "\r\n0\r\n\r\n" ATTACK_SMUGGLED
-#define ATTACK_TE   "Transfer-Encoding: chunked\r\n"
-#define ATTACK_BODY "5\r\nhello\r\n0\r\n\r\n" ATTACK_SMUGGLED
+#define ATTACK_END "\r\n0\r\n\r\n" ATTACK_SMUGGLED
+#define ATTACK_TE  "Transfer-Encoding: chunked\r\n"
 
 /* clang-format off */
 static const struct proxy_h1_attack proxy_h1_attacks[] = {

@@ -42,8 +42,8 @@ bool quic_header_mask(struct quic_crypto *c, const struct quic_keys *k,
 		      const uint8_t sample[QUIC_SAMPLE], uint8_t ret[QUIC_MASK]);
 /*
  * Opens a payload, tag included, under a header that is already bare (in pieces, as its first byte
- * and the packet number stand in copies; empty ones are passed over). `plain` has room for sealed.len - QUIC_TAG bytes, and is spoilt where
- * the answer is false.
+ * and the packet number stand in copies; empty ones are passed over). `plain` has room for
+ * sealed.len - QUIC_TAG bytes, and is spoilt where the answer is false.
  */
 bool quic_open(struct quic_crypto *c, const struct quic_keys *k, uint64_t number,
 	       const struct view header[3], struct view sealed, uint8_t *plain);
