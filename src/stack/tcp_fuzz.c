@@ -3,9 +3,10 @@
  * libFuzzer: TCP segment sequences. The input is a small program (enum op): well-formed segments
  * with chosen flags, numbers, options and sizes; steps of time; and what the far end does. What
  * comes of it is judged by a model (tcp_fuzz_model.h), at every step. At the end the far ends take
- * all they are offered: then nothing that was acknowledged may be missing, and a guest that says no
- * more is forgotten in bounded time. Payload may lie in memory of the guest's own (struct
- * frame_tail), both ways: what the guest sent is gone when the burst is over.
+ * all they are offered: then nothing that was acknowledged may be missing. From there the guest
+ * goes on as a host does, and both streams have to come to their ends (enum ending); or it says no
+ * more, and is forgotten in bounded time; or all ends at once. Payload may lie in memory of the
+ * guest's own (struct frame_tail), both ways: what the guest sent is gone when the burst is over.
  */
 #include <stdlib.h>
 
@@ -21,7 +22,7 @@ enum op {
 	OP_FAR_ROOM = 8, /* what the far end takes from the guest */
 	OP_FAR_FAIL = 9, /* the far end is lost, in four ways */
 	OP_DIAL = 10,    /* the answer to a held SYN */
-	OP_OPEN = 11,    /* a connection to the guest */
+	OP_OPEN = 11,    /* a connection to the guest, or what else happens to the table */
 	OP_LINK = 12,    /* the link takes so many frames, then blocks */
 	OP_BURST = 13,   /* begins or ends a burst */
 	OP_SYN = 14,     /* a SYN as a guest's kernel sends it */
@@ -39,9 +40,19 @@ enum segment_option {
 	SEG_TAIL = 128, /* payload in the guest's memory, its checksum unfinished */
 };
 
+/* The last two bits of the first byte. */
+enum ending {
+	END_FINISH = 0, /* the guest has all that came out, sends all it has, and ends */
+	END_SILENT = 1,
+	END_LOSS = 2, /* as the first, but what it has not acknowledged was lost */
+	END_HANG_UP = 3,
+};
+
 #define PUBLISHED 3 /* the port that is published: the last one */
 #define BURST_MAX 64
 #define FINAL_US  (12ULL * 3600 * 1000000)
+#define TURNS_MAX 6000 /* to the end of both streams */
+#define IDLE_MAX  60   /* of these, one behind the other in which nothing came */
 
 struct fuzz {
 	struct model model;
@@ -178,8 +189,8 @@ static void send_segment(struct fuzz *z, struct model_port *p, struct model_segm
 	put_be32(tcp + 16, 0);
 	memcpy(tcp + 20, opts, w.len);
 	off = g->seq + !!(g->flags & TCP_SYN) - p->isn - 1;
-	for (uint32_t i = 0; i < g->len; i++)
-		tcp[20 + w.len + i] = model_guest_byte(off + i);
+	if (g->len)
+		memcpy(tcp + 20 + w.len, model_guest_bytes(off), g->len);
 	put_be16(tcp + 16, csum_l4(src, dst, IPPROTO_TCP_, tcp, 20 + w.len + g->len));
 	if (g->options & SEG_BAD_SUM)
 		tcp[16] ^= 1;
@@ -300,7 +311,7 @@ static void op_far_data(struct fuzz *z, struct model_port *p, unsigned extra)
 	if (!f || f->eof || f->made > MODEL_STREAM_MAX)
 		return;
 	f->made += more;
-	f->eof = extra == 3;
+	f->eof = f->e.eof_near = extra == 3;
 	p->made = f->made;
 	p->eof = f->eof;
 	tcp_end_readable(&z->model.stack, f->e.conn);
@@ -375,6 +386,18 @@ static void op_open(struct fuzz *z)
 	model_flush(&z->model);
 }
 
+/* What the owner of a connection, or of the stack, does beside opening one. */
+static void op_table(struct fuzz *z, struct model_port *p, unsigned extra)
+{
+	if (extra == 0)
+		op_open(z);
+	else if (extra == 1)
+		stack_trim(&z->model.stack);
+	else if (p->end)
+		model_far_swap(p->end, arg(z));
+	model_flush(&z->model);
+}
+
 static void pass_time(struct fuzz *z, uint64_t us)
 {
 	burst_end(z);
@@ -412,7 +435,7 @@ static void step(struct fuzz *z, uint8_t b)
 		op_dial(z, p, extra);
 		break;
 	case OP_OPEN:
-		op_open(z);
+		op_table(z, p, extra);
 		break;
 	case OP_LINK:
 		op_link(z, extra);
@@ -434,6 +457,106 @@ static void step(struct fuzz *z, uint8_t b)
 }
 
 /* ---- the end ---- */
+
+static void end_link(struct fuzz *z)
+{
+	if (z->in_burst)
+		z->in_burst = false;
+	burst_end(z);
+	op_link(z, 0);
+}
+
+/* Both sides have no more than they have now, and are well. Not asked of a connection that is about
+ * to be given up, or whose far end is lost. */
+static void finish_begin(struct fuzz *z, struct model_port *p, bool loss)
+{
+	struct tcp_conn *c = model_conn(p);
+	struct model_far *f = p->end;
+
+	if (!c || !f || f->lost_read || f->lost_write || c->state < TCP_SYN_RCVD ||
+	    c->backoff > 4 || c->probes > 4)
+		return;
+	model_sync(p, c);
+	if (loss)
+		model_lose(p, c);
+	p->finishing = true;
+	f->eof = f->e.eof_near = p->eof = true;
+	if (p->fin == MODEL_NO_FIN)
+		p->fin = p->next;
+	f->room = UINT32_MAX;
+	f->blocked = false;
+	tcp_end_readable(&z->model.stack, c);
+	tcp_end_writable(&z->model.stack, c);
+}
+
+/* Again from what was acknowledged on, as far as it is allowed; at least an ACK. */
+static void finish_turn(struct fuzz *z, struct model_port *p)
+{
+	uint32_t at = p->acked, end;
+
+	for (int i = 0; i < 8; i++) {
+		struct tcp_conn *c = model_conn(p);
+		struct model_segment g = {.flags = TCP_ACK, .wnd = 0xffff};
+
+		if (!c || !p->finishing)
+			return;
+		end = p->edge_known ? p->limit - p->isn - 1 : at;
+		if (end > p->fin)
+			end = p->fin;
+		g.seq = p->isn + 1 + at;
+		g.ack = c->iss + 1 + p->heard + (p->fin_heard && p->heard == p->made);
+		g.len = at < end ? end - at : 0;
+		if (g.len > c->rcv_mss)
+			g.len = c->rcv_mss;
+		if (at + g.len == p->fin)
+			g.flags |= TCP_FIN;
+		if (c->ts_on)
+			g.options |= SEG_TIMESTAMP;
+		at += g.len;
+		send_segment(z, p, &g);
+		if (at >= end)
+			return;
+	}
+}
+
+static uint64_t finish_sum(struct fuzz *z, bool *ret_more)
+{
+	uint64_t sum = 0;
+
+	*ret_more = false;
+	for (int i = 0; i < MODEL_PORTS; i++) {
+		struct model_port *p = &z->model.port[i];
+		sum += (uint64_t)p->acked + p->heard + p->fin_heard + !p->finishing;
+		*ret_more = *ret_more || p->finishing;
+	}
+	return sum;
+}
+
+/* Every connection that is well is closed in order (far_close() of the model), and none by time. */
+static void check_finishes(struct fuzz *z, bool loss)
+{
+	unsigned idle = 0;
+	bool more;
+
+	for (int i = 0; i < MODEL_PORTS; i++)
+		finish_begin(z, &z->model.port[i], loss);
+	model_flush(&z->model);
+	uint64_t sum = finish_sum(z, &more);
+	for (unsigned turns = 0; more; turns++) {
+		uint64_t before = sum, now = stack_now(&z->model.stack), next;
+
+		require(turns < TURNS_MAX && idle < IDLE_MAX);
+		for (int i = 0; i < MODEL_PORTS; i++)
+			finish_turn(z, &z->model.port[i]);
+		sum = finish_sum(z, &more);
+		idle = sum == before ? idle + 1 : 0;
+		next = wheel_next_us(&z->model.wheel);
+		require(next != UINT64_MAX || !more);
+		pass_time(z, idle && next > now + 10000 ? next - now : 10000);
+		for (int i = 0; i < MODEL_PORTS; i++)
+			require(!z->model.port[i].finishing || z->model.port[i].end);
+	}
+}
 
 static void check_forgotten(struct fuzz *z)
 {
@@ -469,6 +592,7 @@ static void configure(struct fuzz *z, struct stack_config *c, uint8_t bits)
 	c->max_half_open = bits & 8 ? 1 : 8;
 	c->tcp_queue_max = bits & 16 ? 1 << 12 : 1 << 18;
 	c->tcp_queue_total = bits & 32 ? 1 << 14 : 1 << 22;
+	c->tcp_keepalive_us = 600000000;
 	for (int i = 0; i < MODEL_PORTS; i++) {
 		struct model_port *p = &z->model.port[i];
 		p->m = &z->model;
@@ -491,21 +615,31 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct sipkey key = {3, 4};
 	static struct fuzz z;
+	static bool begun;
 	struct stack_config c = {0};
-	uint8_t b;
+	uint8_t b, bits;
 
+	if (!begun)
+		model_init();
+	begun = true;
 	memset(&z, 0, sizeof(z));
 	z.program = view_make(data, size);
-	configure(&z, &c, arg(&z));
+	bits = arg(&z);
+	configure(&z, &c, bits);
 	wheel_init(&z.model.wheel, 1000000);
 	require(stack_init(&z.model.stack, &c, &model_ops, &z.model, &z.model.wheel, &key,
 			   1000000));
 	tcp_set_gone_hook(&z.model.stack, model_gone);
 	while (view_get_u8(&z.program, &b))
 		step(&z, b);
-	burst_end(&z);
-	op_link(&z, 0);
+	end_link(&z);
 	model_check_nothing_lost(&z.model);
+	if (bits >> 6 == END_HANG_UP) {
+		z.model.hanging_up = true;
+		tcp_hang_up(&z.model.stack);
+	} else if (bits >> 6 != END_SILENT) {
+		check_finishes(&z, bits >> 6 == END_LOSS);
+	}
 	check_forgotten(&z);
 	stack_done(&z.model.stack);
 	require(!z.model.guest_full);

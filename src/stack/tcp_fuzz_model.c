@@ -18,14 +18,41 @@ void model_require_at(bool ok, const char *file, int line)
 	abort();
 }
 
-uint8_t model_guest_byte(uint32_t off)
+/* ---- the two streams ---- */
+
+static uint8_t guest_stream[MODEL_STREAM_MAX + FRAME_MAX], far_stream[MODEL_FAR_MAX];
+
+const uint8_t *model_guest_bytes(uint32_t off)
 {
-	return (uint8_t)(off * 31 + (off >> 8) * 7 + 1);
+	require(off <= MODEL_STREAM_MAX);
+	return guest_stream + off;
 }
 
-static uint8_t far_byte(uint32_t off)
+void model_init(void)
 {
-	return (uint8_t)(off * 17 + (off >> 8) * 5 + 2);
+	for (uint32_t i = 0; i < sizeof(guest_stream); i++)
+		guest_stream[i] = (uint8_t)(i * 31 + (i >> 8) * 7 + 1);
+	for (uint32_t i = 0; i < sizeof(far_stream); i++)
+		far_stream[i] = (uint8_t)(i * 17 + (i >> 8) * 5 + 2);
+}
+
+/* ---- sets of bytes, a bit each ---- */
+
+static void bits_add(uint64_t *bits, uint32_t from, uint32_t to)
+{
+	while (from < to) {
+		uint32_t n = 64 - from % 64 < to - from ? 64 - from % 64 : to - from;
+		bits[from / 64] |= UINT64_MAX >> (64 - n) << from % 64;
+		from += n;
+	}
+}
+
+/* The first one from `at` on that is not there. */
+static uint32_t bits_next_hole(const uint64_t *bits, uint32_t at, uint32_t max)
+{
+	while (at < max && bits[at / 64] >> at % 64 & 1)
+		at += at % 64 == 0 && bits[at / 64] == UINT64_MAX ? 64 : 1;
+	return at;
 }
 
 /* ---- the guest's side ---- */
@@ -43,7 +70,10 @@ void model_restart(struct model_port *p, uint32_t isn)
 	p->next = p->contig = 0;
 	p->fin = MODEL_NO_FIN;
 	p->edge_known = p->offered_known = false;
+	p->acked = p->heard = 0;
+	p->fin_heard = p->finishing = false;
 	memset(p->sent, 0, sizeof(p->sent));
+	memset(p->came, 0, sizeof(p->came));
 }
 
 void model_sync(struct model_port *p, const struct tcp_conn *c)
@@ -54,12 +84,10 @@ void model_sync(struct model_port *p, const struct tcp_conn *c)
 
 static void port_note_sent(struct model_port *p, uint32_t off, uint32_t len)
 {
-	for (uint32_t i = off; i < off + len; i++)
-		p->sent[i / 64] |= 1ULL << (i % 64);
+	bits_add(p->sent, off, off + len);
 	if (off + len > p->next)
 		p->next = off + len;
-	while (p->contig < MODEL_STREAM_MAX && p->sent[p->contig / 64] >> (p->contig % 64) & 1)
-		p->contig++;
+	p->contig = bits_next_hole(p->sent, p->contig, MODEL_STREAM_MAX);
 }
 
 void model_note_segment(struct model_port *p, const struct tcp_conn *c, struct model_segment *g)
@@ -107,8 +135,10 @@ static ssize_t far_peek(struct flow_end *e, size_t off, const struct iovec *iov,
 	if (at == f->made)
 		return f->eof ? 0 : -EAGAIN;
 	for (int i = 0; i < n && at < f->made; i++) {
-		for (size_t k = 0; k < iov[i].iov_len && at < f->made; k++, at++, got++)
-			((uint8_t *)iov[i].iov_base)[k] = far_byte(at);
+		size_t k = iov[i].iov_len < f->made - at ? iov[i].iov_len : f->made - at;
+		memcpy(iov[i].iov_base, far_stream + at, k);
+		at += (uint32_t)k;
+		got += k;
 	}
 	return (ssize_t)got;
 }
@@ -130,10 +160,13 @@ static ssize_t far_push(struct flow_end *e, const struct iovec *iov, int n)
 	if (f->lost_write)
 		return -EPIPE;
 	for (int i = 0; i < n; i++) {
+		size_t k = iov[i].iov_len < f->room ? iov[i].iov_len : f->room;
 		want += iov[i].iov_len;
-		for (size_t k = 0; k < iov[i].iov_len && f->room; k++, took++, f->room--)
-			require(((const uint8_t *)iov[i].iov_base)[k] ==
-				model_guest_byte(f->got++));
+		require(k <= MODEL_STREAM_MAX - f->got);
+		require(!memcmp(iov[i].iov_base, guest_stream + f->got, k));
+		took += k;
+		f->got += (uint32_t)k;
+		f->room -= (uint32_t)k;
 	}
 	require(f->got <= f->port->contig && f->got <= f->port->fin);
 	f->blocked = took < want;
@@ -163,7 +196,9 @@ static void far_close(struct flow_end *e)
 {
 	struct model_far *f = container_of(e, struct model_far, e);
 
-	require(f->lost_write || f->lost_read || (f->shut && f->eof && f->consumed == f->made));
+	require(f->lost_write || f->lost_read || (f->port->m->hanging_up && f->shut) ||
+		(f->shut && f->eof && f->consumed == f->made));
+	f->port->finishing = false;
 	model_far_free(f);
 }
 
@@ -183,16 +218,39 @@ struct model_far *model_far_new(struct model_port *p, uint8_t how)
 	f->e.ops = &far_ops;
 	f->port = p;
 	f->e.direct = how & 16;
+	f->e.watches = how & 32;
 	f->room = how & 1 ? 0 : how & 2 ? 1000 : UINT32_MAX;
 	f->made = how & 4 ? 3000 : 0;
-	f->eof = how & 8;
+	f->eof = f->e.eof_near = how & 8;
 	p->made = f->made;
 	p->eof = f->eof;
 	p->end = f;
 	return f;
 }
 
+void model_far_swap(struct model_far *f, uint8_t how)
+{
+	struct model_far *other = malloc(sizeof(*other));
+
+	*other = *f;
+	other->e.direct = how & 16;
+	other->e.watches = how & 32;
+	other->blocked = false;
+	other->port->end = other;
+	tcp_conn_set_end(&f->port->m->stack, f->e.conn, &other->e);
+	free(f);
+}
+
 /* ---- what comes out ---- */
+
+void model_lose(struct model_port *p, const struct tcp_conn *c)
+{
+	uint32_t acked = c->snd_una == c->iss ? 0 : c->snd_una - c->iss - 1;
+
+	memset(p->came, 0, sizeof(p->came));
+	p->fin_heard = acked > p->made;
+	p->heard = acked - p->fin_heard;
+}
 
 static struct model_port *find_port(struct model *m, uint16_t guest_port)
 {
@@ -213,11 +271,14 @@ static void check_payload(struct model_port *p, const struct tcp_conn *c, const 
 		require(piece <= c->mss);
 		require(p->offered_known &&
 			seq_le(seq + (uint32_t)payload.len, p->offered + (payload.len == 1)));
+		require(!memcmp(payload.p, far_stream + off, payload.len));
+		bits_add(p->came, off, off + (uint32_t)payload.len);
+		p->heard = bits_next_hole(p->came, p->heard, MODEL_FAR_MAX);
 	}
-	for (size_t i = 0; i < payload.len; i++)
-		require(payload.p[i] == far_byte(off + (uint32_t)i));
-	if (tcp[13] & TCP_FIN)
+	if (tcp[13] & TCP_FIN) {
 		require(p->eof && off + payload.len == p->made);
+		p->fin_heard = true;
+	}
 }
 
 static void check_ack(struct model_port *p, const struct tcp_conn *c, const uint8_t *tcp)
@@ -228,6 +289,8 @@ static void check_ack(struct model_port *p, const struct tcp_conn *c, const uint
 
 	require(off <= p->contig || (off == p->contig + 1 && p->contig == p->fin));
 	require(off <= p->fin || off == p->fin + 1);
+	if (p->acked < off)
+		p->acked = off;
 	/* Nothing is taken that was not advertised, but for a FIN behind the last byte. */
 	require(!p->edge_known || seq_le(ack, p->limit + 1));
 	/* A SYN cannot say all that is held ready (RFC 7323 2.2). */

@@ -12,6 +12,7 @@
  *   - the guest gets the far end's bytes at their places, within the window it offered (but for a
  *     probe of one byte) and within its MSS, and a FIN only at the end of the stream;
  *   - every frame has right lengths and checksums.
+ * And in the end, where the guest goes on as a host does: each stream comes to its end, whole.
  * What does not hold aborts the process. Not part of the program.
  */
 #ifndef WEIR_STACK_TCP_FUZZ_MODEL_H
@@ -22,6 +23,7 @@
 #define MODEL_PORTS      4       /* connections that are spoken of */
 #define MODEL_STREAM_MAX 0x20000 /* bytes of the guest's stream that are kept track of */
 #define MODEL_LENT       4       /* frames that the guest's own memory is lent for */
+#define MODEL_FAR_MAX    0x30000 /* bytes that a far end may have for the guest */
 #define MODEL_NO_FIN     UINT32_MAX
 
 struct model_far {
@@ -51,7 +53,11 @@ struct model_port {
 	bool eof;
 	struct model_far *end; /* NULL: none */
 	struct tcp_conn *held; /* dialling */
-	uint64_t sent[MODEL_STREAM_MAX / 64];
+	uint32_t acked;        /* of the guest's stream, by what came out; its FIN counts */
+	uint32_t heard;        /* all bytes before this one of the far end's came out, since ... */
+	bool fin_heard;        /* ... model_lose(), where that was called */
+	bool finishing;        /* both streams are to come to their end in order */
+	uint64_t sent[MODEL_STREAM_MAX / 64], came[MODEL_FAR_MAX / 64];
 };
 
 struct model {
@@ -59,6 +65,7 @@ struct model {
 	struct wheel wheel;
 	struct model_port port[MODEL_PORTS];
 	bool guest_full;     /* as the stack told it */
+	bool hanging_up;     /* ends that heard all of the guest's are closed, whatever they have */
 	unsigned link_takes; /* frames; 0: no end; 1: blocked */
 	int checked;         /* frames in the queue that were judged */
 	struct frame_tail lent[MODEL_LENT];
@@ -80,8 +87,10 @@ struct model_segment {
 void model_require_at(bool ok, const char *file, int line);
 #define require(ok) model_require_at(ok, __FILE__, __LINE__)
 
-/* The byte at that place of the guest's stream. */
-uint8_t model_guest_byte(uint32_t off);
+/* Once, before all else. */
+void model_init(void);
+/* The bytes at that place of the guest's stream, as many as a frame can hold. */
+const uint8_t *model_guest_bytes(uint32_t off);
 /* The stack's connection, if there is one. */
 struct tcp_conn *model_conn(struct model_port *p);
 /* The guest begins anew, with this ISN. */
@@ -93,9 +102,13 @@ void model_sync(struct model_port *p, const struct tcp_conn *c);
 void model_note_segment(struct model_port *p, const struct tcp_conn *c, struct model_segment *g);
 
 /* A far end; bits of `how`: it takes nothing (1) or little (2), has bytes (4), and its end (8); it
- * looks at nothing (16). */
+ * looks at nothing (16), or wants to see all that waits (32). */
 struct model_far *model_far_new(struct model_port *p, uint8_t how);
 void model_far_free(struct model_far *f);
+/* Another one in its place, where the streams stand. */
+void model_far_swap(struct model_far *f, uint8_t how);
+/* Nothing reached the guest of what it has not acknowledged. */
+void model_lose(struct model_port *p, const struct tcp_conn *c);
 
 /*
  * Frames are judged when they are made, not when the link takes them: until then their connection
