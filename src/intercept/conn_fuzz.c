@@ -46,8 +46,11 @@ static void step(uint8_t op, const uint8_t *p, size_t n)
 		else if (!r.server)
 			rig_server_says(p, n);
 		break;
-	case 3:
+	case 3: /* of the server, of the key holder, of the policy for names and for targets */
 		r.server_stalls = n & 1;
+		r.keep_leaves = n & 2;
+		r.deny = n & 4;
+		r.deny_target = n & 8;
 		break;
 	case 4:
 		r.window = n * n;

@@ -32,7 +32,8 @@ void sign_free(struct filter_secrets *s)
 {
 	if (!s->sign)
 		return;
-	EVP_MD_CTX_free(s->sign->hash);
+	if (s->sign->hash) /* else libcrypto may not be there */
+		EVP_MD_CTX_free(s->sign->hash);
 	buf_done(&s->sign->text);
 	free(s->sign);
 	s->sign = NULL;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "dns/dns.h"
+#include "http/rules.h"
 
 /* ---- the policy ---- */
 
@@ -71,7 +72,14 @@ void flow_count_refusal(struct sandbox *sb, enum policy_reason why, const struct
 
 const struct http_rule *policy_rule_http(const struct policy *p, int rule)
 {
-	return r.http_rule ? (const struct http_rule *)(const void *)&r : NULL;
+	static const char *const paths[] = {"/**"};
+	static struct http_rule *any;
+	struct error err;
+
+	if (!any)
+		any = http_rule_new(&(struct http_rule_source){.paths = paths, .path_count = 1},
+				    &err);
+	return r.http_rule ? any : NULL;
 }
 
 bool policy_has_http(const struct policy *p)
