@@ -4,8 +4,9 @@
  * what they should be, or not.
  *
  * Input: records of a byte that says which descriptors go along, a byte of length, and so many
- * bytes that are written to the socket as they are. After each the link is asked for frames and
- * given one.
+ * bytes that are written to the socket as they are, or into the guest's memory (TO_MEMORY: an
+ * offset in two bytes comes first), so that rings hold something when a message comes. After each
+ * the link is asked for frames and given one.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,7 @@ void log_line_limited(struct log_limit *limit, enum log_level level, const char 
 }
 
 #define GUEST_LEN 65536
+#define TO_MEMORY 0xfe
 
 /* What may go along: some memory, an eventfd, a pipe's end, nothing that can be mapped. */
 enum {
@@ -40,6 +42,7 @@ enum {
 };
 
 static int kinds[FD_KINDS] = {-1, -1, -1};
+static uint8_t *guest;
 
 static void make_fds(int sock)
 {
@@ -48,7 +51,13 @@ static void make_fds(int sock)
 		kinds[FD_EVENT] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		if (ftruncate(kinds[FD_MEMORY], GUEST_LEN) < 0)
 			abort();
+		guest = mmap(NULL, GUEST_LEN, PROT_READ | PROT_WRITE, MAP_SHARED, kinds[FD_MEMORY],
+			     0);
+		if (guest == MAP_FAILED)
+			abort();
 	}
+	/* Nothing is left of the input before. */
+	memset(guest, 0, GUEST_LEN);
 	kinds[FD_SOCKET] = sock;
 }
 
@@ -77,6 +86,14 @@ static void say(int sock, uint8_t fds, struct view bytes)
 	}
 	if (bytes.len)
 		(void)!sendmsg(sock, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void change_memory(struct view bytes)
+{
+	uint16_t at;
+
+	if (view_get_be16(&bytes, &at) && bytes.len <= (size_t)GUEST_LEN - at)
+		memcpy(guest + at, bytes.p, bytes.len);
 }
 
 /* Room for more than a frame, all of which is there to be written to; one of them is sent. */
@@ -138,7 +155,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			break;
 		if (!view_take(&v, len < v.len ? len : v.len, &bytes))
 			break;
-		say(fd[1], fds, bytes);
+		if (fds == TO_MEMORY)
+			change_memory(bytes);
+		else
+			say(fd[1], fds, bytes);
 		turn(l);
 		while (recv(fd[1], drain, sizeof(drain), MSG_DONTWAIT) > 0)
 			;
