@@ -230,7 +230,8 @@ static bool add_field(struct copy *c, const struct http_field *field, struct htt
 		c->hop->has_length = true;
 		break;
 	case KIND_EXPECT:
-		c->hop->expect = true;
+		if (!c->hop->expect_possible)
+			return true;
 		break;
 	default:
 		if (is_named(c, field->name))

@@ -4,9 +4,11 @@
  * 9110 7.6.1) stays behind, before any filter looks.
  *
  * That is the fields that Connection names, Keep-Alive of a request, Proxy-Connection,
- * HTTP2-Settings, TE but for "trailers", and Upgrade where nothing may be switched to. weir is as
- * much of a hop as it is a wire: both sides' connections have one life, so close and keep-alive go
- * through. h2c is taken out of Upgrade: the server then answers in HTTP/1, which can be judged.
+ * HTTP2-Settings, TE but for "trailers", Upgrade where nothing may be switched to, and Expect of
+ * HTTP/1.0, which is to be ignored (RFC 9110 10.1.1), but would not be in the HTTP/1.1 that such a
+ * request may become. weir is as much of a hop as it is a wire: both sides' connections have one
+ * life, so close and keep-alive go through. h2c is taken out of Upgrade: the server then answers in
+ * HTTP/1, which can be judged.
  *
  * May use: base/.
  */
@@ -21,11 +23,11 @@
 struct h1_hop {
 	bool request;          /* else an answer */
 	bool upgrade_possible; /* Upgrade may stay: HTTP/1.1, or an answer of 101 or 426 */
+	bool expect_possible;  /* Expect may stay: HTTP/1.1 */
 	/* What was found. */
 	bool close, keep_alive; /* of Connection; not both */
 	bool upgrade;           /* the Upgrade field stays */
 	bool has_length;        /* there is a Content-Length field */
-	bool expect;            /* there is an Expect field */
 	const char *error;      /* where it fails */
 };
 

@@ -76,7 +76,9 @@ static bool split_target(struct xchg *x, struct view target)
 static bool fill_request(struct proxy_h1 *p, struct xchg *x, const struct h1_head *head)
 {
 	struct http_head *h = &x->x.request;
-	struct h1_hop hop = {.request = true, .upgrade_possible = head->minor && !head->connect};
+	struct h1_hop hop = {.request = true,
+			     .upgrade_possible = head->minor && !head->connect,
+			     .expect_possible = head->minor};
 	const uint8_t *from = head->bytes.p;
 
 	x->minor = head->minor;

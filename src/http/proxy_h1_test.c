@@ -81,6 +81,12 @@ static void interim_answers_are_passed(void **state)
 	/* HTTP/1.0 knows none. */
 	FLOW(.guest = "GET / HTTP/1.0\r\n\r\n", .answer = {"HTTP/1.1 103 Hi\r\n\r\n" OK2},
 	     .client = OK "Content-Length: 2\r\nConnection: close\r\n\r\nok" END);
+	/* What it says of them means nothing, and must not in what it becomes. */
+	FLOW(.guest = "POST / HTTP/1.0\r\n" HOST "Expect: x\r\nContent-Length: 1\r\n\r\nh",
+	     .rig.request_mode = HTTP_BODY_STREAM,
+	     .upstream = POST "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+			      "2\r\nhh\r\n0\r\n\r\n",
+	     .client = "");
 }
 
 static void early_answers_go_before_the_request_has_ended(void **state)
