@@ -32,18 +32,19 @@ class Skip(Exception):
         self.needed = needed
 
 
-def test(links=False, smoke=False, slow=False, alone=False, release=False, timeout=60):
+def test(links=False, smoke=False, slow=False, waits=False, alone=False, release=False, timeout=60):
     """
     links    once with each link, instead of once with what weir chooses
     smoke    part of the quick choice
     slow     left out of `make check`
+    waits    long, but it does next to nothing: it runs beside all that are not alone, and costs no time
     alone    nothing else runs beside it: it looks at times or takes much memory
     release  with the release build even where a sanitizer build is at hand: it is about speed or size
     """
     def mark(fn):
         for link in ("tap", "packet") if links else (None,):
             TESTS.append(dict(fn=fn, name=fn.__name__, subject=fn.__module__.replace("test_", ""), link=link,
-                              smoke=smoke, slow=slow, alone=alone, release=release, timeout=timeout))
+                              smoke=smoke, slow=slow, waits=waits, alone=alone, release=release, timeout=timeout))
         return fn
     return mark
 

@@ -99,9 +99,10 @@ def test_traceroute_with_udp_shows_the_path(t):
 
 @test(links=True, smoke=True)
 def test_traceroute_with_the_classic_udp_ports_shows_the_path(t):
-    r = t.run(cmd=["traceroute", "-n", "-q", "1", "-N", "1", "-w", "2", lab.WEB4])
-    h = hops(r.out)
-    assert lab.R1_4 in h[2] and lab.R2_4 in h[3] and lab.WEB4 in h[4] and len(h) == 4, r
+    for a, r1, r2 in ((lab.WEB4, lab.R1_4, lab.R2_4), (lab.WEB6, lab.R1_6, lab.R2_6)):
+        r = t.run(cmd=["traceroute", "-n", "-q", "1", "-N", "1", "-w", "2", a])
+        h = hops(r.out)
+        assert r1 in h[2] and r2 in h[3] and a in h[4] and len(h) == 4, r
 
 
 @test(links=True, smoke=True)

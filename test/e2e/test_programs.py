@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import time
 
@@ -24,11 +25,19 @@ def digest(path):
             h.update(b)
 
 
-def download(t, size, name, urls, timeout, checks=True):
+VERSION = ["-w", "%{stderr}%{http_version}"]
+
+
+def spoken(args):
+    """The version of HTTP that curl says it spoke when it was asked so."""
+    return "2" if "--http2" in args else "1.1"
+
+
+def download(t, size, name, urls, timeout):
     want = digest(t.lab.file(name, size))
     for args, base in urls:
-        r = t.run(sh="set -e; curl -sS %s %s/%s | sha256sum" % (args, base, name), timeout=timeout)
-        assert r.out.split()[0] == want, (args, base, r)
+        r = t.run(sh="curl -sS -f %s %s %s/%s | sha256sum" % (shlex.join(VERSION), args, base, name), timeout=timeout)
+        assert r.out.split()[0] == want and r.err.strip() == spoken(args), (args, base, r)
 
 
 def upload(t, size, name, urls, timeout):
@@ -36,9 +45,9 @@ def upload(t, size, name, urls, timeout):
     want = digest(path)
     for i, (args, base) in enumerate(urls):
         up = "up/%d-%d" % (t.number, i)
-        t.run(cmd=["curl", "-sS", "-f"] + args.split() + ["-T", path, "%s/%s" % (base, up)], timeout=timeout)
+        r = t.run(cmd=["curl", "-sS", "-f"] + VERSION + args.split() + ["-T", path, "%s/%s" % (base, up)], timeout=timeout)
         got = lab.ROOT + "/www/" + up
-        assert digest(got) == want, (args, base, os.path.getsize(got))
+        assert digest(got) == want and r.err.strip() == spoken(args), (args, base, os.path.getsize(got), r)
         os.unlink(got)
 
 
@@ -68,47 +77,77 @@ def test_curl_a_whole_gib_up(t):
 @test(links=True, smoke=True)
 def test_git_clones_and_pushes_over_https(t):
     t.need("fcgiwrap")
+    bare = "push%d.git" % t.number  # a copy of its own to push to
+    lab.sh(["cp", "-a", lab.ROOT + "/git/project.git", lab.ROOT + "/git/" + bare])
     r = t.run(sh="""set -e; cd %s
-        for u in https://v4only.test https://v6only.test; do
-            rm -rf p; git clone -q $u/git/project.git p; git -C p fsck --no-progress; git -C p log --oneline | wc -l
-        done""" % t.dir)
-    assert r.out.split() == ["5", "5"], r
+        for n in v4only v6only; do
+            rm -rf p; git clone -q https://$n.test/git/%s p; cd p; git fsck --no-progress; git log --oneline | wc -l
+            head -c 3000000 /dev/urandom > big; git add big; git commit -q -m more
+            # fcgiwrap, which has git's server behind it here, answers now and then with 502, without any gateway, too.
+            for try in 1 2 3 4 5; do git push -q origin HEAD:$n 2>err && break; grep 'returned error: 502' err || { cat err; exit 1; }; done; cd ..
+        done""" % (t.dir, bare))
+    assert [x for x in r.out.split("\n") if "502" not in x] == ["5", "5", ""], r
+    pushed(bare, "v4only", "v6only")
+
+
+def pushed(bare, *branches):
+    """Each branch came whole: one commit more than the project had."""
+    git = ["git", "-C", lab.ROOT + "/git/" + bare]
+    for b in branches:
+        assert lab.sh(git + ["rev-list", "--count", b]).strip() == "6", b
+    lab.sh(git + ["fsck", "--no-progress", "--strict"])
 
 
 @test(links=True, smoke=True)
 def test_git_clones_and_pushes_over_ssh(t):
-    # A copy of its own to push to.
-    bare = "%s/git/push%d.git" % (lab.ROOT, t.number)
-    lab.sh(["cp", "-a", lab.ROOT + "/git/project.git", bare])
-    r = t.run(sh="""set -e; cd %s; export GIT_SSH_COMMAND="ssh -F %s/ssh/config"
-        git clone -q ssh://ssh.test%s p; cd p; git fsck --no-progress
-        head -c 3000000 /dev/urandom > big; git add big; git commit -q -m more; git push -q origin HEAD:more
-        git ls-remote origin more""" % (t.dir, lab.ROOT, bare))
-    assert "refs/heads/more" in r.out, r
+    bare = "push%d.git" % t.number
+    lab.sh(["cp", "-a", lab.ROOT + "/git/project.git", lab.ROOT + "/git/" + bare])
+    t.run(sh="""set -e; cd %s
+        for n in 4 6; do
+            export GIT_SSH_COMMAND="ssh -$n -F %s/ssh/config"
+            rm -rf p; git clone -q ssh://ssh.test%s/git/%s p; cd p; git fsck --no-progress
+            head -c 3000000 /dev/urandom > big; git add big; git commit -q -m more; git push -q origin HEAD:v$n; cd ..
+        done""" % (t.dir, lab.ROOT, lab.ROOT, bare))
+    pushed(bare, "v4", "v6")
 
 
 @test(links=True, smoke=True)
 def test_ssh_carries_data_and_the_exit_status(t):
+    data = os.urandom(100) * 30000
     for name in (lab.SSH4, lab.SSH6, "ssh.test"):
-        r = t.run(cmd=SSH + [name, "sha256sum; exit 9"], stdin=os.urandom(100) * 30000, rc=9)
-        assert len(r.out.split()[0]) == 64, r
+        r = t.run(cmd=SSH + [name, "sha256sum; exit 9"], stdin=data, rc=9)
+        assert r.out.split()[0] == hashlib.sha256(data).hexdigest(), r
 
 
 @test(links=True, smoke=True)
-def test_ssh_is_interactive_and_forwards_a_port(t):
+def test_ssh_is_interactive_and_forwards_ports_meanwhile(t):
+    """One session: somebody types, a program beside it goes through -L, and one on the server comes back through -R."""
     from test_run import Terminal
-    term = Terminal(t.argv([], SSH + ["-tt", "-L", "18080:%s:80" % lab.WEB4, "ssh.test"]))
-    term.type("PS1='> '; echo rea''dy\r")
-    term.until("ready\r\n")
-    term.type("stty size; echo 4$((1+1))\r")
-    term.until("24 80")
-    term.until("42\r\n")
-    term.type("exit 3\r")
-    assert term.end() == 3
-    r = t.run(sh="set -e; %s -M -S %s/master -f -N -o ExitOnForwardFailure=yes -L 18080:%s:80 ssh.test >/dev/null 2>&1; "
-                 "curl -sS http://127.0.0.1:18080/; curl -sS http://127.0.0.1:18080/one-mib | wc -c; "
-                 "ssh -S %s/master -O exit ssh.test 2>/dev/null" % (" ".join(SSH), t.dir, lab.WEB4, t.dir))
-    assert r.out.split("\n")[:2] == ["hello from the lab", str(1 << 20)], r
+    want = digest(t.lab.file("one-mib", 1 << 20))
+    for server in (lab.SSH4, lab.SSH6):
+        back = t.port()
+        mark = "%s/forwarded%d" % (t.dir, back)
+        fetch = """(for i in $(seq 100); do
+                curl -sS -m 20 http://127.0.0.1:18080/one-mib 2>/dev/null | sha256sum > %(m)s.part
+                grep -q %(w)s %(m)s.part && mv %(m)s.part %(m)s && break; sleep 0.1
+            done) &
+            (while echo from the sandbox | nc -N -l 127.0.0.1 19090; do :; done) >/dev/null 2>&1 &
+            exec "$@" """ % dict(m=mark, w=want)
+        term = Terminal(t.argv([], ["bash", "-c", fetch, "bash"] + SSH + [
+            "-tt", "-o", "ExitOnForwardFailure=yes", "-L", "18080:%s:80" % lab.WEB4, "-R", "%d:127.0.0.1:19090" % back, server]))
+        term.type("PS1='> '; echo rea''dy\r")
+        term.until("ready\r\n")
+        term.type("stty size; echo 4$((1+1))\r")
+        term.until("24 80")
+        term.until("42\r\n")
+        term.type("exec 3<>/dev/tcp/127.0.0.1/%d; cat <&3\r" % back)
+        term.until("from the sandbox\r\n")
+        end = time.monotonic() + 15
+        while not os.path.exists(mark):
+            assert time.monotonic() < end, "nothing came through the forwarded port"
+            time.sleep(0.05)
+        term.type("exit 3\r")
+        assert term.end() == 3
 
 
 @test(links=True, smoke=True)
@@ -125,10 +164,7 @@ def iperf(t, *args, addr=lab.WEB4, timeout=40):
     t.need("iperf3")
     port = t.port()
     t.internet_go(["iperf3", "-s", "-1", "-B", addr, "-p", str(port)])
-    for _ in range(100):
-        if "LISTEN" in t.internet(["ss", "-Hltn", "sport = :%d" % port]).out:
-            break
-        time.sleep(0.05)
+    listens(t, port)
     r = t.run(cmd=["iperf3", "-J", "-c", addr, "-p", str(port), "-t", "3"] + list(args), timeout=timeout)
     j = json.loads(r.out)
     assert "error" not in j, j["error"]
@@ -164,19 +200,48 @@ def test_iperf3_udp_both_ways_loses_little(t):
                 if s["lost_percent"] < 1:
                     break
             assert s["lost_percent"] < 1 and s["packets"] > 10000, s
+        for _ in range(4):
+            end = iperf(t, "-u", "-b", "20M", "--bidir", addr=addr)
+            s = [end["sum"], end["sum_bidir_reverse"]]
+            if all(x["lost_percent"] < 1 for x in s):
+                break
+        assert all(x["lost_percent"] < 1 and x["packets"] > 2000 for x in s), s
+
+
+@test(links=True, smoke=True)
+def test_nc_half_close_both_ways(t):
+    """Who has said all closes, and still hears all that the other says. (A listening nc ends when its client has closed,
+    without any gateway, too: there a server of ours stands in.)"""
+    t.need("nc")
+    mib = t.lab.file("one-mib", 1 << 20)
+    want = digest(mib)
+    for addr in (lab.WEB4, lab.WEB6):
+        r = t.run(sh="{ echo noread 1 nc-%d; cat %s; } | nc -N %s 7000" % (t.number, mib, addr), timeout=20)
+        assert json.loads(r.out) == {"bytes": 1 << 20, "sha": want, "end": "eof"}, (addr, r)
+        port = t.port()
+        p = t.internet_go(["sh", "-c", "nc -N -l %s %d < %s | sha256sum" % (addr, port, mib)])
+        listens(t, port)
+        r = t.run(sh="{ sleep 1; cat %s; } | nc -N %s %d | sha256sum" % (mib, addr, port), timeout=20)
+        assert r.out.split()[0] == want, (addr, "the client's copy", r)
+        assert p.wait(10).out.split()[0] == want, (addr, "the server's copy")
+
+
+def listens(t, port, kind="t"):
+    """Until something on the internet listens there."""
+    for _ in range(200):
+        if t.internet(["ss", "-Hln" + kind, "sport = :%d" % port]).out.strip():
+            return
+        time.sleep(0.05)
+    raise AssertionError("nothing listens on port %d" % port)
 
 
 @test(links=True, smoke=True)
 def test_socat_half_close_both_ways(t):
-    """(nc loses the end of what it sends when the other side has closed first, without any gateway, too.)"""
     t.need("socat")
     data = os.urandom(1 << 20)
     port = t.port()
     p = t.internet_go(["socat", "-t", "10", "-", "TCP-LISTEN:%d,bind=%s" % (port, lab.WEB4)], stdin=open(t.lab.file("one-mib", 1 << 20)))
-    for _ in range(100):
-        if "LISTEN" in t.internet(["ss", "-Hltn", "sport = :%d" % port]).out:
-            break
-        time.sleep(0.05)
+    listens(t, port)
     # Our end closes first; the other still sends all that it has, and the other way round.
     with open(t.dir + "/in", "wb") as f:
         f.write(data)
@@ -244,45 +309,46 @@ def test_10000_idle_connections_are_held(t):
 
 
 def websocket(t, seconds):
-    return t.py("""
+    """An echo of 3 MB, then ten messages in so many seconds, over both families at once."""
+    both = t.py("""
         import asyncio, websockets
+        async def one(host):
+            async with websockets.connect("ws://%%s:7005/" %% host, max_size=1 << 24, ping_interval=None) as ws:
+                big = pattern(3000000)
+                await ws.send(big)
+                echoed = await ws.recv() == big
+                await ws.send("tick %f 10")
+                t0, got, times = time.monotonic(), [], []
+                for i in range(10):
+                    got.append(int(await ws.recv()))
+                    times.append(time.monotonic() - t0)
+                return [echoed, got, times]
         async def main():
-            r = []
-            for host in (WEB4, "[" + WEB6 + "]"):
-                async with websockets.connect("ws://%%s:7005/" %% host, max_size=1 << 24, ping_interval=None) as ws:
-                    big = pattern(3000000)
-                    await ws.send(big)
-                    echoed = await ws.recv() == big
-                    await ws.send("tick %f 10")
-                    t0, got, times = time.monotonic(), [], []
-                    for i in range(10):
-                        got.append(int(await ws.recv()))
-                        times.append(time.monotonic() - t0)
-                    r.append([echoed, got, times])
-            out(r)
+            out(await asyncio.gather(one(WEB4), one("[" + WEB6 + "]")))
         asyncio.run(main())
-    """ % (seconds / 10), timeout=seconds * 2 + 60)
+    """ % (seconds / 10), timeout=seconds + 60)
+    for echoed, got, times in both:
+        assert echoed and got == list(range(10)), (echoed, got)
+        assert all(abs(x - times[0] - seconds / 10 * i) < 0.7 for i, x in enumerate(times)), times
 
 
 @test(smoke=True)
 def test_a_websocket_is_held(t):
-    for echoed, got, times in websocket(t, 3):
-        assert echoed and got == list(range(10)), (echoed, got)
-        assert all(abs(x - 0.3 * i) < 0.5 for i, x in enumerate(times)), times
+    websocket(t, 3)
 
 
-@test(links=True, slow=True, timeout=240)
+@test(links=True, waits=True, timeout=150)
 def test_a_websocket_is_held_for_a_minute(t):
-    for echoed, got, times in websocket(t, 66):
-        assert echoed and got == list(range(10)), (echoed, got)
-        assert all(abs(x - 6.6 * i) < 0.7 for i, x in enumerate(times)), times
+    websocket(t, 66)
 
 
 def sse(t, seconds):
-    r = t.run(sh="curl -sSN 'http://%s:7004/sse?interval=%f&count=10' | while read -r a b; do case $a in data:) echo \"$b $(date +%%s.%%N)\";; esac; done"
-              % (lab.WEB4, seconds / 10), timeout=seconds + 30)
+    """Ten events over each family at once; each is there when it is sent."""
+    read = """while read -r a b; do case $a in data:) echo "$b $(date +%s.%N)";; esac; done"""
+    r = t.run(sh="for h in %s '[%s]'; do curl -sSN \"http://$h:7004/sse?interval=%f&count=10\" | %s & done; wait"
+              % (lab.WEB4, lab.WEB6, seconds / 10, read), timeout=seconds + 30)
     lines = [x.split() for x in r.out.strip().split("\n")]
-    assert [int(x[0]) for x in lines] == list(range(10)), r
+    assert sorted(int(x[0]) for x in lines) == sorted(list(range(10)) * 2), r
     late = [float(x[2]) - float(x[1]) for x in lines]
     assert max(late) < 0.5, late
 
@@ -292,7 +358,7 @@ def test_server_sent_events_come_as_they_are_sent(t):
     sse(t, 3)
 
 
-@test(links=True, slow=True, timeout=120)
+@test(links=True, waits=True, timeout=120)
 def test_server_sent_events_come_for_a_minute(t):
     sse(t, 66)
 
@@ -305,10 +371,7 @@ def test_quic_between_two_programs(t):
         port = t.port()
         t.internet_go(["gtlsserver", "-q", "--htdocs", lab.ROOT + "/www", addr, str(port), lab.ROOT + "/server.key",
                        lab.ROOT + "/server.pem"])
-        for _ in range(100):
-            if t.internet(["ss", "-Hlun", "sport = :%d" % port]).out.strip():
-                break
-            time.sleep(0.05)
+        listens(t, port, "u")
         host = addr if ":" not in addr else "[%s]" % addr
         d = "%s/q%d" % (t.dir, port)
         os.makedirs(d)
@@ -406,16 +469,17 @@ def test_python_asyncio_happy_eyeballs_with_a_dead_ipv6(t):
 def test_node_fetch_happy_eyeballs_with_a_dead_ipv6(t):
     t.need("node")
     major = int(re.match(r"v(\d+)", t.host(["node", "--version"]).out).group(1))
-    code = """
-        const t0 = Date.now();
-        fetch("http://dead6.test/").then(r => r.text()).then(x => { console.log(x.trim(), Date.now() - t0); process.exit(0) },
-            e => { console.log(String(e.cause || e), Date.now() - t0); process.exit(1) });
-    """
-    opts = ["--enable-network-family-autoselection"] if major < 20 else []
-    r = t.run(cmd=["node"] + opts + ["-e", code], rc=None)
     if major < 18:
         t.skip("this node has no fetch")
-    assert r.rc == 0 and "hello from the lab" in r.out and int(r.out.split()[-1]) < 3000, r
+    opts = ["--enable-network-family-autoselection"] if major < 20 else []
+    for name in ("dead6", "unreachable6", "dead4"):
+        code = """
+            const t0 = Date.now();
+            fetch("http://%s.test/").then(r => r.text()).then(x => { console.log(x.trim(), Date.now() - t0); process.exit(0) },
+                e => { console.log(String(e.cause || e), Date.now() - t0); process.exit(1) });
+        """ % name
+        r = t.run(cmd=["node"] + opts + ["-e", code], rc=None)
+        assert r.rc == 0 and "hello from the lab" in r.out and int(r.out.split()[-1]) < 3000, (name, r)
 
 
 @test(smoke=True)

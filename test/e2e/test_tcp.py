@@ -2,6 +2,7 @@
 """TCP, as the programs at both ends see it."""
 import glob
 import hashlib
+import json
 import time
 
 import lab
@@ -81,7 +82,57 @@ def test_a_dead_address_is_silence_until_the_clients_own_timer(t):
         assert name == "timeout" and 2.9 < seconds < 4, got
 
 
-@test(slow=True, timeout=200)
+FATES = """
+    def udp(host, seconds):
+        r, t = udp_ask(host, 7000 if host not in (WEB4, WEB6) else 9, timeout=seconds)
+        return [r if isinstance(r, str) else "answer", t]
+    def ended(host, line):
+        s = connect(host, 7000)
+        n, t0 = 0, time.monotonic()
+        s.sendall(line)
+        try:
+            while True:
+                b = s.recv(65536)
+                if not b:
+                    return ["eof after %d" % n, time.monotonic() - t0]
+                n += len(b)
+        except OSError as e:
+            return ["%s after %d" % (err_name(e), n), time.monotonic() - t0]
+    r = {}
+    def job(name, fn, *args):
+        def go():
+            r[name] = fn(*args)
+        return threading.Thread(target=go)
+    waiting = [job(n + a, fn, a, 2.5) for a in (DEAD4, DEAD6) for n, fn in (("dead ", lambda a, s: attempt(a, 80, s)), ("dead, udp ", udp))]
+    for j in waiting:
+        j.start()
+    for family, web, told in ((4, WEB4, (UNREACH4, PROHIBIT4, NOROUTE4, ELSEWHERE4)), (6, WEB6, (UNREACH6, PROHIBIT6, NOROUTE6, ELSEWHERE6))):
+        r["open %d" % family] = attempt(web, 80)
+        r["refused %d" % family] = attempt(web, 9)
+        r["refused, udp %d" % family] = udp(web, 3)
+        for line in (b"reset 300000\\n", b"resetnow\\n", b"drip 100 0.01 3\\n"):
+            r["%s %d" % (line.decode().strip(), family)] = ended(web, line)
+        for a in told:
+            r["told " + a] = attempt(a, 80, 6)
+            r["told, udp " + a] = udp(a, 3)
+    for j in waiting:
+        j.join()
+    out(r)
+"""
+
+
+@test(links=True, alone=True)
+def test_each_fate_of_a_connection_is_what_it_is_without_weir(t):
+    """The same program on the host itself and behind weir: the same words, and no later."""
+    without, behind = t.host_py(FATES), t.py(FATES)
+    print(json.dumps({k: [without[k], behind[k]] for k in without}, indent=1))
+    assert {k: v[0] for k, v in behind.items()} == {k: v[0] for k, v in without.items()}
+    # Where Linux limits what a router says of its routes, a second try tells it.
+    late = {k: [without[k], v] for k, v in behind.items() if v[1] > without[k][1] + (1.5 if "told" in k else 0.5)}
+    assert not late, late
+
+
+@test(waits=True, timeout=120)
 def test_a_dead_address_ends_as_linux_ends_it(t):
     got = t.py("""
         open("/proc/sys/net/ipv4/tcp_syn_retries", "w").write("2")
@@ -275,23 +326,36 @@ def test_small_messages_are_not_held_back(t):
 
 
 @test(smoke=True)
-def test_a_dripping_server_is_heard_drop_by_drop(t):
+def test_a_slow_writer_is_heard_drop_by_drop(t):
+    """A server that says a little now and then; and a guest that does, of which each drop comes back."""
     got = t.py("""
-        s = connect(WEB4, 7000)
-        t0 = time.monotonic()
-        s.sendall(b"drip 10 0.2 8\\n")
-        times, n = [], 0
-        while True:
-            b = s.recv(4096)
-            if not b:
-                break
-            n += len(b)
-            times.append(time.monotonic() - t0)
-        out([n, times])
+        r = []
+        def drops(host, line, mine):
+            s = connect(host, 7000)
+            s.sendall(line)
+            t0 = time.monotonic()
+            times, n = [], 0
+            for i in range(8):
+                if mine:
+                    time.sleep(max(0, t0 + 0.2 * i - time.monotonic()))
+                    s.sendall(b"drop %04d." % i)
+                b = s.recv(4096)
+                n += len(b)
+                times.append(time.monotonic() - t0)
+            s.shutdown(socket.SHUT_WR)
+            n += len(recv_all(s))
+            r.append([n, times])
+        jobs = [(h, *j) for h in (WEB4, WEB6) for j in ((b"drip 10 0.2 8\\n", False), (b"echo\\n", True))]
+        threads = [threading.Thread(target=drops, args=j) for j in jobs]
+        for x in threads:
+            x.start()
+        for x in threads:
+            x.join()
+        out(r)
     """)
-    n, times = got
-    assert n == 80 and len(times) == 8, got
-    assert all(abs(x - 0.2 * i) < 0.15 for i, x in enumerate(times)), times
+    assert len(got) == 4, got
+    for n, times in got:
+        assert n == 80 and all(abs(x - 0.2 * i) < 0.15 for i, x in enumerate(times)), got
 
 
 @test(links=True, smoke=True)
@@ -355,7 +419,7 @@ def test_a_connection_that_the_server_resets_at_once_is_reset(t):
     assert got == "ECONNRESET", got
 
 
-@test(links=True)
+@test(links=True, waits=True)
 def test_an_idle_connection_stays(t):
     got = t.py("""
         s = [connect(h, 7002) for h in (WEB4, WEB6)]

@@ -144,7 +144,7 @@ def test_tos_is_carried_and_one_hop_is_taken(t):
         assert g["tos"] & 0xfc == 0xb8, got
 
 
-@test(slow=True, timeout=180)
+@test(waits=True, timeout=180)
 def test_a_session_lives_while_only_the_server_speaks(t):
     got = t.py("""
         s = udp_socket(WEB4, 10)
