@@ -10,7 +10,7 @@
  *
  * What the command sent before it ended may still be in the guest's kernel or in our queues, and
  * would have reached its peer without weir. So the end waits until it has, as long as there is
- * progress (LINGER_STALL_US); any signal cuts this short.
+ * progress (LINGER_STALL_US, LINGER_QUIET_US); any signal cuts this short.
  *
  * With --netns or --pid and no command the interface is made in a namespace that exists, and
  * served until that goes or a signal comes.
@@ -45,7 +45,9 @@
 
 /* How long the end waits without anything moving: a peer that has stalled this long may as well be
  * dead. */
-#define LINGER_STALL_US  30000000u
+#define LINGER_STALL_US 30000000u
+/* The same where nothing waits here: what the guest's kernel still has, it could send at once. */
+#define LINGER_QUIET_US  5000000u
 #define LINGER_CHECK_US  1000000u
 #define DENIAL_ROWS      10
 #define TABLE_BYTES      32768
@@ -259,7 +261,8 @@ static int early_signal(void)
 /* What is left to wait for when the command is over. */
 struct undelivered {
 	unsigned flows;
-	uint64_t taken; /* bytes that their far ends have taken so far: the measure of progress */
+	uint64_t taken;   /* bytes that their far ends have taken so far: the measure of progress */
+	uint64_t waiting; /* bytes that are here, and that they do not take */
 };
 
 static void note_undelivered(struct stack *s, struct tcp_conn *c, void *arg)
@@ -272,6 +275,7 @@ static void note_undelivered(struct stack *s, struct tcp_conn *c, void *arg)
 		return;
 	u->flows++;
 	u->taken += f.bytes_out;
+	u->waiting += f.waiting;
 }
 
 static struct undelivered undelivered_now(struct run *r)
@@ -297,13 +301,15 @@ static bool all_delivered(struct run *r)
 static void linger_check(struct timer *t)
 {
 	struct run *r = container_of(t, struct run, linger_timer);
-	uint64_t now = undelivered_now(r).taken;
+	struct undelivered now = undelivered_now(r);
+	uint64_t limit = now.waiting ? LINGER_STALL_US : LINGER_QUIET_US;
 
-	if (now != r->moved) {
-		r->moved = now;
+	if (now.taken != r->moved) {
+		r->moved = now.taken;
 		r->moved_us = r->loop.now_us;
-	} else if (r->loop.now_us - r->moved_us >= LINGER_STALL_US) {
-		log_warning("giving up on data that a peer does not take");
+	} else if (r->loop.now_us - r->moved_us >= limit) {
+		if (now.waiting)
+			log_warning("giving up on data that a peer does not take");
 		r->loop.stop = true;
 		return;
 	}

@@ -160,7 +160,7 @@ def test_protocols_that_are_not_carried_are_refused_at_once(t):
     assert not wrong, wrong
 
 
-@test()
+@test(waits=True)
 def test_mtu_probes_end_as_without_weir(t):
     """Sizes around the MTU of the first link and of a narrow one behind it, with DF set; the second probe knows."""
     as_without(t, """

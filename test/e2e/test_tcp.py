@@ -240,6 +240,27 @@ def test_the_tail_of_an_upload_that_ends_with_close_arrives(t):
         assert f and f["bytes"] == 3000000 and f["end"] == "eof", (i, f)
 
 
+@test(waits=True, timeout=90)
+def test_the_end_waits_for_a_slow_server_and_not_for_a_quiet_one(t):
+    """
+    One command ends behind 4 MB that its server takes in eight seconds: all of them arrive. Another takes its link down and
+    ends with a connection open, so that nobody hears of the end: nothing waits here, and so weir does not, for long.
+    """
+    token = "slowtail-%d" % t.number
+    t.run(cmd=t.py_cmd("""
+        s = connect(WEB4, 7000)
+        s.sendall(b"sink %s 500000\\n" + pattern(4000000))
+        s.close()
+    """ % token), timeout=60)
+    f = t.seen(token)
+    assert f and f["bytes"] == 4000000 and f["end"] == "eof", f
+    r = t.run("--map-root", cmd=t.py_cmd("""
+        s = connect(WEB4, 7002)
+        subprocess.check_call(["ip", "link", "set", "eth0", "down"])
+    """), timeout=60)
+    assert r.seconds < 10, r
+
+
 @test(smoke=True)
 def test_a_server_that_speaks_first_is_heard_at_once(t):
     got = t.py("""
