@@ -79,6 +79,12 @@ static void bash_print(FILE *out)
 	      "_weir() {\n"
 	      "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} i=2\n"
 	      "\tCOMPREPLY=()\n"
+	      "\t# bash takes the = of --net=public for a word.\n"
+	      "\tif [ \"$cur\" = = ]; then\n"
+	      "\t\tcur=\n"
+	      "\telif [ \"$prev\" = = ]; then\n"
+	      "\t\tprev=${COMP_WORDS[COMP_CWORD-2]}\n"
+	      "\tfi\n"
 	      "\tif [ \"$COMP_CWORD\" -eq 1 ] || [ \"${COMP_WORDS[1]}\" = help ]; then\n"
 	      "\t\tmapfile -t COMPREPLY < <(compgen -W '",
 	      out);
@@ -98,7 +104,9 @@ static void bash_print(FILE *out)
 	      "\t\t",
 	      out);
 	case_pattern(out, takes_value);
-	fputs(") i=$((i + 2)) ;;\n"
+	fputs(")\n"
+	      "\t\t\ti=$((i + 2))\n"
+	      "\t\t\tif [ \"${COMP_WORDS[i-1]-}\" = = ]; then i=$((i + 1)); fi ;;\n"
 	      "\t\t-*) i=$((i + 1)) ;;\n"
 	      "\t\t*) break ;;\n"
 	      "\t\tesac\n"
@@ -122,9 +130,10 @@ static void bash_print(FILE *out)
 	for (const struct option_def *d = option_table; d->name; d++) {
 		if (!d->words)
 			continue;
-		fprintf(out, "\t\t--%s) mapfile -t COMPREPLY < <(compgen -W '", d->name);
+		fprintf(out, "\t\t--%s) mapfile -t COMPREPLY < <(compgen%s -W '", d->name,
+			d->word_list ? " -P \"${cur%\"${cur##*,}\"}\"" : "");
 		word_list(out, d->words);
-		fputs("' -- \"$cur\") ;;\n", out);
+		fprintf(out, "' -- \"${cur%s}\") ;;\n", d->word_list ? "##*," : "");
 	}
 	fputs("\t\t", out);
 	case_pattern(out, takes_path);
@@ -170,10 +179,12 @@ static void zsh_text(FILE *out, const char *text)
 static void zsh_option(FILE *out, const struct option_def *d)
 {
 	fputs("\t\t'*", out);
+	/* "+" and "=": the value may also stand in the same word. */
 	if (d->letter)
-		fprintf(out, "'{-%c,--%s}'", d->letter, d->name);
+		fprintf(out, "'{-%c%s,--%s%s}'", d->letter, d->arg ? "+" : "", d->name,
+			d->arg ? "=" : "");
 	else
-		fprintf(out, "--%s", d->name);
+		fprintf(out, "--%s%s", d->name, d->arg ? "=" : "");
 	fputc('[', out);
 	zsh_text(out, d->help);
 	fputc(']', out);
@@ -269,14 +280,14 @@ static void fish_options(FILE *out, enum option_command cmd)
 	for (const struct option_def *d = option_table; d->name; d++) {
 		if (!option_is_for(d, cmd))
 			continue;
-		fprintf(out, "complete -c weir -n '__fish_seen_subcommand_from %s' -l %s",
+		fprintf(out, "complete -c weir -n '__weir_in_options %s' -l %s",
 			option_command_name(cmd), d->name);
 		if (d->letter)
 			fprintf(out, " -s %c", d->letter);
 		if (d->words) {
-			fputs(" -x -a '", out);
+			fputs(d->word_list ? " -x -a '(__weir_list " : " -x -a '", out);
 			word_list(out, d->words);
-			fputc('\'', out);
+			fputs(d->word_list ? ")'" : "'", out);
 		} else if (d->takes_path) {
 			fputs(" -r -F", out);
 		} else if (takes_free_value(d)) {
@@ -288,21 +299,83 @@ static void fish_options(FILE *out, enum option_command cmd)
 	}
 }
 
+/* Where the options end: they have words of their own behind them. */
+static void fish_functions(FILE *out)
+{
+	fputs("# The first word behind the options, counted from 1.\n"
+	      "function __weir_behind_options\n"
+	      "\tset -l words (commandline -opc)\n"
+	      "\tset -l i 3\n"
+	      "\twhile test $i -le (count $words)\n"
+	      "\t\tswitch $words[$i]\n"
+	      "\t\t\tcase --\n"
+	      "\t\t\t\tset i (math $i + 1)\n"
+	      "\t\t\t\tbreak\n"
+	      "\t\t\tcase ",
+	      out);
+	for (const struct option_def *d = option_table; d->name; d++) {
+		if (d->arg)
+			fprintf(out, "--%s ", d->name);
+		if (d->arg && d->letter)
+			fprintf(out, "-%c ", d->letter);
+	}
+	fputs("\n"
+	      "\t\t\t\tset i (math $i + 2)\n"
+	      "\t\t\tcase '-*'\n"
+	      "\t\t\t\tset i (math $i + 1)\n"
+	      "\t\t\tcase '*'\n"
+	      "\t\t\t\tbreak\n"
+	      "\t\tend\n"
+	      "\tend\n"
+	      "\techo $i\n"
+	      "end\n"
+	      "function __weir_in_options\n"
+	      "\tset -l words (commandline -opc)\n"
+	      "\ttest \"$words[2]\" = $argv[1]; and not contains -- -- $words\n"
+	      "\tand test (__weir_behind_options) -gt (count $words)\n"
+	      "end\n"
+	      "function __weir_at_words\n"
+	      "\tset -l words (commandline -opc)\n"
+	      "\ttest \"$words[2]\" = $argv[1]\n"
+	      "\tand test (__weir_behind_options) -le (math (count $words) + 1)\n"
+	      "end\n"
+	      "function __weir_command\n"
+	      "\tset -l words (commandline -opc)\n"
+	      "\tset -l i (__weir_behind_options)\n"
+	      "\tset -l current (commandline -ct)\n"
+	      "\ttest -n \"$current\"; or set current ''\n"
+	      "\tif test $i -gt (count $words)\n"
+	      "\t\tstring match -q -- '-*' $current; or complete -C $current\n"
+	      "\telse\n"
+	      "\t\tcomplete -C (string join ' ' -- (string escape -- $words[$i..-1]) $current)\n"
+	      "\tend\n"
+	      "end\n"
+	      "function __weir_list\n"
+	      "\tset -l before (commandline -ct | string replace -r '^--[^=]*=' '' | string match -r '^.*,')\n"
+	      "\tfor word in $argv\n"
+	      "\t\techo \"$before$word\"\n"
+	      "\tend\n"
+	      "end\n",
+	      out);
+}
+
 static void fish_print(FILE *out)
 {
-	fputs("# fish completion for weir, made from its table of options\n"
-	      "complete -c weir -f\n",
-	      out);
+	fputs("# fish completion for weir, made from its table of options\n", out);
+	fish_functions(out);
+	fputs("complete -c weir -f\n", out);
 	for (const struct cli_command *c = cli_commands; c->name; c++) {
 		fprintf(out, "complete -c weir -n __fish_use_subcommand -a %s -d '", c->name);
 		fish_text(out, c->summary);
 		fputs("'\n", out);
+		fprintf(out, "complete -c weir -n '__fish_seen_subcommand_from help' -a %s\n",
+			c->name);
 	}
 	fish_options(out, OPTION_FOR_RUN);
 	fish_options(out, OPTION_FOR_SERVE);
 	fish_options(out, OPTION_FOR_CHECK);
-	fputs("complete -c weir -n '__fish_seen_subcommand_from run' -a '(__fish_complete_subcommand)'\n"
-	      "complete -c weir -n '__fish_seen_subcommand_from check' -a '" TARGET_WORDS "'\n"
+	fputs("complete -c weir -n '__weir_at_words run' -a '(__weir_command)'\n"
+	      "complete -c weir -n '__weir_at_words check' -a '" TARGET_WORDS "'\n"
 	      "complete -c weir -n '__fish_seen_subcommand_from ca' -a '" CA_WORDS "'\n"
 	      "complete -c weir -n '__fish_seen_subcommand_from ca' -l json -l text -l force\n",
 	      out);
