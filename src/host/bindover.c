@@ -53,6 +53,10 @@ int bindover_begin(struct bindover *b, const char *const *needed, struct error *
 				 needed[0] ? needed[0] : "files");
 	if (mount("weir", b->stage, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755") < 0)
 		return error_set_errno(err, errno, "cannot mount a tmpfs");
+	struct stat st;
+	if (stat(b->stage, &st) < 0)
+		return error_set_errno(err, errno, "cannot look at a tmpfs");
+	b->dev = st.st_dev;
 	return 0;
 }
 
@@ -101,25 +105,29 @@ static int bind_over_link(const char *path, const char *link)
 	return r < 0 ? -err : 0;
 }
 
-int bindover_again(const struct bindover *b, const char *name, const char *target)
+int bindover_again(const struct bindover *b, const char *name, const char *target, const char *path)
 {
-	char path[PATH_MAX];
+	char made[PATH_MAX];
 	struct stat st;
-	int r = place(b, name, path);
+	int r = place(b, name, made);
 
 	if (r < 0)
 		return r;
 	if (lstat(target, &st) == 0 && S_ISLNK(st.st_mode))
-		return bind_over_link(path, target);
-	return mount(path, target, NULL, MS_BIND, NULL) < 0 ? -errno : 0;
+		r = bind_over_link(made, target);
+	else if (mount(made, target, NULL, MS_BIND, NULL) < 0)
+		r = -errno;
+	if (r == 0)
+		bindkeep_add(b->keep, path, b->dev);
+	return r;
 }
 
 int bindover_file(const struct bindover *b, const char *name, const void *bytes, size_t len,
-		  const char *target)
+		  const char *target, const char *path)
 {
 	int r = bindover_make(b, name, bytes, len);
 
-	return r < 0 ? r : bindover_again(b, name, target);
+	return r < 0 ? r : bindover_again(b, name, target, path);
 }
 
 static int make_dir(const struct bindover *b, const char *name)

@@ -23,7 +23,7 @@
  * Trust: the command may run under the same uid and could take the keeper over; the gateway
  * believes nothing from it beyond what a command may say about its own end.
  *
- * May use: base/, guestif.h, idmap.h, ns.h, bindover.h, resolvbind.h, trustbind.h.
+ * May use: base/, guestif.h, idmap.h, ns.h, bindkeep.h, bindover.h, resolvbind.h, trustbind.h.
  */
 #ifndef WEIR_HOST_KEEPER_H
 #define WEIR_HOST_KEEPER_H

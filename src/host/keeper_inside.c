@@ -20,6 +20,7 @@ struct inside {
 	int child_fd; /* signalfd of SIGCHLD */
 	pid_t self;
 	pid_t command; /* 0: not started, or over */
+	struct bindkeep keep;
 };
 
 static void tell(struct inside *in, int type, int value)
@@ -99,6 +100,7 @@ static void start_command(struct inside *in)
 	in->command = pid;
 	drop_files(in);
 	watch_children(in);
+	bindkeep_start(&in->keep);
 }
 
 /* Signals that a terminal sends to a process group; a command in another one is not meant. */
@@ -180,8 +182,10 @@ static void __attribute__((noreturn)) watch(struct inside *in)
 		struct pollfd p[] = {
 			{.fd = in->sock, .events = POLLIN},
 			{.fd = in->child_fd, .events = POLLIN},
+			{.fd = in->keep.mounts, .events = POLLPRI},
+			{.fd = in->keep.replaced, .events = POLLIN},
 		};
-		int n = poll(p, 2, timeout);
+		int n = poll(p, sizeof(p) / sizeof(p[0]), timeout);
 
 		if (n < 0 && errno != EINTR)
 			break;
@@ -190,6 +194,8 @@ static void __attribute__((noreturn)) watch(struct inside *in)
 			pages_forget();
 			timeout = -1;
 		}
+		if (p[2].revents || p[3].revents)
+			bindkeep_event(&in->keep);
 		if (p[1].revents)
 			reap(in);
 		if (p[0].revents && !obey(in))
@@ -206,7 +212,8 @@ void keeper_inside(const struct keeper_config *c, int sock)
 	struct error err = {0};
 	enum guestif_kind kind = GUESTIF_TAP;
 	struct keeper_missing missing = {0};
-	int fd = keeper_set_up(c, sock, &kind, &missing, &err);
+	bindkeep_init(&in.keep);
+	int fd = keeper_set_up(c, sock, &kind, &in.keep, &missing, &err);
 
 	if (fd < 0) {
 		m.type = MSG_ERROR;

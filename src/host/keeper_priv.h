@@ -6,6 +6,7 @@
 #ifndef WEIR_HOST_KEEPER_PRIV_H
 #define WEIR_HOST_KEEPER_PRIV_H
 
+#include "host/bindkeep.h"
 #include "host/keeper.h"
 
 enum keeper_msg_type {
@@ -46,8 +47,8 @@ struct keeper_missing {
 	bool resolv, bundle;
 };
 /* Namespaces, interface, name resolution, trusted certificates. The link's fd, or -1 with err.
- * (keeper_setup.c) */
+ * What is bound over the host's files is noted in *keep. (keeper_setup.c) */
 int keeper_set_up(const struct keeper_config *c, int sock, enum guestif_kind *ret_kind,
-		  struct keeper_missing *ret_missing, struct error *err);
+		  struct bindkeep *keep, struct keeper_missing *ret_missing, struct error *err);
 
 #endif

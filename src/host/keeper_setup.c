@@ -75,13 +75,14 @@ static int set_up_existing(const struct keeper_config *c, int sock, enum guestif
 }
 
 /* The host's files as the command is to see them. */
-static int bind_files(const struct keeper_config *c, struct keeper_missing *ret, struct error *err)
+static int bind_files(const struct keeper_config *c, struct bindkeep *keep,
+		      struct keeper_missing *ret, struct error *err)
 {
 	struct resolvbind_files names;
 	struct trustbind_paths trust;
 	const char *needed[2 * TRUSTBIND_PATHS + 3];
 	const char *resolv = NULL, *bundle = NULL;
-	struct bindover b;
+	struct bindover b = {.keep = keep};
 	size_t n = 0;
 
 	resolvbind_find(&names);
@@ -110,7 +111,7 @@ static int bind_files(const struct keeper_config *c, struct keeper_missing *ret,
 }
 
 int keeper_set_up(const struct keeper_config *c, int sock, enum guestif_kind *ret_kind,
-		  struct keeper_missing *ret_missing, struct error *err)
+		  struct bindkeep *keep, struct keeper_missing *ret_missing, struct error *err)
 {
 	bool existing = c->netns_path || c->pid;
 	int fd = existing ? set_up_existing(c, sock, ret_kind, err)
@@ -118,7 +119,7 @@ int keeper_set_up(const struct keeper_config *c, int sock, enum guestif_kind *re
 
 	if (fd < 0)
 		return -1;
-	if (c->argv && bind_files(c, ret_missing, err) < 0) {
+	if (c->argv && bind_files(c, keep, ret_missing, err) < 0) {
 		close(fd);
 		return -1;
 	}

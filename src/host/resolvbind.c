@@ -148,9 +148,9 @@ static size_t added_max(const struct resolvbind *c)
 	return n;
 }
 
-/* Makes a file from the host's text and binds it over `target`. */
+/* Makes a file from the host's text and binds it over `target`, to which `path` leads. */
 static int bind_text(const struct resolvbind *c, const struct bindover *b, const char *name,
-		     const char *target, text_fn *make)
+		     const char *target, const char *path, text_fn *make)
 {
 	char *host = slurp(target);
 	size_t cap = host ? strlen(host) + added_max(c) : 0;
@@ -158,7 +158,7 @@ static int bind_text(const struct resolvbind *c, const struct bindover *b, const
 	int r = -ENOMEM;
 
 	if (text && make(c, host, text, cap))
-		r = bindover_file(b, name, text, strlen(text), target);
+		r = bindover_file(b, name, text, strlen(text), target, path);
 	free(text);
 	free(host);
 	return r;
@@ -173,7 +173,7 @@ static void cover_sockets(const struct bindover *b)
 		char *real = realpath(daemon_sockets[i], NULL);
 		/* What cannot be covered is not there, or not the command's to see either. */
 		if (real)
-			bindover_again(b, "closed", real);
+			bindover_again(b, "closed", real, daemon_sockets[i]);
 		free(real);
 	}
 }
@@ -191,7 +191,7 @@ static int bind_dangling(const struct resolvbind *c, const struct bindover *b,
 			 const char **ret_missing)
 {
 	if (is_link(RESOLV_CONF) &&
-	    bind_text(c, b, "resolv.conf", RESOLV_CONF, resolvbind_resolv_text) == 0)
+	    bind_text(c, b, "resolv.conf", RESOLV_CONF, RESOLV_CONF, resolvbind_resolv_text) == 0)
 		return 0;
 	*ret_missing = RESOLV_CONF;
 	return 0;
@@ -216,7 +216,7 @@ int resolvbind_apply(const struct resolvbind *c, const struct resolvbind_files *
 
 	*ret_missing = NULL;
 	if (f->resolv)
-		r = bind_text(c, b, "resolv.conf", f->resolv, resolvbind_resolv_text);
+		r = bind_text(c, b, "resolv.conf", f->resolv, RESOLV_CONF, resolvbind_resolv_text);
 	else
 		r = bind_dangling(c, b, ret_missing);
 	if (r == -EOVERFLOW)
@@ -225,7 +225,7 @@ int resolvbind_apply(const struct resolvbind *c, const struct resolvbind_files *
 				 "cannot run a command there");
 	if (r < 0)
 		return error_set_errno(err, r, "cannot bind over %s", f->resolv);
-	r = f->hosts ? bind_text(c, b, "hosts", f->hosts, resolvbind_hosts_text) : 0;
+	r = f->hosts ? bind_text(c, b, "hosts", f->hosts, HOSTS, resolvbind_hosts_text) : 0;
 	if (r < 0)
 		return error_set_errno(err, r, "cannot bind over %s", f->hosts);
 	cover_sockets(b);

@@ -106,7 +106,7 @@ static int bind_all(const struct bindover *b, const char *name, const void *byte
 	int r = list[0] ? bindover_make(b, name, bytes, len) : 0;
 
 	for (int i = 0; list[i] && r == 0; i++) {
-		r = bindover_again(b, name, list[i]);
+		r = bindover_again(b, name, list[i], list[i]);
 		if (r < 0)
 			return error_set_errno(err, r, "cannot bind over %s", list[i]);
 	}

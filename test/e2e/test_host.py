@@ -102,6 +102,82 @@ def test_a_host_without_resolv_conf_is_told_what_to_do(t):
     assert r.err.count("\n") == 1 and "/etc/resolv.conf" in r.err and "touch" in r.err, r
 
 
+def replaced(path, text):
+    with open(path + ".new", "w") as f:
+        f.write(text)
+    os.rename(path + ".new", path)
+
+
+def listening_socket(path):
+    if os.path.exists(path):
+        os.unlink(path)
+    s = socket.socket(socket.AF_UNIX)
+    s.bind(path)
+    os.chmod(path, 0o666)
+    s.listen()
+    return s
+
+
+@test(smoke=True)
+def test_files_that_the_host_replaces_stay_covered(t):
+    """As DHCP clients, VPNs, systemd-resolved and package managers do it, while the command runs. A mount is taken off with what it lay over."""
+    os.makedirs("/run/avahi-daemon", exist_ok=True)
+    daemon = listening_socket("/run/avahi-daemon/socket")
+    for user in (False, True):
+        etc, rc = "%s/etc%d" % (t.dir, user), "%s/rc%d" % (t.dir, user)
+        t.host(["cp", "-a", "/etc", etc])
+        os.makedirs(rc)
+        for name in "ab":
+            replaced(rc + "/" + name, "nameserver 192.0.2.1\n")
+        code = t.py_cmd("""
+            def covered():
+                s = socket.socket(socket.AF_UNIX)
+                try:
+                    own = "made by weir" in open("/etc/resolv.conf").read() and "host.weir.internal" in open("/etc/hosts").read()
+                    return own and s.connect_ex("/run/avahi-daemon/socket") == errno.ECONNREFUSED
+                except OSError:
+                    return False
+            for line in sys.stdin:
+                end = time.monotonic() + 3
+                while not covered() and time.monotonic() < end:
+                    time.sleep(0.005)
+                print(line.strip(), covered(), flush=True)
+        """)
+        p = t.go(["unshare", "-m", "sh", "-c", "mount --bind %s /etc; exec %s" % (etc, " ".join(t.argv([], code, user=user)))], stdin=-1)
+
+        def check(what):
+            p.write(what.encode() + b"\n")
+            p.wait_for(what)
+            time.sleep(0.01)
+            assert what + " True" in p.out, (user, p.out, p.err)
+        check("begun")
+        resolv = etc + "/resolv.conf"
+        for i in range(5):
+            replaced(resolv, "nameserver 192.0.2.2\n")
+            check("renamed%d" % i)
+        os.unlink(resolv)
+        replaced(resolv, "nameserver 192.0.2.3\n")
+        check("removed")
+        os.unlink(resolv)
+        os.symlink(rc + "/a", resolv)
+        check("link")
+        replaced(rc + "/a", "nameserver 192.0.2.4\n")
+        check("target")
+        os.symlink(rc + "/b", resolv + ".new")
+        os.rename(resolv + ".new", resolv)
+        check("other-link")
+        replaced(etc + "/hosts", "127.0.0.1 localhost\n")
+        check("hosts")
+        daemon.close()
+        daemon = listening_socket("/run/avahi-daemon/socket")
+        check("daemon")
+        with open(resolv) as f:
+            assert "192.0.2.1" in f.read()    # the host has its own
+        p.p.stdin.close()
+        p.wait()
+    os.unlink("/run/avahi-daemon/socket")
+
+
 @test(smoke=True)
 def test_urgent_data_of_a_server_comes_in_line_and_at_once(t):
     def serve(c, gap):
