@@ -403,8 +403,10 @@ static void on_signal(struct loop_source *src, uint32_t events)
 	while (read(r->signal_fd, &si, sizeof(si)) == sizeof(si)) {
 		int signo = (int)si.ssi_signo;
 
-		/* A write of our own into a closed pipe is no word from anybody. */
-		if (signo == SIGCHLD || (signo == SIGPIPE && si.ssi_pid == (uint32_t)getpid()))
+		/* A write of our own into a closed pipe, or beyond a limit of the file size, is no
+		 * word from anybody. */
+		bool own = si.ssi_pid == (uint32_t)getpid();
+		if (signo == SIGCHLD || (own && (signo == SIGPIPE || signo == SIGXFSZ)))
 			continue;
 		/* With a file it says that the file has changed, unless the terminal has gone. */
 		if (signo == SIGHUP && r->conf.path && si.ssi_code != SI_KERNEL) {
@@ -538,8 +540,7 @@ static int run_main(struct run *r)
 	struct error err = {0};
 	int signo, e;
 
-	cli_raise_file_limit();   /* the command keeps the caller's */
-	signal(SIGXFSZ, SIG_IGN); /* a limit of the file size is an error like a full disk */
+	cli_raise_file_limit(); /* the command keeps the caller's */
 	keys_guard_process(&r->keys);
 	if (open_events(r, &err) < 0)
 		return cli_fail(&err);
