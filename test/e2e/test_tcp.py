@@ -488,8 +488,20 @@ def test_quiet_weir_uses_no_processor_time(t):
 
 @test(links=True, alone=True)
 def test_those_who_do_not_read_cost_no_processor_time(t):
-    """Guests that were sent more than they read, and servers that read nothing: weir waits for both."""
+    """Guests that were sent more than they read, and servers that read nothing: weir waits for both, also where one side has ended."""
     p = t.spawn_py("""
+        ended = []
+        for host in (WEB4, WEB6):
+            for line in (b"source 100000\\n", b"reset 100000\\n", b"shutfirst 100000 over\\n", b"noread 20 over\\n" + bytes(100000)):
+                for shut in (False, True):
+                    s = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+                    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4608)
+                    s.connect((host, 7000))
+                    s.sendall(line)
+                    if shut:
+                        s.shutdown(socket.SHUT_WR)
+                    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    ended.append(s)
         down = [connect(WEB4, 7000, 60) for i in range(4)]
         for s in down:
             s.sendall(b"source 1000000000\\n")
