@@ -386,6 +386,20 @@ static void op_open(struct fuzz *z)
 	model_flush(&z->model);
 }
 
+/* A router behind the guest finds what is in flight too big. */
+static void too_big(struct fuzz *z, struct model_port *p, uint32_t mtu)
+{
+	const struct tcp_conn *c = model_conn(p);
+	uint8_t l4[8];
+
+	if (!c)
+		return;
+	put_be16(l4, p->key.remote_port);
+	put_be16(l4 + 2, p->key.guest_port);
+	put_be32(l4 + 4, c->snd_una);
+	tcp_too_big(&z->model.stack, &p->key.remote, &p->key.guest, view_make(l4, sizeof(l4)), mtu);
+}
+
 /* What the owner of a connection, or of the stack, does beside opening one. */
 static void op_table(struct fuzz *z, struct model_port *p, unsigned extra)
 {
@@ -393,6 +407,8 @@ static void op_table(struct fuzz *z, struct model_port *p, unsigned extra)
 		op_open(z);
 	else if (extra == 1)
 		stack_trim(&z->model.stack);
+	else if (extra == 3)
+		too_big(z, p, arg(z) * 40u);
 	else if (p->end)
 		model_far_swap(p->end, arg(z));
 	model_flush(&z->model);
