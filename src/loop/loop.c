@@ -3,9 +3,10 @@
 #include "loop/loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,6 +27,7 @@ int loop_init(struct loop *l, struct error *err)
 	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (l->epoll_fd < 0)
 		return error_set_errno(err, errno, "cannot create an epoll instance");
+	l->load_fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
 	l->now_us = clock_now_us();
 	wheel_init(&l->wheel, l->now_us);
 	return 0;
@@ -33,9 +35,12 @@ int loop_init(struct loop *l, struct error *err)
 
 void loop_done(struct loop *l)
 {
-	if (l->epoll_fd >= 0)
-		close(l->epoll_fd);
+	if (l->epoll_fd < 0)
+		return;
+	close(l->epoll_fd);
 	l->epoll_fd = -1;
+	if (l->load_fd >= 0)
+		close(l->load_fd);
 }
 
 int loop_add(struct loop *l, struct loop_source *src, int fd, uint32_t events)
@@ -84,21 +89,27 @@ static int loop_timeout_ms(const struct loop *l)
 	return ms > 3600000 ? 3600000 : (int)ms;
 }
 
-/* More wants to run than there are processors for: the kernel's own average says so. */
-static bool loop_crowded(void)
+/* More wants to run now than there are processors for, or nobody can say. */
+static bool loop_crowded(const struct loop *l)
 {
-	struct sysinfo si;
 	cpu_set_t ours;
+	char text[64];
+	unsigned running;
+	ssize_t n = pread(l->load_fd, text, sizeof(text) - 1, 0);
 
-	if (sysinfo(&si) < 0 || sched_getaffinity(0, sizeof(ours), &ours) < 0)
+	if (n <= 0 || sched_getaffinity(0, sizeof(ours), &ours) < 0)
 		return true;
-	return si.loads[0] >= (unsigned long)CPU_COUNT(&ours) << SI_LOAD_SHIFT;
+	text[n] = '\0';
+	/* Three averages, and who runs of how many. */
+	if (sscanf(text, "%*s %*s %*s %u/", &running) != 1)
+		return true;
+	return running > (unsigned)CPU_COUNT(&ours);
 }
 
 /* Whether this wait is polled first. Where it is crowded, nothing is even tried. */
 static bool loop_may_poll(struct loop *l)
 {
-	if (spin_begins(&l->spin) && loop_crowded())
+	if (spin_begins(&l->spin) && loop_crowded(l))
 		spin_robbed(&l->spin, l->now_us);
 	return spin_now(&l->spin);
 }

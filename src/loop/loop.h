@@ -28,6 +28,7 @@ struct loop {
 	int epoll_fd;
 	struct wheel wheel;
 	struct spin spin;
+	int load_fd;      /* /proc/loadavg; -1: not to be had, and nothing is polled for */
 	uint64_t now_us;  /* CLOCK_MONOTONIC, read once a turn after waiting, before timers and
 			     sources */
 	unsigned hurries; /* reasons to wake soon */
@@ -43,7 +44,7 @@ struct loop {
 };
 
 int loop_init(struct loop *l, struct error *err);
-void loop_done(struct loop *l);
+void loop_done(struct loop *l); /* harmless where epoll_fd is -1 */
 /* events: EPOLLIN, EPOLLOUT, EPOLLET, ... 0 or -errno. */
 int loop_add(struct loop *l, struct loop_source *src, int fd, uint32_t events);
 int loop_mod(struct loop *l, struct loop_source *src, uint32_t events);

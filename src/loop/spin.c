@@ -15,9 +15,12 @@ static void window_clear(struct spin *s)
 	s->n = s->near = s->wait_us = s->turn_us = s->soon = 0;
 }
 
-static void spin_failed(struct spin *s)
+/* Sleeps for twice as many windows as after the last failure, and `least` at least. */
+static void spin_failed(struct spin *s, unsigned least)
 {
-	s->hold = s->hold ? s->hold * 2 : SPIN_SETTLE;
+	s->hold *= 2;
+	if (s->hold < least)
+		s->hold = least;
 	if (s->hold > SPIN_HOLD_MAX)
 		s->hold = SPIN_HOLD_MAX;
 	spin_enter(s, SPIN_SLEEPING);
@@ -26,18 +29,17 @@ static void spin_failed(struct spin *s)
 static void sleeping(struct spin *s, uint64_t now_us)
 {
 	s->slept = s->turn;
-	if (s->windows >= SPIN_SETTLE && s->windows >= s->hold &&
-	    s->wait >= SPIN_MIN_US * FRACTION && now_us >= s->rest_until_us)
+	if (s->windows >= (s->hold ? s->hold : SPIN_SETTLE) && s->wait >= SPIN_MIN_US * FRACTION &&
+	    now_us >= s->rest_until_us)
 		spin_enter(s, SPIN_TRYING);
 }
 
 static void trying(struct spin *s)
 {
 	if (s->turn * 4 > s->slept * 3) {
-		spin_failed(s);
+		spin_failed(s, SPIN_SETTLE);
 		return;
 	}
-	s->hold = 0;
 	spin_enter(s, SPIN_POLLING);
 }
 
@@ -67,6 +69,8 @@ static void window_over(struct spin *s, uint64_t now_us)
 		trying(s);
 	} else if (s->turn > s->slept || s->windows >= SPIN_RUN) {
 		spin_enter(s, SPIN_SLEEPING);
+	} else if (s->windows == SPIN_PROVEN) {
+		s->hold = 0;
 	}
 }
 
@@ -95,5 +99,5 @@ void spin_robbed(struct spin *s, uint64_t now_us)
 {
 	s->rest_until_us = now_us + SPIN_REST_US;
 	window_clear(s);
-	spin_failed(s);
+	spin_failed(s, s->state == SPIN_POLLING ? SPIN_RETURN : SPIN_SETTLE);
 }

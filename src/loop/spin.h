@@ -16,11 +16,12 @@
  *   polling   until events come no faster than they did in sleep, or until it is time to compare
  *             again.
  *
- * A trial that fails puts the next one off, twice as long each time. Between two polls no time
- * should pass: where it did, somebody else had the processor. And what does not come while it is
- * polled for should not come as soon as that ends: where it does, whoever was to send it waited for
- * this processor. Either way polling is over for a while; and where the machine has more to run
- * than processors, no trial is made at all.
+ * Between two polls no time should pass: where it did, somebody else had the processor. And what
+ * does not come while it is polled for should not come as soon as that ends: where it does, whoever
+ * was to send it waited for this processor. Either way it sleeps for a moment. Where polling had
+ * paid until then it soon tries again, or every short task of the system's would cost a second of
+ * slow answers; each failure puts the next trial off twice as long, until polling has paid for a
+ * while. Where at that moment more wants to run than there are processors, no trial is made at all.
  * Where no event comes soon, the wait ends in sleep: a gateway without traffic makes no system
  * call.
  */
@@ -37,12 +38,14 @@
 #define SPIN_MIN_US   10   /* the mean wait that leaves something to win */
 #define SPIN_GAP_US   200  /* between two polls: the processor was taken away */
 #define SPIN_SETTLE   16   /* windows of sleep before a trial */
+#define SPIN_RETURN   2    /* the same where polling paid until it was disturbed */
+#define SPIN_PROVEN   64   /* windows of polling that make up for all failures before */
 #define SPIN_RUN      4096 /* windows of polling before some are slept again */
-#define SPIN_HOLD_MAX 256  /* windows of sleep behind trials that failed */
+#define SPIN_HOLD_MAX 256  /* windows of sleep behind failures in a row */
 #define SPIN_SOON_US  20   /* behind a poll for nothing: it was in the way */
 #define SPIN_SOON_MAX 4    /* so often in a window, that is no chance */
-#define SPIN_REST_US  1000000 /* without polling, where others wanted the processor */
-#define SPIN_SLOW     8       /* the newest window's part of a mean: an eighth */
+#define SPIN_REST_US  2000 /* without polling, where others wanted the processor */
+#define SPIN_SLOW     8    /* the newest window's part of a mean: an eighth */
 
 enum spin_state {
 	SPIN_SLEEPING,
@@ -59,7 +62,7 @@ struct spin {
 	unsigned windows;    /* with conversation, since the state began, */
 	unsigned wait, turn; /* and the means of both, in sixteenths of a microsecond */
 	unsigned slept;      /* what `turn` was in the last sleep */
-	unsigned hold;       /* windows to sleep behind trials that failed */
+	unsigned hold;       /* windows to sleep before the next trial; 0: SPIN_SETTLE */
 	uint64_t last_us;    /* the event before */
 	uint64_t gave_up_us; /* when the poll of this wait ended for nothing; 0: none did */
 	uint64_t rest_until_us;

@@ -120,6 +120,46 @@ static void whoever_wants_the_processor_has_it(void **state)
 	assert_true(p.now_us - robbed >= SPIN_REST_US);
 }
 
+/* Windows of sleep until the next trial. */
+static unsigned slept_until_trial(struct play *p)
+{
+	unsigned n = 0;
+
+	for (; !spin_now(&p->s); n++)
+		play_windows(p, 1);
+	return n;
+}
+
+static void a_disturbance_where_polling_paid_costs_little(void **state)
+{
+	/* In two windows the rest is over. */
+	struct play p = play_new(SPIN_REST_US / (SPIN_RETURN * SPIN_WINDOW) + 1, 10);
+
+	play_windows(&p, SPIN_SETTLE + 1 + SPIN_PROVEN);
+	spin_robbed(&p.s, p.now_us);
+	assert_int_equal(slept_until_trial(&p), SPIN_RETURN);
+}
+
+/* But not again and again: what never pays for long is tried less and less often. */
+static void disturbances_without_end_put_trials_off(void **state)
+{
+	struct play p = play_new(80, 10);
+	unsigned last = 0, now;
+
+	play_windows(&p, SPIN_SETTLE + 2);
+	for (unsigned want = SPIN_RETURN; want <= SPIN_HOLD_MAX; want *= 2) {
+		spin_robbed(&p.s, p.now_us);
+		now = slept_until_trial(&p);
+		assert_int_equal(now, want);
+		play_windows(&p, 2);
+		last = now;
+	}
+	assert_int_equal(last, SPIN_HOLD_MAX);
+	play_windows(&p, SPIN_PROVEN);
+	spin_robbed(&p.s, p.now_us);
+	assert_int_equal(slept_until_trial(&p), SPIN_RETURN);
+}
+
 /* What it polls for comes when it stops: the other side had no processor to run on. */
 static void who_is_in_the_way_steps_aside(void **state)
 {
@@ -146,6 +186,8 @@ int main(void)
 		cmocka_unit_test(polling_that_became_slow_ends),
 		cmocka_unit_test(polling_ends_with_the_conversation),
 		cmocka_unit_test(whoever_wants_the_processor_has_it),
+		cmocka_unit_test(a_disturbance_where_polling_paid_costs_little),
+		cmocka_unit_test(disturbances_without_end_put_trials_off),
 		cmocka_unit_test(who_is_in_the_way_steps_aside),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
