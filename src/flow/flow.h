@@ -41,7 +41,7 @@ struct flow {
 
 /* How a flow ended, for events. */
 struct flow_result {
-	const char *end;             /* "fin", "reset", "timeout", "policy" */
+	const char *end; /* "fin", "reset", "timeout", "refused", "unreachable", "policy" */
 	int64_t bytes_in, bytes_out; /* toward the guest, from it; -1: not counted */
 	int64_t rtt_us;              /* -1: unknown */
 };

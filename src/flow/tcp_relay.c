@@ -142,6 +142,44 @@ static void relay_accept(struct sandbox *sb, struct relay *r, struct flow_end *e
 	tcp_conn_abort(&sb->stack, c);
 }
 
+/* How events name a dial that did not succeed; NULL: it failed here, and a limit tells of it. */
+static const char *failed_end(int err)
+{
+	switch (err) {
+	case ECONNREFUSED:
+	case ECONNRESET:
+		return "refused";
+	case ETIMEDOUT:
+		return "timeout";
+	case EHOSTUNREACH:
+	case EHOSTDOWN:
+	case ENETUNREACH:
+	case ENETDOWN:
+	case EADDRNOTAVAIL:
+	case EAFNOSUPPORT:
+		return "unreachable";
+	default:
+		return NULL;
+	}
+}
+
+/* It was allowed, and came to nothing: a flow that opens and closes at once. */
+static void relay_tell_failed(struct sandbox *sb, struct relay *r, int err)
+{
+	const char *how = failed_end(err);
+	struct tcp_facts t;
+
+	if (!how)
+		return;
+	tcp_conn_facts(r->conn, &t);
+	struct policy_facts f = relay_facts(&t);
+	struct policy_verdict v = flow_decide(sb, &f);
+	if (v.answer == POLICY_DENY)
+		return;
+	flow_open(sb, &r->flow, &f, &t.guest, t.guest_port, &v);
+	flow_close(sb, &r->flow, &(struct flow_result){.end = how, .rtt_us = -1});
+}
+
 static void relay_dialed(struct sandbox *sb, void *arg, struct flow_end *end, int err)
 {
 	struct relay *r = arg;
@@ -156,6 +194,7 @@ static void relay_dialed(struct sandbox *sb, void *arg, struct flow_end *end, in
 			return;
 	}
 	if (err) {
+		relay_tell_failed(sb, r, err);
 		tcp_conn_set_owner(c, NULL);
 		free(r);
 		relay_refuse(sb, c, err);
@@ -224,6 +263,8 @@ static void relay_dial(struct sandbox *sb, struct tcp_conn *c, const struct admi
 		r->dial = tcp_host_dial(sb, &adm->dial, port, relay_dialed, r, &err);
 	}
 	if (!r || !r->dial) {
+		if (r)
+			relay_tell_failed(sb, r, err);
 		tcp_conn_set_owner(c, NULL);
 		free(r);
 		relay_refuse(sb, c, err);

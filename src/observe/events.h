@@ -57,9 +57,9 @@ struct event {
 	const char *action;          /* secret: "blocked", "terminated", "masked" */
 	int64_t bytes_in, bytes_out; /* flow-close: toward the guest, from it; -1: none */
 	int64_t rtt_us, duration_us; /* -1: none */
-	const char *end;  /* flow-close: "fin", "reset", "timeout", "refused", "policy" */
-	const char *text; /* for people: limit, policy, error */
-	uint64_t lost;    /* error: lines that a slow reader lost */
+	const char *end;             /* flow-close: struct flow_result has the words */
+	const char *text;            /* for people: limit, policy, error */
+	uint64_t lost;               /* error: lines that a slow reader lost */
 };
 struct event event_make(enum event_kind kind); /* everything unset */
 

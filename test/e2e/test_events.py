@@ -127,6 +127,21 @@ def test_every_flow_opens_and_closes_once_with_its_numbers(t):
 
 
 @test()
+def test_what_was_allowed_and_came_to_nothing_says_why(t):
+    got = log_of(t, "--net", "public", cmd=t.py_cmd("""
+        attempt(WEB4, 9)
+        attempt(WEB6, 9)
+        attempt("198.51.100.67", 80)
+        attempt("198.51.100.99", 80)
+        out(0)
+    """))
+    ends = {e["dst"]: e["end"] for e in pick(got, event="flow-close", proto="tcp")}
+    assert ends == {lab.WEB4 + ":9": "refused", f"[{lab.WEB6}]:9": "refused",
+                    lab.UNREACH4 + ":80": "unreachable", lab.NOROUTE4 + ":80": "unreachable"}, (ends, got)
+    assert len(pick(got, event="flow-open", proto="tcp")) == len(ends), got
+
+
+@test()
 def test_limits_are_told(t):
     got = log_of(t, *LAB, "--max-connections", "2", cmd=t.py_cmd("""
         keep = [connect(WEB4, 7000) for i in range(2)]
