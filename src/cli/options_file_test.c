@@ -200,7 +200,8 @@ static void a_wrong_file_is_refused(void **state)
 		"the nearest is \"allow\"");
 	write_file("policy:\n  ruls: []\n");
 	refused(WORDS("-c", "@"), ":2: policy.ruls: no such key; did you mean 'rules'?");
-	refused(WORDS("-c", "/nonexistent.yaml"), "--config: /nonexistent.yaml: No such file or directory");
+	refused(WORDS("-c", "/nonexistent.yaml"),
+		"--config: /nonexistent.yaml: No such file or directory");
 	refused(WORDS("-c", "@", "--config", "@"), "--config: given twice; expected one file");
 	refused(WORDS("-c", ""),
 		"--config: '': expected the path of a file, for example weir.yaml");
@@ -210,7 +211,8 @@ static void a_wrong_file_is_refused(void **state)
 static void file_and_options_are_checked_together(void **state)
 {
 	write_file("interface: {mtu: 1000}\nports: [\"8080:80\"]\n");
-	refused(WORDS("-c", "@"), "--mtu (interface.mtu): '1000': IPv6 needs at least 1280; add --no-ipv6 for less");
+	refused(WORDS("-c", "@"),
+		"--mtu (interface.mtu): '1000': IPv6 needs at least 1280; add --no-ipv6 for less");
 	refused(WORDS("-c", "@", "--no-ipv6", "-p", "8080:81"),
 		"published ports: '8080:80' and '8080:81' take the same host port");
 	write_file("interface: {ipv4_address: 10.0.0.2}\n");

@@ -20,7 +20,7 @@ static const struct ipaddr gw4 = {4, {172, 16, 0, 1}}, gw6 = {6, {0xfd, [15] = 1
 static struct dns_local *l;
 static uint8_t buf[DNS_MADE_MAX];
 static struct dns_record rec[OWN_ADDRS_MAX + 1]; /* of the answer section */
-static struct dns_record soa;                /* name.len 0: none */
+static struct dns_record soa;                    /* name.len 0: none */
 static struct dns_header h;
 
 static int both(void **state)

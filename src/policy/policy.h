@@ -82,7 +82,7 @@ enum policy_reason {
 	REASON_LIMIT_ICMP,
 	REASON_LIMIT_FRAGMENTS,
 	REASON_LIMIT_QUEUES, /* not refused, but slowed: all receive memory is promised */
-	REASON_BUDGET, /* as much has gone out as may */
+	REASON_BUDGET,       /* as much has gone out as may */
 	REASON_SPOOFED_SOURCE,
 	REASON_BAD_FRAGMENT,
 	REASON_POLICY_CHANGED,
