@@ -72,7 +72,6 @@ struct run {
 	int signal_fd, target_fd; /* target: pidfd of --pid without a command; -1 */
 	int status;
 	bool exited;       /* the command is over; status is its own */
-	bool lost;         /* the keeper was killed: what it watched over is ours to end */
 	bool lingering;    /* everything inside is over */
 	bool had_children; /* before there was a keeper */
 	uint64_t moved;    /* what had gone through when last looked at */
@@ -211,6 +210,7 @@ static void run_keeper_config(const struct run *r, struct keeper_config *ret)
 
 	*ret = (struct keeper_config){
 		.argv = r->command,
+		.adopt = !r->had_children,
 		.map_root = c->map_root,
 		.netns_path = c->netns_path,
 		.pid = c->pid,
@@ -377,7 +377,6 @@ static void on_keeper(struct loop_source *src, uint32_t events)
 			break;
 		case KEEPER_LOST:
 			loop_del(&r->loop, src);
-			r->lost = true;
 			if (!r->exited) {
 				fprintf(stderr,
 					"weir: the process that watches over the command was "
@@ -615,8 +614,13 @@ int cmd_run(int argc, char **argv)
 		keeper_done(&r->keeper);
 out:
 	keys_done(&r->keys);
-	if (r->lost && !r->had_children)
-		keeper_kill_descendants();
+	/* Whoever kills the keeper at the right moment leaves something to us. */
+	if (r->command && !r->had_children) {
+		int list = keeper_children_open();
+		keeper_kill_descendants(list);
+		if (list >= 0)
+			close(list);
+	}
 	loop_done(&r->loop);
 	config_done(&r->conf);
 	free(r->inherited);

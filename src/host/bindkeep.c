@@ -9,8 +9,10 @@
  * for the next change in the directory. What the command itself mounts over one of the files stays
  * on top of it.
  *
- * Bounds: BINDKEEP_MAX files, BINDKEEP_SPARES copies each. Trust: paths are weir's own; what the
- * kernel lists is parsed by its first field and its fifth (proc_pid_mountinfo(5)).
+ * Bounds: BINDKEEP_MAX files, BINDKEEP_SPARES copies each. Trust: paths are weir's own, but a
+ * command that is root in here chooses what they lead to; nothing but directories is looked up, and
+ * no file of the command's is opened for reading. What the kernel lists is parsed by its first
+ * field and its fifth (proc_pid_mountinfo(5)).
  */
 #include "host/bindkeep.h"
 
@@ -28,7 +30,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define MOUNTS "/proc/self/mountinfo"
+#define MOUNTS   "/proc/self/mountinfo"
+#define LIST_MAX (16u << 20) /* bytes of the list of mounts; beyond, nothing is put back */
+#define READ_MAX 16          /* times that notices are read at once: the command can make more */
 
 void bindkeep_init(struct bindkeep *k)
 {
@@ -50,40 +54,64 @@ void bindkeep_add(struct bindkeep *k, const char *path, dev_t dev)
 
 /* ---- mounts ---- */
 
+/* Not by /proc/self/fdinfo: older kernels do not show it to a process that nobody may trace. */
 static int mount_id(int fd)
 {
-	char path[64], line[128];
+	struct file_handle none = {0};
 	int id = -1;
 
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	FILE *f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "mnt_id: %d", &id) == 1)
-			break;
-	if (f)
-		fclose(f);
+	/* EOVERFLOW: there is no room for the handle, but the number is there. */
+	if (name_to_handle_at(fd, "", &none, &id, AT_EMPTY_PATH) < 0 && errno != EOVERFLOW)
+		return -1;
 	return id;
 }
 
-/* What is mounted: whether this is, by its number; and whether anything is at this place. */
-static void look_up(int id, const char *place, bool *ret_id, bool *ret_place)
+/* What is mounted: lines, each ended by NUL, and an empty one. NULL where that cannot be known. */
+static char *list_mounts(int fd)
 {
-	FILE *f = fopen(MOUNTS, "re");
-	char *line = NULL, at[PATH_MAX];
-	size_t cap = 0;
+	size_t cap = 0, n = 0;
+	char *text = NULL;
+	ssize_t got;
+
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return NULL;
+	do {
+		if (cap - n < 4096) {
+			char *more = cap < LIST_MAX ? realloc(text, cap + 16384) : NULL;
+			if (!more)
+				goto fail;
+			text = more;
+			cap += 16384;
+		}
+		got = read(fd, text + n, cap - n - 1);
+		if (got < 0)
+			goto fail;
+		n += (size_t)got;
+	} while (got > 0);
+	for (size_t i = 0; i < n; i++)
+		if (text[i] == '\n')
+			text[i] = '\0';
+	text[n] = '\0';
+	return text;
+fail:
+	free(text);
+	return NULL;
+}
+
+/* Whether this is mounted, by its number; and whether anything is at this place. */
+static void look_up(const char *mounts, int id, const char *place, bool *ret_id, bool *ret_place)
+{
+	char at[PATH_MAX];
 	int n;
 
 	*ret_id = *ret_place = false;
-	while (f && getline(&line, &cap, f) > 0) {
+	for (const char *line = mounts; *line; line += strlen(line) + 1) {
 		/* PATH_MAX is 4096. */
 		if (sscanf(line, "%d %*d %*s %*s %4095s", &n, at) != 2)
 			continue;
 		*ret_id |= n == id;
 		*ret_place |= place && strcmp(at, place) == 0;
 	}
-	free(line);
-	if (f)
-		fclose(f);
 }
 
 static int copy_of(int mount)
@@ -147,7 +175,7 @@ static void watch_dir_of(struct bindkeep *k, const char *path)
 	       errno == ENOENT && strcmp(dir, "/") != 0);
 }
 
-static void look_at(struct bindkeep *k, struct bindkeep_file *f)
+static void look_at(struct bindkeep *k, struct bindkeep_file *f, const char *mounts)
 {
 	bool mounted, covered;
 	struct stat st;
@@ -160,7 +188,7 @@ static void look_at(struct bindkeep *k, struct bindkeep_file *f)
 		if (real)
 			watch_dir_of(k, real);
 	}
-	look_up(f->id, real, &mounted, &covered);
+	look_up(mounts, f->id, real, &mounted, &covered);
 	bool ours = stat(f->path, &st) == 0 && st.st_dev == k->dev;
 	/* Where it is mounted and the path shows something else, the path is a link that leads
 	 * elsewhere now, or the command has mounted that. */
@@ -173,33 +201,45 @@ void bindkeep_event(struct bindkeep *k)
 {
 	char buf[4096];
 
-	/* Which name changed does not matter. */
-	while (k->replaced >= 0 && read(k->replaced, buf, sizeof(buf)) > 0)
+	/* Which name changed does not matter. What is left makes it readable again. */
+	for (int i = 0; i < READ_MAX && read(k->replaced, buf, sizeof(buf)) > 0; i++)
 		;
-	for (unsigned i = 0; i < k->n; i++)
-		look_at(k, &k->file[i]);
+	char *mounts = list_mounts(k->mounts);
+	for (unsigned i = 0; mounts && i < k->n; i++)
+		look_at(k, &k->file[i], mounts);
+	free(mounts);
+}
+
+void bindkeep_open(struct bindkeep *k)
+{
+	if (k->n > 0)
+		k->mounts = open(MOUNTS, O_RDONLY | O_CLOEXEC);
+}
+
+/* A mount without a number would never be found in the list, and be put back for ever. */
+static void note_mount(struct bindkeep_file *f, dev_t dev)
+{
+	struct stat st;
+
+	f->at = open(f->path, O_PATH | O_CLOEXEC);
+	if (f->at < 0)
+		return;
+	f->id = mount_id(f->at);
+	/* Replaced before we came to it: there is nothing to make copies of. */
+	if (f->id < 0 || fstat(f->at, &st) < 0 || st.st_dev != dev) {
+		close(f->at);
+		f->at = -1;
+		return;
+	}
+	make_spares(f);
 }
 
 void bindkeep_start(struct bindkeep *k)
 {
-	if (k->n == 0)
+	if (k->mounts < 0)
 		return;
-	k->mounts = open(MOUNTS, O_RDONLY | O_CLOEXEC);
 	k->replaced = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	for (unsigned i = 0; i < k->n; i++) {
-		struct bindkeep_file *f = &k->file[i];
-		struct stat st;
-
-		f->at = open(f->path, O_PATH | O_CLOEXEC);
-		/* Replaced before we came to it: there is nothing to make copies of. */
-		if (f->at >= 0 && (fstat(f->at, &st) < 0 || st.st_dev != k->dev)) {
-			close(f->at);
-			f->at = -1;
-		}
-		if (f->at < 0)
-			continue;
-		f->id = mount_id(f->at);
-		make_spares(f);
-	}
+	for (unsigned i = 0; i < k->n; i++)
+		note_mount(&k->file[i], k->dev);
 	bindkeep_event(k);
 }

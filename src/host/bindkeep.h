@@ -37,7 +37,9 @@ void bindkeep_init(struct bindkeep *k);
 /* Something was bound over `path`, from the file system `dev`. Beyond BINDKEEP_MAX, and without
  * memory, it is not kept. */
 void bindkeep_add(struct bindkeep *k, const char *path, dev_t dev);
-/* In the mount namespace, by a process that may mount there: opens what is needed. */
+/* Before anybody else is in the mount namespace, who could mount something over /proc. */
+void bindkeep_open(struct bindkeep *k);
+/* In the mount namespace, by a process that may mount there. */
 void bindkeep_start(struct bindkeep *k);
 /* One of the descriptors is ready: puts back what is gone. */
 void bindkeep_event(struct bindkeep *k);

@@ -3,9 +3,11 @@
 #include "host/keeper_priv.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -109,13 +111,13 @@ int keeper_start(struct keeper *k, const struct keeper_config *c, struct error *
 {
 	int pair[2];
 
-	*k = (struct keeper){.fd = -1, .link_fd = -1};
+	*k = (struct keeper){.fd = -1, .link_fd = -1, .adopts = c->adopt && c->argv};
 	if (ns_check_proc(err) < 0)
 		return -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_set_errno(err, errno, "cannot make a socket pair");
 	/* What the keeper would see to is ours where somebody kills the keeper. */
-	if (c->argv)
+	if (k->adopts)
 		prctl(PR_SET_CHILD_SUBREAPER, 1);
 	k->pid = fork();
 	if (k->pid == 0) {
@@ -148,11 +150,27 @@ void keeper_signal(struct keeper *k, int signo, bool by_kernel)
 	keeper_msg_send(k->fd, &m, -1);
 }
 
+/* Linux 5.3; before, it is waited for however long it takes. */
+static bool ends_in_time(pid_t pid)
+{
+	struct pollfd p = {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
+
+	if (p.fd < 0)
+		return true;
+	int n = poll(&p, 1, KEEPER_END_MS);
+	close(p.fd);
+	return n != 0;
+}
+
 void keeper_done(struct keeper *k)
 {
 	if (k->fd >= 0)
 		close(k->fd);
 	k->fd = -1;
+	/* Somebody may have stopped it, or sent it where it waits for ever. */
+	kill(k->pid, SIGCONT);
+	if (k->adopts && !ends_in_time(k->pid))
+		kill(k->pid, SIGKILL);
 	while (waitpid(k->pid, NULL, 0) < 0 && errno == EINTR)
 		;
 }

@@ -49,6 +49,7 @@ void keeper_signals_take(struct keeper_signals *s);
 
 struct keeper_config {
 	char *const *argv; /* the command; NULL: only make the interface, then end */
+	bool adopt; /* the caller has no children but its own, and ends what the keeper leaves */
 	bool map_root;
 	const char *netns_path; /* an existing namespace; NULL: none */
 	int pid;                /* that of a process; 0: none */
@@ -64,6 +65,7 @@ struct keeper {
 	pid_t pid;
 	int fd; /* the gateway's end of the socket pair; readable when there is an event */
 	int link_fd;
+	bool adopts;
 	enum guestif_kind link_kind;
 	const char *
 		resolv_missing; /* a file that the host lacks, so that it could not be bound over */
@@ -76,11 +78,16 @@ int keeper_start(struct keeper *k, const struct keeper_config *c, struct error *
 int keeper_go(struct keeper *k);
 /* The gateway got this signal; by_kernel: from a terminal, as si_code says. */
 void keeper_signal(struct keeper *k, int signo, bool by_kernel);
-/* Closes the socket pair, upon which everything inside ends, and waits for that. */
+/* Closes the socket pair, upon which everything inside ends, and waits for that. A keeper that has
+ * not ended KEEPER_END_MS later, as the command can bring about, is killed if the gateway adopts.
+ */
 void keeper_done(struct keeper *k);
-/* Kills whatever descends from this process, and reaps it. The keeper does so at its end; where it
- * was lost, what it had to watch over is the gateway's. (keeper_reap.c) */
-void keeper_kill_descendants(void);
+#define KEEPER_END_MS 10000
+/* Kills whatever descends from this process, and reaps it. The keeper does so at its end; what it
+ * left behind because it was killed is the gateway's, if that adopts. `list` is of the process's
+ * children, as keeper_children_open() opens it, or -1. (keeper_reap.c) */
+void keeper_kill_descendants(int list);
+int keeper_children_open(void);
 
 enum keeper_event_type {
 	KEEPER_NONE,        /* nothing more now */

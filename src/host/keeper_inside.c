@@ -18,6 +18,7 @@ struct inside {
 	const struct keeper_config *c;
 	int sock;
 	int child_fd; /* signalfd of SIGCHLD */
+	int children; /* the kernel's list of its children */
 	pid_t self;
 	pid_t command; /* 0: not started, or over */
 	struct bindkeep keep;
@@ -66,12 +67,21 @@ static void drop_files(struct inside *in)
 		else
 			close(fd);
 	}
-	/* Move what we keep to the front, and close all behind. */
-	if (dup2(in->sock, 3) < 0)
-		_exit(125);
-	in->sock = 3;
-	close_range(4, ~0u, 0);
-	fcntl(3, F_SETFD, FD_CLOEXEC);
+	/* All between what we keep, from the front: -1 is none. */
+	unsigned next = 3;
+	for (;;) {
+		const int kept[] = {in->sock, in->children, in->keep.mounts};
+		unsigned least = ~0u;
+
+		for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+			if (kept[i] >= (int)next && (unsigned)kept[i] < least)
+				least = (unsigned)kept[i];
+		if (least > next)
+			close_range(next, least == ~0u ? least : least - 1, 0);
+		if (least == ~0u)
+			break;
+		next = least + 1;
+	}
 }
 
 static void watch_children(struct inside *in)
@@ -87,8 +97,10 @@ static void watch_children(struct inside *in)
 
 static void start_command(struct inside *in)
 {
+	/* The command may mount over /proc, where it is root. */
+	in->children = keeper_children_open();
+	bindkeep_open(&in->keep);
 	pid_t pid = fork();
-
 	if (pid == 0)
 		become_command(in);
 	if (pid < 0) {
@@ -138,7 +150,7 @@ static void command_over(struct inside *in, int status)
 {
 	in->command = 0;
 	tell(in, MSG_EXITED, WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
-	keeper_kill_descendants();
+	keeper_kill_descendants(in->children);
 	tell(in, MSG_ALL_GONE, 0);
 }
 
@@ -201,13 +213,13 @@ static void __attribute__((noreturn)) watch(struct inside *in)
 		if (p[0].revents && !obey(in))
 			break;
 	}
-	keeper_kill_descendants();
+	keeper_kill_descendants(in->children);
 	_exit(0);
 }
 
 void keeper_inside(const struct keeper_config *c, int sock)
 {
-	struct inside in = {.c = c, .sock = sock, .child_fd = -1, .self = getpid()};
+	struct inside in = {.c = c, .sock = sock, .child_fd = -1, .children = -1, .self = getpid()};
 	struct keeper_msg m = {.type = MSG_LINK};
 	struct error err = {0};
 	enum guestif_kind kind = GUESTIF_TAP;
@@ -232,5 +244,7 @@ void keeper_inside(const struct keeper_config *c, int sock)
 	prctl(PR_SET_NAME, "weir: keeper");
 	/* The command may run under our uid: it shall not read or trace what sets up its cage. */
 	prctl(PR_SET_DUMPABLE, 0);
+	/* Nor shall it outlive the gateway because somebody has stopped this one. */
+	prctl(PR_SET_PDEATHSIG, SIGCONT);
 	watch(&in);
 }

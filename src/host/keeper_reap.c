@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,19 +15,29 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Kills the children that the kernel lists; false where it has no such list. */
-static bool kill_listed(pid_t self)
+int keeper_children_open(void)
 {
 	char path[64];
-	int pid;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)self);
-	FILE *f = fopen(path, "re");
-	if (!f)
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* Kills the children that the kernel lists; false where it has no such list. Behind those that do
+ * not fit in, the next look finds the others. */
+static bool kill_listed(int list)
+{
+	char text[4096], *end;
+	long pid;
+	ssize_t n =
+		list < 0 || lseek(list, 0, SEEK_SET) < 0 ? -1 : read(list, text, sizeof(text) - 1);
+
+	if (n < 0)
 		return false;
-	while (fscanf(f, "%d", &pid) == 1)
-		kill(pid, SIGKILL);
-	fclose(f);
+	text[n] = '\0';
+	/* Each number has a blank behind it: one without is cut off. */
+	for (char *at = text; (pid = strtol(at, &end, 10)) > 0 && *end == ' '; at = end)
+		kill((pid_t)pid, SIGKILL);
 	return true;
 }
 
@@ -59,12 +70,12 @@ static void kill_scanned(pid_t self)
 		closedir(d);
 }
 
-void keeper_kill_descendants(void)
+void keeper_kill_descendants(int list)
 {
 	pid_t self = getpid();
 
 	while (waitpid(-1, NULL, WNOHANG) >= 0 || errno != ECHILD) {
-		if (!kill_listed(self))
+		if (!kill_listed(list))
 			kill_scanned(self);
 		/* Each one that is reaped may have left children to us: look again. */
 		if (waitpid(-1, NULL, 0) < 0 && errno == ECHILD)

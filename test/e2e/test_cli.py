@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line where people hold it wrongly, and hosts that are not as one expects them."""
 import os
+import shlex
 import signal
 import subprocess
 import time
@@ -63,6 +64,32 @@ def test_who_kills_the_keeper_kills_what_it_watched_over(t):
     assert "killed" in r.err, r
     r = t.host(["pgrep", "-x", "-f", "sleep 4711"], rc=None)
     assert r.out == "", "left: " + r.out
+
+
+@test(smoke=True)
+def test_a_keeper_that_was_stopped_leaves_nothing(t):
+    p = t.spawn(sh="setsid sleep 4713 & kill -STOP $PPID; echo ready; sleep 60", user=True)
+    p.wait_for("ready")
+    p.stop(signal.SIGKILL)
+    end = time.monotonic() + 3
+    while t.host(["pgrep", "-x", "-f", "sleep 4713"], rc=None).out:
+        assert time.monotonic() < end, "left"
+        time.sleep(0.05)
+
+
+@test(smoke=True)
+def test_a_command_that_hides_proc_does_not_hold_the_keeper_up(t):
+    hide = "mount -t tmpfs none /proc; mkdir -p /proc/self/task/$PPID; mkfifo /proc/self/mountinfo /proc/self/task/$PPID/children; "
+    r = t.run("--map-root", sh="sleep 4714 & " + hide + "mount -t tmpfs none /mnt; sleep 0.2; exit 3", rc=3, timeout=20)
+    assert r.seconds < 10, r
+    assert t.host(["pgrep", "-x", "-f", "sleep 4714"], rc=None).out == ""
+
+
+@test(smoke=True, release=True)
+def test_a_keeper_without_file_descriptors_mounts_nothing_again_and_again(t):
+    weir = shlex.join(t.argv(["--map-root"], ["sh", "-c", "mount -t tmpfs none /mnt; sleep 0.5; wc -l < /proc/self/mountinfo"]))
+    counts = [int(t.host(["bash", "-c", "ulimit -n %d; %s" % (n, weir)]).out) for n in range(12, 18)]
+    assert max(counts) <= min(counts) + 8, counts
 
 
 @test(smoke=True)

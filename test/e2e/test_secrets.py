@@ -370,6 +370,9 @@ def test_block_and_terminate_ends_the_sandbox(t):
     conf = config(t, "secrets: {secrets: [{env_var: KEY, allowed_hosts: [api.test], on_violation: block-and-terminate}]}\n")
     r = t.run(*conf, "--net", "public", "--tls-intercept", sh=ASK + "https://other.test/; sleep 20; echo still here", env=env(t), rc=None, timeout=20)
     assert r.rc != 0 and "still here" not in r.out and "secret" in r.err and r.seconds < 10, r
+    # Whatever the command does to the process that watches over it.
+    r = t.run(*conf, "--net", "public", "--tls-intercept", sh="kill -STOP $PPID; " + ASK + "https://other.test/; sleep 20; echo still here", env=env(t), rc=None, timeout=20)
+    assert r.rc != 0 and "still here" not in r.out and r.seconds < 10, r
 
 
 @test()
