@@ -190,8 +190,9 @@ static void life_fire(struct timer *t)
 		tcp_conn_kill(c, false);
 		return;
 	}
-	/* The last probe was answered, however short the idle time is that makes us ask. */
-	if (idle < TCP_KEEPALIVE_INTERVAL_US)
+	/* The last probe was answered: it went out behind the whole idle time, and an interval ago.
+	 * The interval alone would not tell, as timers fire a little late. */
+	if (idle < s->cfg.tcp_keepalive_us + TCP_KEEPALIVE_INTERVAL_US)
 		c->probes = 0;
 	if (idle < s->cfg.tcp_keepalive_us) {
 		c->probes = 0;
