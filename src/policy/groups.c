@@ -152,7 +152,6 @@ static bool ends_in_v4(const struct ipaddr *a)
 	static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 	static const uint8_t translated[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0};
 	static const uint8_t nat64[12] = {0x00, 0x64, 0xff, 0x9b};
-	static const uint8_t local_nat64[6] = {0x00, 0x64, 0xff, 0x9b, 0x00, 0x01};
 	static const uint8_t isatap[3] = {0x00, 0x5e, 0xfe};
 
 	/* RFC 4291 2.5.5.2, RFC 2765 2.1, RFC 6052 2.1. */
@@ -161,11 +160,35 @@ static bool ends_in_v4(const struct ipaddr *a)
 	/* RFC 4291 2.5.5.1; :: and ::1 lie in the same range and are no such addresses. */
 	if (is_zero(a->b, 12))
 		return !is_zero(a->b + 12, 3) || a->b[15] > 1;
-	/* RFC 8215, a translator's prefix of 96 bits; shorter ones end in zeros (RFC 6052 2.2). */
-	if (begins(a, local_nat64, 6))
-		return !is_zero(a->b + 12, 4);
 	/* ISATAP, RFC 5214 6.1: the interface identifier, with or without its universal bit. */
 	return (a->b[8] & ~2) == 0 && memcmp(a->b + 9, isatap, 3) == 0;
+}
+
+/*
+ * RFC 8215: a network's own translators. How long their prefix is, and with it where the address
+ * lies, is told by the zeros that follow the address (RFC 6052 2.2). One that ends in zeros itself
+ * may so be taken for one of a shorter prefix; hosts hardly have such addresses.
+ */
+static bool local_nat64_v4(const struct ipaddr *a, struct ipaddr *ret)
+{
+	static const uint8_t prefix[6] = {0x00, 0x64, 0xff, 0x9b, 0x00, 0x01};
+	static const uint8_t at[][4] = {
+		{6, 7, 9, 10},    /* behind 48 bits */
+		{7, 9, 10, 11},   /* 56 */
+		{9, 10, 11, 12},  /* 64 */
+		{12, 13, 14, 15}, /* 96 */
+	};
+	uint8_t v4[4];
+	size_t form = 0;
+
+	if (!begins(a, prefix, 6) || is_zero(a->b + 6, 10))
+		return false;
+	while (form < 3 && (a->b[8] || !is_zero(a->b + 11 + form, 5 - form)))
+		form++;
+	for (size_t i = 0; i < sizeof(v4); i++)
+		v4[i] = a->b[at[form][i]];
+	*ret = ipaddr_v4(v4);
+	return true;
 }
 
 bool policy_embedded_v4(const struct ipaddr *a, struct ipaddr *ret)
@@ -187,6 +210,8 @@ bool policy_embedded_v4(const struct ipaddr *a, struct ipaddr *ret)
 		*ret = ipaddr_v4(client);
 		return true;
 	}
+	if (local_nat64_v4(a, ret))
+		return true;
 	if (!ends_in_v4(a))
 		return false;
 	*ret = ipaddr_v4(a->b + 12);
