@@ -142,7 +142,8 @@ static void relay_accept(struct sandbox *sb, struct relay *r, struct flow_end *e
 	tcp_conn_abort(&sb->stack, c);
 }
 
-/* How events name a dial that did not succeed; NULL: it failed here, and a limit tells of it. */
+/* How events name a dial that did not succeed; NULL: it failed here, for want of something or by
+ * the host's own rules. */
 static const char *failed_end(int err)
 {
 	switch (err) {
@@ -173,6 +174,7 @@ static void relay_tell_failed(struct sandbox *sb, struct relay *r, int err)
 		return;
 	tcp_conn_facts(r->conn, &t);
 	struct policy_facts f = relay_facts(&t);
+	f.remote = flow_reduce(sb, &f.remote);
 	struct policy_verdict v = flow_decide(sb, &f);
 	if (v.answer == POLICY_DENY)
 		return;

@@ -142,6 +142,18 @@ def test_what_was_allowed_and_came_to_nothing_says_why(t):
 
 
 @test()
+def test_a_failed_connection_to_the_gateway_is_told_by_whatever_address(t):
+    got = log_of(t, "--net", "host", cmd=t.py_cmd("""
+        attempt(default_gateway(4), 9)
+        neigh = subprocess.check_output(["ip", "neigh", "show", default_gateway(4)], text=True).split()
+        mac = [int(x, 16) for x in neigh[neigh.index("lladdr") + 1].split(":")]
+        attempt("fe80::%02x%02x:%02xff:fe%02x:%02x%02x%%eth0" % (mac[0] ^ 2, *mac[1:]), 9)
+        out(0)
+    """))
+    assert [e["end"] for e in pick(got, event="flow-close", proto="tcp")] == ["refused"] * 2, got
+
+
+@test()
 def test_limits_are_told(t):
     got = log_of(t, *LAB, "--max-connections", "2", cmd=t.py_cmd("""
         keep = [connect(WEB4, 7000) for i in range(2)]
