@@ -88,12 +88,14 @@ const char *ns_obstacle(int errnum)
 int ns_check_proc(struct error *err)
 {
 	char self[32];
+	struct stat st;
 	ssize_t n = readlink("/proc/self", self, sizeof(self) - 1);
 
-	if (n < 0)
+	/* One that does not know this process has the link all the same. */
+	if (n < 0 && lstat("/proc/self", &st) < 0)
 		return error_set(err, "/proc is not mounted, and namespaces are made through it; "
 				      "as root: mount -t proc proc /proc");
-	self[n] = '\0';
+	self[n < 0 ? 0 : n] = '\0';
 	if (atoi(self) != getpid())
 		return error_set(err,
 				 "/proc shows another PID namespace than this one (unshare --pid "

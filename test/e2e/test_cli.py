@@ -142,6 +142,9 @@ def test_a_proc_that_is_not_its_own_is_told(t):
     assert "/proc is not mounted" in r.err, r
     r = t.host(["unshare", "--pid", "--fork", t.weir, "run", "--", "true"], rc=125)
     assert "/proc shows another PID namespace" in r.err, r
+    # The mounts of another one, as nsenter -m enters a container's.
+    r = t.host(["sh", "-c", 'unshare --pid --fork --kill-child --mount-proc sleep 60 & sleep 0.5; nsenter -m -t $! "$@"; r=$?; kill -9 $!; exit $r', "sh", t.weir, "run", "--", "true"], rc=125)
+    assert "/proc shows another PID namespace" in r.err, r
 
 
 @test(smoke=True)
