@@ -220,8 +220,10 @@ static void ack_duplicate(struct tcp_conn *c, const struct tcp_seg *seg, bool wn
 	    c->dupacks < 255)
 		c->dupacks++;
 	if (c->recovering) {
-		if (!c->sack_on && seg_payload(seg) == 0)
-			c->cwnd += c->mss; /* a segment has left the network (RFC 6582) */
+		/* A segment has left the network (RFC 6582); behind a time-out that opens nothing.
+		 */
+		if (!c->sack_on && !c->rto_recovery && seg_payload(seg) == 0)
+			c->cwnd += c->mss;
 		tcp_conn_dirty(c);
 		return;
 	}

@@ -43,6 +43,9 @@ void tcp_too_big(struct stack *s, const struct ipaddr *src, const struct ipaddr 
 	if (mss >= c->mss)
 		return;
 	c->mss = mss;
+	/* A fast recovery ends here; what duplicate ACKs have lent it ends with it. */
+	if (c->recovering && !c->rto_recovery)
+		c->cwnd = c->ssthresh;
 	c->recovering = c->rto_recovery = true;
 	c->recover = c->snd_nxt;
 	c->rtt_start_us = 0;
