@@ -356,15 +356,19 @@ static void note_sent(struct tcp_conn *c, uint32_t len)
 	}
 }
 
-static void output_fin(struct tcp_conn *c)
+static void note_fin_sent(struct tcp_conn *c)
 {
-	if (!conn_bare(c, c->snd_nxt, TCP_FIN | TCP_ACK)) {
-		conn_wait_tx(c);
-		return;
-	}
 	c->fin_sent = true;
 	note_sent(c, 1);
 	c->state = c->state == TCP_CLOSE_WAIT ? TCP_LAST_ACK : TCP_FIN_WAIT_1;
+}
+
+static void output_fin(struct tcp_conn *c)
+{
+	if (conn_bare(c, c->snd_nxt, TCP_FIN | TCP_ACK))
+		note_fin_sent(c);
+	else
+		conn_wait_tx(c);
 }
 
 /* How many frames a peek fills: where segments are as long as super-segments, no more than of
@@ -393,18 +397,29 @@ static int32_t output_none(struct tcp_conn *c, ssize_t got)
 	return -1;
 }
 
-/* Frames of `stride` bytes at base, each with as much as it can have of what a peek brought. */
+/* Frames of `stride` bytes at base, each with as much as it can have of what a peek brought.
+ * `last`: the flags of the last one. */
 static void output_frames_made(struct tcp_conn *c, uint8_t *base, uint32_t stride, uint32_t max,
-			       uint32_t got, const struct frame_tail *tails)
+			       uint32_t got, uint8_t last, const struct frame_tail *tails)
 {
 	for (unsigned i = 0; got; i++) {
 		uint32_t len = got < max ? got : max;
 
 		got -= len;
-		conn_frame_tail(c, base + i * stride, c->snd_nxt, TCP_ACK | (got ? 0 : TCP_PSH),
-				len, tails ? &tails[i] : NULL);
+		conn_frame_tail(c, base + i * stride, c->snd_nxt, got ? TCP_ACK : last, len,
+				tails ? &tails[i] : NULL);
 		note_sent(c, len);
 	}
+}
+
+/* Nothing comes behind the next `got` bytes but the end. Asked only where that is likely. */
+static bool output_ends(const struct tcp_conn *c, size_t got)
+{
+	uint8_t byte;
+	struct iovec iov = {&byte, 1};
+
+	return c->end->eof_near && !c->push_dead &&
+	       c->end->ops->peek(c->end, c->snd_nxt - c->snd_una + got, &iov, 1) == 0;
 }
 
 #define OUTPUT_ELSEWHERE (-2) /* nothing was done */
@@ -437,7 +452,7 @@ static int32_t output_lent(struct tcp_conn *c, uint32_t room)
 	if (got <= 0)
 		return output_none(c, got);
 	c->bulk = got >= OUT_BULK;
-	output_frames_made(c, base, stride, max, (uint32_t)got, tails);
+	output_frames_made(c, base, stride, max, (uint32_t)got, TCP_ACK | TCP_PSH, tails);
 	stack_tx_drain(s);
 	return (int32_t)got;
 }
@@ -478,7 +493,14 @@ static int32_t output_burst(struct tcp_conn *c, uint32_t room)
 	if (got <= 0)
 		return output_none(c, got);
 	c->bulk = got >= OUT_BULK;
-	output_frames_made(c, base, stride, max, (uint32_t)got, NULL);
+	/* The end goes with the last bytes: a frame less, and the guest need not wake for it. */
+	bool ends = (uint32_t)got < ask && output_ends(c, (size_t)got);
+	output_frames_made(c, base, stride, max, (uint32_t)got,
+			   TCP_ACK | TCP_PSH | (ends ? TCP_FIN : 0), NULL);
+	if (ends) {
+		c->end_eof = true;
+		note_fin_sent(c);
+	}
 	return (int32_t)got;
 }
 

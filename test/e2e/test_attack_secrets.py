@@ -366,7 +366,8 @@ def test_the_log_on_a_terminal_shows_no_control_character(t):
 
 def spent(t):
     """What the budget refused: (protocol, name or address, flow) of each event."""
-    return [(e["proto"], e.get("name", e["dst"]), e.get("flow", 0)) for e in events(t) if e.get("reason") == "budget"]
+    return [(e["proto"], e.get("name", e["dst"]), e.get("flow", 0)) for e in events(t)
+            if e.get("reason") == "budget" and e["event"] != "flow-close"]
 
 
 @test(smoke=True)
