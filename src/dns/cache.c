@@ -200,7 +200,56 @@ static bool entry_fill(struct entry *e, struct view answer, const struct digest 
 	return n == e->ttls;
 }
 
-static struct entry *entry_new(const struct key *k, struct view answer, const struct digest *d)
+/* Adds up all names of a message, those in data as well. False where they cannot be read. */
+static bool names_sum(struct view msg, const struct sipkey *key, uint64_t *ret)
+{
+	struct rdata_names names;
+	struct dns_record r;
+	struct dns_name n;
+	struct dns_walk w;
+	uint64_t sum = 0;
+	int got;
+
+	if (!dns_walk_begin(msg, &w))
+		return false;
+	while ((got = dns_walk_next(&w, &r)) > 0) {
+		if (!dns_rdata_check(msg, &r, &names))
+			return false;
+		sum = sum * 3 + siphash(key, r.name.b, r.name.len);
+		for (unsigned i = 0; i < names.n; i++) {
+			if (!dns_name_read(msg, &(size_t){names.at[i]}, &n))
+				return false;
+			sum = sum * 3 + siphash(key, n.b, n.len);
+		}
+	}
+	*ret = sum;
+	return got == 0;
+}
+
+static void flip_ttls(struct entry *e)
+{
+	for (unsigned i = 0; i < e->ttls; i++) {
+		uint8_t *ttl = entry_msg(e) + e->at[i];
+
+		put_be32(ttl, ~get_be32(ttl));
+	}
+}
+
+/* A compression pointer may lead to a TTL, which is no name: names would change with the time. */
+static bool entry_ages_well(struct entry *e, const struct sipkey *key)
+{
+	struct view msg = view_make(entry_msg(e), e->len);
+	uint64_t now, then;
+	bool stays = names_sum(msg, key, &now);
+
+	flip_ttls(e);
+	stays = stays && names_sum(msg, key, &then) && now == then;
+	flip_ttls(e);
+	return stays;
+}
+
+static struct entry *entry_new(const struct dns_cache *c, const struct key *k, struct view answer,
+			       const struct digest *d)
 {
 	size_t size = sizeof(struct entry) + d->ttls * sizeof(uint16_t) + d->len;
 	struct entry *e = malloc(size);
@@ -216,7 +265,7 @@ static struct entry *entry_new(const struct key *k, struct view answer, const st
 		.size = size + ENTRY_OVERHEAD,
 	};
 	list_init(&e->node);
-	if (!entry_fill(e, answer, d)) {
+	if (!entry_fill(e, answer, d) || !entry_ages_well(e, &c->sipkey)) {
 		free(e);
 		return NULL;
 	}
@@ -237,7 +286,7 @@ void dns_cache_put(struct dns_cache *c, const struct dns_query_view *q, struct v
 		drop(c, old);
 	if (d.ttl_s == 0 || d.len > CACHE_MESSAGE_MAX)
 		return;
-	struct entry *e = entry_new(&k, answer, &d);
+	struct entry *e = entry_new(c, &k, answer, &d);
 	if (!e || e->size > c->max) {
 		free(e);
 		return;
