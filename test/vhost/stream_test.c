@@ -267,19 +267,33 @@ static bool guest_turn(struct bed *b)
 	return any;
 }
 
+/* A ring that stops takes frames with it, the last ACK perhaps: asked for again, as a keepalive
+ * probe does it (RFC 9293 3.8.4). */
+static void ask_again(struct bed *b)
+{
+	guest_send(&b->g, GUEST_ACK, b->g.nxt - 1, 0);
+	rig_kick(&b->g.rig.ring[1]);
+}
+
 /* Until all is there, or, of a stream that is to break, half of it. */
 static void guest_streams(struct bed *b)
 {
+	double asked = guest_clock(CLOCK_MONOTONIC);
+
 	for (;;) {
 		if (b->g.fin && b->sent == STREAM && b->g.una == b->g.nxt)
 			return;
 		if (b->breaks && (b->got > STREAM / 2 || b->sent > STREAM / 2))
 			return;
-		if (guest_turn(b))
-			continue;
-		guest_want_calls(&b->g);
-		if (!guest_turn(b))
-			guest_nap(&b->g);
+		if (!guest_turn(b)) {
+			guest_want_calls(&b->g);
+			if (!guest_turn(b))
+				guest_nap(&b->g);
+		}
+		if (guest_clock(CLOCK_MONOTONIC) - asked > 0.5) {
+			asked = guest_clock(CLOCK_MONOTONIC);
+			ask_again(b);
+		}
 	}
 }
 
